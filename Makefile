@@ -1,4 +1,4 @@
-# Two commands matter: `make up` runs the whole lifecycle on this machine, `make test` passes.
+# `make demo` shows what this is, `make up` runs all of it on this machine, `make test` passes.
 PYTHON ?= python3
 VENV := .venv/bin
 # Node 20 works; its end of life is said in the README, not at every synth.
@@ -23,8 +23,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
-.PHONY: help setup up down clean status pushes records test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards image lock
+.PHONY: help setup demo up down clean status pushes records test lint types unit coverage property property-fresh infrastructure local
+.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards pictures image lock
 .PHONY: bench bench-batch bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
@@ -32,6 +32,9 @@ help:  ## what there is to make
 
 setup:  ## virtual environment, pinned packages, pinned CDK command line
 	@$(PYTHON) local_aws/prepare.py
+
+demo: setup  ## a prompt's life in seconds: no AWS, no model
+	@$(VENV)/prompt-hub demo
 
 up: setup  ## the whole lifecycle on a local AWS: push, evaluate, promote, serve, roll back
 	@$(VENV)/python -m local_aws up
@@ -171,6 +174,9 @@ NOTE :=
 dashboards: setup  ## pictures of the dashboards after `make up`, and after CALLS_MINUTES=20 of calls of its service
 	@$(VENV)/python -m docs.dashboard_calls .local --minutes $(CALLS_MINUTES)
 	@$(VENV)/python -m docs.dashboard_picture .local --note '$(NOTE)'
+
+pictures: chromium  ## the pictures in the README, from the pages of `make demo`
+	@$(VENV)/python -m docs.page_pictures
 
 # The largest set is resolved first, the others are held to it: one version of a package everywhere. AWS's command
 # line has an environment of its own, and needs an older docutils than what builds the site.

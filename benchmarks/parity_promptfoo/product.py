@@ -1,4 +1,4 @@
-"""Our side: `prompt-hub new --from-promptfoo`, `validate` and `evaluate`, one fork a configuration.
+"""Our side: `prompt-hub import`, `validate` and `evaluate`, one fork a configuration.
 
 `python -m benchmarks.parity_promptfoo.product` reads one JSON line a configuration and answers with
 one. The commands run through the product's own entry point, in a fork that ends with them.
@@ -120,10 +120,10 @@ def _of(job: Job) -> OwnRun:
     os.environ[aws_names.ENV_MODELS] = json.dumps({_ALIAS: model})
     os.environ["OPENAI_API_KEY"] = "none"
     os.chdir(job.config.parent)
-    options = ("--from-promptfoo", job.config.name, "--model", _ALIAS, "--json")
-    code, out, error = _command("new", _TASK, *options)
+    options = (job.config.name, "--model", _ALIAS, "--json")
+    code, out, error = _command("import", _TASK, *options)
     if code != 0:
-        return OwnRun(stage="new", exit_code=code, printed=error)
+        return OwnRun(stage="import", exit_code=code, printed=error)
     notes = tuple(OwnNote.model_validate(note) for note in json.loads(out)["notes"])
     code, out, error = _command("validate", _TASK)
     if code != 0:

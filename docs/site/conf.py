@@ -7,6 +7,7 @@ a server. Why so: docs/decisions/1940-one-site-of-the-pages-as-they-are.md.
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import re
 import sys
@@ -43,7 +44,14 @@ autoclass_content = "both"
 
 CONTENTS = {
     "Start": ["docs/glossary", "docs/architecture"],
-    "Prompts": ["docs/prompts", "docs/authoring", "docs/rules", "docs/scorers", "docs/schemas"],
+    "Prompts": [
+        "docs/prompts",
+        "docs/authoring",
+        "docs/coming-from-elsewhere",
+        "docs/rules",
+        "docs/scorers",
+        "docs/schemas",
+    ],
     "Evaluation": ["docs/gate", "docs/model-calls", "docs/reports", "docs/provenance"],
     "Use": ["docs/http-api", "docs/loader", "docs/records"],
     "Operation": [
@@ -118,6 +126,15 @@ def write_code_as_code(
     lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", line) for line in lines]
 
 
+def keep_sentences(
+    app: Sphinx, what: str, name: str, found: object, options: object, lines: list[str]
+) -> None:
+    """Keep what stands before a colon: napoleon takes it for the type of a property."""
+    if what in {"property", "attribute"} and (text := getattr(found, "__doc__", None)):
+        lines[:] = [*inspect.cleandoc(text).splitlines(), ""]
+        write_code_as_code(app, what, name, found, options, lines)
+
+
 def write_index(app: Sphinx, error: Exception | None) -> None:
     """Lead whoever opens the folder to the home page."""
     if error is None:
@@ -131,4 +148,5 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", add_what_is_made)
     # Before napoleon takes the lines apart.
     app.connect("autodoc-process-docstring", write_code_as_code, priority=100)
+    app.connect("autodoc-process-docstring", keep_sentences, priority=900)
     app.connect("build-finished", write_index)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.cli.activate import execute
 from prompt_hub.cli.image import note_image
 from prompt_hub.core import aws_names
 from prompt_hub.core.hashing import evidence_sha256
@@ -20,6 +19,7 @@ from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.ledger.wire import pack
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.release.activation import execute
 from prompt_hub.release.manifest import Release, describe_promoted
 from prompt_hub.release.plan import StageState, plan
 from prompt_hub.repository.reader import PromptRepository

@@ -66,6 +66,7 @@ PLANTED = {
     "re2": ("prompt_hub/validation/check.py", "import re2"),
     "rapidfuzz": ("prompt_hub/reporting/diff.py", "import rapidfuzz"),
     "json-schema": ("prompt_hub/batch/mapping.py", "import jsonschema_rs"),
+    "shtab": ("prompt_hub/cli/main.py", "import shtab"),
     "cdk-packages": ("prompt_hub/release/plan.py", "import aws_cdk"),
 }
 """For each contract a file, and an import in it that breaks the contract."""

@@ -104,8 +104,9 @@ def commands(text: str) -> Iterator[list[str]]:
     """The words of each command of ours in shell, its continued lines joined."""
     joined = re.sub(r"\\\n\s*", "", text)
     for line in re.findall(r"^ *(?:\.venv/bin/)?prompt-hub (.+)$", joined, re.MULTILINE):
-        # What may be left out is right as well as the rest.
-        yield shlex.split(re.sub(r"\[([^\]]*)\]", r"\1", line), comments=True)
+        # What may be left out is right as well as the rest; where the output goes is the shell's.
+        ours = re.split(r" (?:>|\||&&) ", line)[0]
+        yield shlex.split(re.sub(r"\[([^\]]*)\]", r"\1", ours), comments=True)
 
 
 def problem_of(words: list[str]) -> str | None:

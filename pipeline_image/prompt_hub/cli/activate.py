@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from prompt_hub.cli.stage import (
     add_release,
@@ -19,27 +18,18 @@ from prompt_hub.cli.stage import (
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
-from prompt_hub.ledger.items import NO_WAY_BACK, Deployed, Pointer
+from prompt_hub.ledger.items import Deployed, Pointer
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.release.activation import BY, execute
 from prompt_hub.release.manifest import Release, load_manifest, not_carried
-from prompt_hub.release.plan import Move, Retire, Seed, Skip, StageState, Step, plan
+from prompt_hub.release.plan import StageState, plan
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
 
-BY = "pipeline"
 DRILL = "drill"
 """Who, in the ledger, changes the drill's own task, and why."""
-
-
-@dataclass
-class ActivationResult:
-    """Tasks whose pointer moved, and tasks that could not be moved although they should."""
-
-    moved: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -147,19 +137,6 @@ def put_back(stage: str) -> bool:
     return ledger.put_back(cause)
 
 
-def execute(ledger: Ledger, release: Release, steps: Iterable[Step]) -> ActivationResult:
-    """Do every step, each on its own: one task's trouble holds up no other."""
-    done = ActivationResult()
-    for step in steps:
-        try:
-            if _take(ledger, release, step):
-                done.moved.append(step.task)
-        except (LedgerConflictError, TransitionRefusedError) as error:
-            print(f"{step.task}: not moved, {error}; run it again")
-            done.failed.append(step.task)
-    return done
-
-
 def _state(ledger: Ledger, release: Release, earlier: Mapping[str, Ledger]) -> StageState:
     return StageState(
         pointers=ledger.pointers(),
@@ -184,53 +161,6 @@ def _models(release: Release) -> dict[str, str]:
             # The plan says for which task this matters.
             continue
     return identities
-
-
-def _take(ledger: Ledger, release: Release, step: Step) -> bool:
-    """Do one step, say it in one line; returns whether a pointer moved."""
-    cause = Cause(by=BY, reason=f"release {release.release}", at=now())
-    match step:
-        case Skip():
-            print(f"{step.task}: left alone, {step.reason}")
-            return False
-        case Retire():
-            event = ledger.retire(step.task, seen=step.seen, release=release.reference, cause=cause)
-            print(
-                f"{step.task}: {step.left.version} is retired, git has no version of it released; "
-                f"ledger revision {event.revision}"
-            )
-            return False
-        case Seed():
-            event = ledger.seed(
-                step.task, step.to, previous=step.previous, release=release.reference, cause=cause
-            )
-            way_back = step.previous.version if step.previous else "none"
-            print(
-                f"{step.task}: {step.to.version} is active, the first here (way back: {way_back}); "
-                f"ledger revision {event.revision}"
-            )
-            return True
-        case Move():
-            _move(ledger, release, step, cause)
-            return True
-        case _:
-            assert_never(step)
-
-
-def _move(ledger: Ledger, release: Release, step: Move, cause: Cause) -> None:
-    lost = step.no_way_back
-    event = ledger.activate(
-        step.task,
-        step.to,
-        seen=step.seen,
-        release=release.reference,
-        cause=cause if lost is None else replace(cause, evidence={NO_WAY_BACK: asdict(lost)}),
-        keep_way_back=lost is None,
-    )
-    print(
-        f"{step.task}: {step.left.version} -> {step.to.version}"
-        f"{f' (no way back: {lost.reason})' if lost else ''}; ledger revision {event.revision}"
-    )
 
 
 # --- The score watch ---------------------------------------------------------------------------

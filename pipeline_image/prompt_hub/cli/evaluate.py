@@ -147,7 +147,7 @@ def _what_next(
         found = evaluation_by(results, record.execution, record.task)
         if found is not None:
             evaluations = Evaluations(repository, results, record.execution)
-            yield from losses(read_view(evaluations, found))
+            yield from losses(read_view(evaluations, found).worst)
     yield from next_steps(record)
 
 

@@ -15,10 +15,12 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "new": ("prompt_hub.cli.new", "make a working task, or import one"),
+    "new": ("prompt_hub.cli.new", "make a working task"),
+    "import": ("prompt_hub.cli.import_task", "make a task of what another tool exported"),
     "validate": ("prompt_hub.cli.validate", "check every prompt file, layer and the registry"),
     "evaluate": ("prompt_hub.cli.evaluate", "score a candidate against its examples"),
     "review": ("prompt_hub.cli.review", "let a meta-prompt criticise a candidate"),
+    "dev": ("prompt_hub.cli.dev", "measure a task again on every save"),
     "replay": ("prompt_hub.cli.replay", "make a record again without a model call"),
     "promote": ("prompt_hub.cli.promote", "promote, downgrade, archive or override a version"),
     "run": ("prompt_hub.cli.run", "turn raw records into structured fields"),
@@ -40,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("prompt_hub.cli.history", "what was tried of a task here, and what it changed"),
     "doctor": ("prompt_hub.cli.doctor", "find what is wrong with a stage, and how to mend it"),
     "trace": ("prompt_hub.cli.trace", "prove where an answer came from, and what became of it"),
+    "demo": ("prompt_hub.cli.demo", "show a prompt's life in seconds: no AWS, no model"),
+    "completion": ("prompt_hub.cli.completion", "print what completes commands in a shell"),
 }
 
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from prompt_hub.evaluation.example_results import ExampleResult
 
-_ALMOST = 1e-9
+ALMOST = 1e-9
 """Scores are means of floats: what differs by less is the same."""
 
 
@@ -48,7 +48,7 @@ class Answers:
         """Right means that nothing at all was lost, in any repeat."""
         if self.score is None:
             return Outcome.UNMEASURED
-        return Outcome.RIGHT if self.score >= 1 - _ALMOST else Outcome.WRONG
+        return Outcome.RIGHT if self.score >= 1 - ALMOST else Outcome.WRONG
 
     @property
     def errors(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def _wrong_fields(call: ExampleResult) -> Iterator[str]:
             if matched < max(given, wanted):
                 yield name
         _, _, single = part.scorer.partition(":")
-        if single and not part.fields and part.score < 1 - _ALMOST:
+        if single and not part.fields and part.score < 1 - ALMOST:
             yield single
 
 
@@ -100,6 +100,6 @@ def change(candidate: Answers | None, champion: Answers | None) -> Change | None
     if candidate is None or champion is None or candidate.score is None or champion.score is None:
         return None
     difference = candidate.score - champion.score
-    if abs(difference) <= _ALMOST:
+    if abs(difference) <= ALMOST:
         return Change.SAME
     return Change.WON if difference > 0 else Change.LOST

@@ -68,7 +68,12 @@ def in_words(found: Sequence[Attempt]) -> Iterator[str]:
             f" {words.score(arm.score if arm else None)} of {words.score(record.threshold)}"
             f" on {words.count(arm.n if arm else 0, 'example')}  {arm.model if arm else ''}"
         )
-        for what, examples in (("won", attempt.won), ("lost", attempt.lost)):
-            if examples:
-                more = f", and {len(examples) - LISTED} more" if len(examples) > LISTED else ""
-                yield f"  {what:<4} {len(examples)}: {', '.join(examples[:LISTED])}{more}"
+        yield from moves_in_words(attempt.won, attempt.lost)
+
+
+def moves_in_words(won: Sequence[str], lost: Sequence[str]) -> Iterator[str]:
+    """Yield a line of the examples won, and one of those lost, where there are some."""
+    for what, examples in (("won", won), ("lost", lost)):
+        if examples:
+            more = f", and {len(examples) - LISTED} more" if len(examples) > LISTED else ""
+            yield f"  {what:<4} {len(examples)}: {', '.join(examples[:LISTED])}{more}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
-from prompt_hub.reporting.evaluation import EvaluationView, ExampleView
+from prompt_hub.reporting.evaluation import ExampleView
 from prompt_hub.reporting.words import count, printable, score
 
 SHOWN = 5
@@ -18,9 +18,8 @@ _LONGEST = 120
 """Characters of a value."""
 
 
-def losses(view: EvaluationView) -> Iterator[str]:
-    """Yield the worst losses of the candidate, each with what was asked, expected and answered."""
-    worst = view.worst
+def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
+    """Yield the worst losses of a candidate, each with what was asked, expected and answered."""
     if worst:
         yield f"  worst of {count(len(worst), 'loss', 'losses')}:"
     for example in worst[:SHOWN]:

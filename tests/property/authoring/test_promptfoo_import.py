@@ -57,8 +57,8 @@ def test_broken_configurations_end_in_a_sentence(
                 case _:
                     lines.insert(index, lines[chance.randrange(len(lines))])
         victim.write_text("\n".join(lines), encoding="utf-8")
-        words = ("--from-promptfoo", str(project / "promptfooconfig.yaml"))
-        ended = workshop.new(f"damaged-{number}", *words)
+        config = str(project / "promptfooconfig.yaml")
+        ended = workshop.take(f"damaged-{number}", config)
         captured = capsys.readouterr()
         assert ended in (ExitCode.OK, ExitCode.BLOCKED, ExitCode.USAGE), captured.err
         assert "Traceback" not in captured.err

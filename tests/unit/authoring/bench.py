@@ -44,8 +44,8 @@ class Bench:
     def take(self, config: object, *more: str) -> str:
         """Import a configuration that can be, and return what was output."""
         path = self.write("promptfooconfig.yaml", config)
-        words = ("--from-promptfoo", path, "--model", "catalogue-pinned", *more)
-        ended = self.workshop.new("task", *words)
+        words = (path, "--model", "catalogue-pinned", *more)
+        ended = self.workshop.take("task", *words)
         captured = self.capsys.readouterr()
         assert (ended, captured.err) == (ExitCode.OK, "")
         assert self.workshop.folder.errors() == []
@@ -55,7 +55,7 @@ class Bench:
         """Import a configuration that cannot be, and return why."""
         path = self.write("promptfooconfig.yaml", config)
         before = self.workshop.snapshot()
-        assert self.workshop.new("task", "--from-promptfoo", path) == ExitCode.BLOCKED
+        assert self.workshop.take("task", path) == ExitCode.BLOCKED
         assert self.workshop.snapshot() == before
         error = self.capsys.readouterr().err
         assert "Traceback" not in error

@@ -188,8 +188,6 @@ def test_options_that_would_be_ignored_are_refused(
 ) -> None:
     assert workshop.new("x", "--from", "brand", "--output", "a") == ExitCode.USAGE
     assert "--output means nothing together with --from" in capsys.readouterr().err
-    assert workshop.new("x", "--prompt", "2") == ExitCode.USAGE
-    assert "--prompt means nothing without --from-promptfoo" in capsys.readouterr().err
     assert workshop.new("x", "--from", "nothing") == ExitCode.USAGE
     assert "there is no task 'nothing'" in capsys.readouterr().err
     workshop.folder.edit("prompts/00-templates/brand.yaml", "{{ manufacturer }}", "{{ maker }}")
@@ -200,7 +198,7 @@ def test_options_that_would_be_ignored_are_refused(
 def test_a_configuration_that_is_not_there_is_named_as_it_was_given(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert workshop.new("x", "--from-promptfoo", "/no/such/nope.yaml") == ExitCode.USAGE
+    assert workshop.take("x", "/no/such/nope.yaml") == ExitCode.USAGE
     assert "there is no file /no/such/nope.yaml." in capsys.readouterr().err
 
 

@@ -219,7 +219,7 @@ def test_what_is_empty_or_a_folder_ends_in_a_sentence(
     bench: Bench, change: dict[str, object]
 ) -> None:
     path = bench.write("promptfooconfig.yaml", {**ASK, "tests": [case({"thing": "x"})], **change})
-    bench.workshop.new("fresh", "--from-promptfoo", path)
+    bench.workshop.take("fresh", path)
     assert "Traceback" not in bench.capsys.readouterr().err
 
 
@@ -247,7 +247,7 @@ def test_everything_that_a_provider_says_has_a_line(bench: Bench) -> None:
             "promptfooconfig.yaml",
             {**ASK, "providers": [provider], "tests": [case({"thing": "sky"})]},
         )
-        assert bench.workshop.new("fresh", "--from-promptfoo", path, "--json") == ExitCode.OK
+        assert bench.workshop.take("fresh", path, "--json") == ExitCode.OK
         output = bench.capsys.readouterr().out
         assert "'transform' of a provider" in output
         assert "'delay' of a provider" in output
@@ -269,7 +269,7 @@ def test_what_is_asked_with_messages_is_a_model(
 ) -> None:
     config = {**ASK, "providers": [name], "tests": [case({"thing": "sky"})]}
     path = bench.write("promptfooconfig.yaml", config)
-    assert bench.workshop.new("fresh", "--from-promptfoo", path) == ExitCode.OK
+    assert bench.workshop.take("fresh", path) == ExitCode.OK
     output = bench.capsys.readouterr().out
     assert (f'"model": "{setting}"' in output) is (setting is not None)
     assert (f"the provider '{name}'" in output) is (setting is None)

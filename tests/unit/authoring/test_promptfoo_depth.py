@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.javascript import parts
+from prompt_hub.authoring.importing.javascript import parts
 from prompt_hub.core.errors import ExitCode
 from tests.unit.authoring.workshop import Workshop
 
@@ -33,8 +33,8 @@ def test_texts_that_look_like_json_without_end_are_texts(
             }
         )
     )
-    words = ("--from-promptfoo", str(source), "--model", "catalogue-pinned")
-    assert workshop.new("from-deep", *words) == ExitCode.OK
+    words = (str(source), "--model", "catalogue-pinned")
+    assert workshop.take("from-deep", *words) == ExitCode.OK
     assert "Traceback" not in capsys.readouterr().err
     draft = workshop.folder.repository.draft("from-deep")
     assert any(deep in message.content for message in draft.messages)

@@ -25,8 +25,8 @@ def config(name: str) -> str:
 
 def imported(workshop: Workshop, name: str, *more: str) -> None:
     """Import a fixture under the alias that the scripted model answers to."""
-    words = ("--from-promptfoo", config(name), "--model", "catalogue-pinned", *more)
-    assert workshop.new(f"from-{name}", *words) == ExitCode.OK
+    words = (config(name), "--model", "catalogue-pinned", *more)
+    assert workshop.take(f"from-{name}", *words) == ExitCode.OK
     assert [finding for finding in workshop.folder.findings() if finding.is_error] == []
 
 
@@ -87,7 +87,7 @@ def test_another_prompt_of_the_configuration(
     imported(workshop, "classify", "--prompt", "2")
     content = workshop.folder.repository.draft("from-classify").messages[-1].content
     assert content.startswith("You sort electronic parts.")
-    assert workshop.new("x", "--from-promptfoo", config("classify"), "--prompt", "3") == 2
+    assert workshop.take("x", config("classify"), "--prompt", "3") == 2
     assert "There are: 1 prompt 1, 2 long." in capsys.readouterr().err
 
 
@@ -170,7 +170,7 @@ def test_what_holds_of_every_right_answer_has_no_weight_beside_it(
 
 
 def test_notes_as_json(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
-    assert workshop.new("x", "--from-promptfoo", config("support"), "--json") == ExitCode.OK
+    assert workshop.take("x", config("support"), "--json") == ExitCode.OK
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert {"file", "line", "lost", "said"} == notes[0].keys()
     assert {note["lost"] for note in notes} == {True, False}
@@ -216,7 +216,7 @@ def test_where_nothing_is_usable_nothing_is_written(
 ) -> None:
     before = workshop.snapshot()
     path = written(tmp_path / "project", content)
-    assert workshop.new("fresh", "--from-promptfoo", path) in (ExitCode.BLOCKED, ExitCode.USAGE)
+    assert workshop.take("fresh", path) in (ExitCode.BLOCKED, ExitCode.USAGE)
     assert said in capsys.readouterr().err
     assert workshop.snapshot() == before
 
@@ -227,7 +227,7 @@ def test_aliases_of_aliases_are_no_bomb(
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     path = written(tmp_path / "project", "\n".join(levels))
-    assert workshop.new("fresh", "--from-promptfoo", path) == ExitCode.BLOCKED
+    assert workshop.take("fresh", path) == ExitCode.BLOCKED
     assert "more values than a configuration has" in capsys.readouterr().err
 
 
@@ -258,8 +258,8 @@ def test_prompts_in_every_form(
     if prompts == "file://p.yaml":
         prompts = ["file://p.yaml"]
     path = written(project, {**PROMPT, "prompts": prompts, "tests": [TEST, TEST]})
-    words = ("--from-promptfoo", path, "--model", "catalogue-pinned")
-    assert workshop.new("fresh", *words) == ExitCode.OK
+    words = (path, "--model", "catalogue-pinned")
+    assert workshop.take("fresh", *words) == ExitCode.OK
     assert workshop.folder.findings() == []
     prompt = workshop.folder.repository.draft("fresh")
     assert [message.role for message in prompt.messages] == messages
@@ -291,9 +291,9 @@ def test_a_provider_becomes_an_alias_that_must_be_configured(
     setting: JsonObject,
 ) -> None:
     path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [TEST]})
-    assert workshop.new("fresh", "--from-promptfoo", path, "--json") == ExitCode.OK
+    assert workshop.take("fresh", path, "--json") == ExitCode.OK
     steps = json.loads(capsys.readouterr().out)["next"]
-    assert steps[0].endswith(json.dumps({alias: setting}))
+    assert steps[0].endswith(json.dumps({alias: setting}, ensure_ascii=False))
     assert workshop.folder.repository.draft("fresh").model.alias == alias
 
 
@@ -359,7 +359,7 @@ def test_a_schema_that_cannot_be_a_contract_is_named(
 ) -> None:
     asserted = [{"type": "is-json", "value": schema}, {"type": "equals", "value": {"n": "1"}}]
     path = written(tmp_path / "p", {**PROMPT, "tests": [{**TEST, "assert": asserted}]})
-    workshop.new("fresh", "--from-promptfoo", path)
+    workshop.take("fresh", path)
     captured = capsys.readouterr()
     assert said in captured.out + captured.err
     assert "Traceback" not in captured.err
@@ -374,8 +374,8 @@ def test_the_schema_of_a_structured_output_is_the_contract(
     code = {"type": "javascript", "value": "output.n === 3"}
     test = {**TEST, "assert": [code]}
     path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [test]})
-    words = ("--from-promptfoo", path, "--model", "catalogue-pinned")
-    assert workshop.new("fresh", *words) == ExitCode.OK
+    words = (path, "--model", "catalogue-pinned")
+    assert workshop.take("fresh", *words) == ExitCode.OK
     assert workshop.folder.repository.draft("fresh").output == schema
     assert workshop.folder.repository.examples("fresh")[0].expected == {"n": 3}
     assert workshop.evaluated("fresh").verdict.status is Status.PASS
@@ -404,7 +404,7 @@ def test_nothing_that_is_in_a_configuration_is_dropped_in_silence(
         "strange-key": 1,
     }
     path = written(tmp_path / "p", whole)
-    assert workshop.new("fresh", "--from-promptfoo", path) == ExitCode.OK
+    assert workshop.take("fresh", path) == ExitCode.OK
     lost = "\n".join(listed(capsys.readouterr().out, "Not carried over:"))
     for text in re.findall(r"strange-[a-z-]+", path and Path(path).read_text(encoding="utf-8")):
         assert f"'{text}'" in lost

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo.javascript import UnknownMeaningError
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.javascript import UnknownMeaningError
 from prompt_hub.authoring.promptfoo.nunjucks import MAX_STEPS
 from prompt_hub.authoring.promptfoo.templates import to_jinja
 

@@ -147,7 +147,7 @@ def test_what_the_two_languages_render_otherwise_is_lost(
     off = {"options": {"disableVarExpansion": True}}
     tests = [case({"thing": "sky", "x": value}, **off), case({"thing": "sea", "x": "y"})]
     path = bench.write("promptfooconfig.yaml", {**ASK, "prompts": [prompt], "tests": tests})
-    bench.workshop.new("task", "--from-promptfoo", path)
+    bench.workshop.take("task", path)
     captured = bench.capsys.readouterr()
     assert "Nunjucks and Jinja2 differ" in captured.out + captured.err or (
         "cannot be" in captured.out + captured.err
@@ -214,7 +214,7 @@ def test_variables_of_a_file_lie_beside_the_file_that_names_them(bench: Bench) -
     bench.workshop.folder.root.joinpath("x").touch()
     bench.write("cases/all.yaml", [{"vars": "w*.yaml", "assert": BLUE}, case({"thing": "sea"})])
     path = bench.write("promptfooconfig.yaml", {**ASK, "tests": ["cases/all.yaml"]})
-    assert bench.workshop.new("other", "--from-promptfoo", path) == ExitCode.OK
+    assert bench.workshop.take("other", path) == ExitCode.OK
     assert "the variables in w*.yaml: no file has such a name" in bench.capsys.readouterr().out
 
 

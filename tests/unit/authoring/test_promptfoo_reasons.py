@@ -142,8 +142,7 @@ def test_a_date_without_quotes_is_the_reason(bench: Bench, kind: str, value: str
     output = bench.take(with_test(asserted))
     assert bench.answers() == [{"answer": "blue"}]
     assert (
-        "promptfooconfig.yaml:6: a test: promptfoo keeps nothing of a date without quotes;"
-        " put it in quotes"
+        "promptfooconfig.yaml:6: a test: nothing is kept of a date without quotes; put it in quotes"
     ) in output
 
 

@@ -26,6 +26,10 @@ class Workshop:
         """Run `prompt-hub new`."""
         return main(["new", *words])
 
+    def take(self, *words: str) -> int:
+        """Run `prompt-hub import`."""
+        return main(["import", *words])
+
     def snapshot(self) -> dict[str, bytes]:
         """Every file of the repository."""
         root = self.folder.root

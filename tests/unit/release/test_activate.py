@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from prompt_hub.cli.activate import execute
 from prompt_hub.ledger.items import NO_WAY_BACK, ReleaseRef, VersionRef, VersionState
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import Decision
+from prompt_hub.release.activation import execute
 from prompt_hub.release.manifest import Release, build_manifest
 from prompt_hub.release.plan import Move, NoWayBack, Seed, StageState, plan
 from prompt_hub.repository.transaction import apply

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo.schemas import read_schema, why_unusable
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.schemas import read_schema, why_unusable
 from prompt_hub.authoring.promptfoo.tests import Assertion
 from prompt_hub.authoring.promptfoo.variables import listed
 from prompt_hub.authoring.promptfoo.vocabulary import JSON_CHECKS, stated_fields

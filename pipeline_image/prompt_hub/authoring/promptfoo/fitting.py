@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo.notes import Notes
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.schemas import type_of
 from prompt_hub.authoring.promptfoo.prompts import ImportedPrompt
-from prompt_hub.authoring.promptfoo.schemas import type_of
 from prompt_hub.authoring.promptfoo.scoring import Labelled
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import render_text

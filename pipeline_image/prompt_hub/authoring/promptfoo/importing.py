@@ -5,24 +5,31 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from prompt_hub.authoring.importing.form import (
+    THRESHOLD,
+    ChatMessage,
+    Choices,
+    Imported,
+    as_file,
+    asking_for_json,
+    unusable,
+)
+from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.promptfoo.fitting import fitted
-from prompt_hub.authoring.promptfoo.notes import Note, Notes
-from prompt_hub.authoring.promptfoo.prompts import ChatMessage, ImportedPrompt, prompts_of
-from prompt_hub.authoring.promptfoo.providers import ImportedModel, model_of
+from prompt_hub.authoring.promptfoo.prompts import ImportedPrompt, prompts_of
+from prompt_hub.authoring.promptfoo.providers import model_of
 from prompt_hub.authoring.promptfoo.reading import Project
-from prompt_hub.authoring.promptfoo.scoring import ANSWER, Labelled, Scoring, scoring_of
+from prompt_hub.authoring.promptfoo.scoring import Labelled, Scoring, scoring_of
 from prompt_hub.authoring.promptfoo.tests import cases_of
 from prompt_hub.authoring.task_files import NewTask
-from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
-THRESHOLD = 0.8
 _CONFIG_KEYS = {
     "prompts", "providers", "targets", "tests", "defaultTest", "description", "$schema",
     "assertionTemplates", "scenarios",
@@ -39,25 +46,7 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True)
-class Imported:
-    """The task, what to look over, and what its model alias should mean (None: not known)."""
-
-    task: NewTask
-    notes: tuple[Note, ...]
-    model: ImportedModel
-
-
-def imported(
-    config: Path,
-    task: str,
-    *,
-    prompt: int | None,
-    owner: str,
-    description: str | None,
-    alias: str | None,
-    default_alias: str,
-) -> Imported:
+def imported(config: Path, choices: Choices) -> Imported:
     """Import one prompt of a configuration with its tests.
 
     Raises:
@@ -73,23 +62,24 @@ def imported(
     for key, node in project.config.items():
         if key not in _CONFIG_KEYS:
             notes.lost(node.place, f"'{key}'", _WHY.get(key, "a task has no such setting here"))
-    chosen = _chosen(prompts_of(project, notes), prompt, notes)
-    model = model_of(project, notes, alias=alias, default=default_alias)
+    chosen = _chosen(prompts_of(project, notes), choices.prompt, notes)
+    model = model_of(project, notes, alias=choices.alias, default=choices.default_alias)
     cases = cases_of(project, notes)
     scoring = scoring_of(cases, notes, schema=model.schema, parsed=model.parsed)
     if not scoring.labelled:
-        raise _unusable("no test in it says what the right answer is", notes)
+        raise unusable("no test in it says what the right answer is", notes)
     message = project.config.get("description")
     fit = fitted(scoring.labelled, chosen, notes)
     examples = [*_without_hidden(_examples(fit.labelled, fit.inputs), fit.labelled, notes)]
     if not examples:
-        raise _unusable("no test of it can be asked here as promptfoo asks it", notes)
+        raise unusable("no test of it can be asked here as promptfoo asks it", notes)
     fresh = NewTask(
-        task=task,
-        owner=owner,
-        comment=f"Imported from {config.name} (promptfoo). docs/authoring.md",
+        task=choices.task,
+        owner=choices.owner,
+        comment=f"Imported from {config.name} (promptfoo). docs/coming-from-elsewhere.md",
         prompt={
-            "description": description or (str(message.data) if message else f"Imported: {task}"),
+            "description": choices.description
+            or (str(message.data) if message else f"Imported: {choices.task}"),
             "model": {"alias": model.alias, "parameters": model.parameters},
             "input": fit.contract,
             "output": scoring.output,
@@ -107,14 +97,9 @@ def imported(
     return Imported(fresh, notes.all(), model)
 
 
-def _unusable(what: str, notes: Notes) -> PromptHubError:
-    listed = "".join(f"\n  {note}" for note in notes.all())
-    return PromptHubError(f"nothing was imported: {what}.{listed}", exit_code=ExitCode.BLOCKED)
-
-
 def _chosen(prompts: Sequence[ImportedPrompt], number: int | None, notes: Notes) -> ImportedPrompt:
     if not prompts:
-        raise _unusable("none of its prompts can be carried over", notes)
+        raise unusable("none of its prompts can be carried over", notes)
     if number is not None and not 1 <= number <= len(prompts):
         known = ", ".join(
             f"{index} {prompt.label}" for index, prompt in enumerate(prompts, start=1)
@@ -133,15 +118,10 @@ def _messages(prompt: ImportedPrompt, scoring: Scoring, notes: Notes) -> list[Js
 
     Where it was answered in plain text, asked for a JSON object.
     """
-    messages = list(prompt.messages)
+    messages: Sequence[ChatMessage] = prompt.messages
     if scoring.plain:
-        sentence = f'Answer with one JSON object: {{"{ANSWER}": "…"}}.'
-        notes.changed(prompt.place, "the prompt", f"a sentence was added: {sentence}")
-        if messages[0].role == "system":
-            messages[0] = ChatMessage("system", f"{messages[0].content.rstrip()}\n{sentence}\n")
-        else:
-            messages.insert(0, ChatMessage("system", sentence))
-    return [{"role": message.role, "content": message.content} for message in messages]
+        messages = asking_for_json(messages, prompt.place, notes)
+    return [*as_file(messages)]
 
 
 def _without_hidden(

@@ -14,8 +14,8 @@ from typing import Any
 
 from jinja2 import nodes
 
-from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo.javascript import (
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.javascript import (
     UNDEFINED,
     Undefined,
     UnknownMeaningError,

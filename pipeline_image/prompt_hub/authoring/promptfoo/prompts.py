@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.javascript import UnknownMeaningError
-from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, parsed_yaml
+from prompt_hub.authoring.importing.documents import Node, parsed_yaml
+from prompt_hub.authoring.importing.form import ChatMessage, UnusablePromptError
+from prompt_hub.authoring.importing.javascript import UnknownMeaningError
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
 from prompt_hub.authoring.promptfoo.templates import Translated, filled, to_jinja
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.validation.hidden_characters import find_hidden, in_words
@@ -30,14 +32,6 @@ _LIKE_JSON = re.compile(
 )
 """A text that promptfoo refuses to send unless it is JSON."""
 _ENTRY_KEYS = {"id", "raw", "label", "prompt", "display"}
-
-
-@dataclass(frozen=True)
-class ChatMessage:
-    """One message; `content` is a Jinja2 template."""
-
-    role: str
-    content: str
 
 
 @dataclass(frozen=True)
@@ -108,10 +102,6 @@ class ImportedPrompt:
         messages = chat if isinstance(chat, list) else []
         texts = [item.get("content") if isinstance(item, dict) else None for item in messages]
         return [text if isinstance(text, str) else "" for text in texts]
-
-
-class UnusablePromptError(PromptHubError):
-    """A prompt that cannot be carried over, and why."""
 
 
 def prompts_of(project: Project, notes: Notes) -> list[ImportedPrompt]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from prompt_hub.authoring.promptfoo.notes import Notes
-from prompt_hub.authoring.promptfoo.reading import Node, Project
+from prompt_hub.authoring.importing.documents import Node
+from prompt_hub.authoring.importing.form import (
+    NO_PARAMETER,
+    PARAMETERS,
+    ImportedModel,
+    alias_of,
+)
+from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.promptfoo.reading import Project
 from prompt_hub.repository.schema import JsonObject
 
-_PARAMETERS = {
-    **{name: name for name in ("temperature", "top_p", "seed", "max_tokens")},
-    **dict.fromkeys(("max_completion_tokens", "max_output_tokens", "maxTokens"), "max_tokens"),
-    "topP": "top_p",
-}
 _MODE = "(?:(?:chat|completion|responses|messages|converse):)"
 _OPENAI = re.compile(rf"openai:(?:{_MODE}(?P<model>.+)|(?P<bare>[^:{{]+))")
 _BEDROCK = re.compile(rf"bedrock:{_MODE}?(?P<model>[a-z0-9-]+\.[^{{]+)")
@@ -22,21 +23,6 @@ _COMPATIBLE = re.compile(
     rf"(?:ollama|vllm|localai|openrouter|groq|together|deepseek):{_MODE}?"
     r"(?P<model>(?!embeddings?:)[^{]+)"
 )
-
-
-@dataclass(frozen=True)
-class ImportedModel:
-    """A model: its alias, parameters, setting of the alias, and the schema of its answers.
-
-    `setting` is what the alias could mean in `PROMPT_HUB_MODELS`, None where that is not known.
-    """
-
-    alias: str
-    parameters: JsonObject
-    setting: JsonObject | None = None
-    schema: JsonObject | None = None
-    parsed: bool = False
-    """Whether promptfoo hands answers in JSON to code as objects."""
 
 
 def model_of(project: Project, notes: Notes, *, alias: str | None, default: str) -> ImportedModel:
@@ -52,11 +38,10 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
     name, settings = _identity(first)
     parameters: JsonObject = {}
     for key, node in settings.items() if settings else ():
-        if key in _PARAMETERS and isinstance(node.data, int | float):
-            parameters[_PARAMETERS[key]] = node.data
+        if key in PARAMETERS and isinstance(node.data, int | float):
+            parameters[PARAMETERS[key]] = node.data
         elif key not in ("region", "response_format"):
-            why = "parameters here are temperature, top_p, max_tokens and seed"
-            notes.lost(node.place, f"'{key}' of the provider", why)
+            notes.lost(node.place, f"'{key}' of the provider", NO_PARAMETER)
     for key, node in _beside_settings(first, name):
         notes.lost(node.place, f"'{key}' of a provider", _WHY.get(key, _NO_SETTING))
     region = settings.get("region") if settings else None
@@ -66,8 +51,7 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
         notes.lost(first.place, f"the provider {name!r}", why)
     if alias is None:
         model = str(setting["model"]) if setting else name
-        alias = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
-        alias = alias if re.match(r"[a-z]", alias) else f"model-{alias}".strip("-")
+        alias = alias_of(model)
     format_ = project.resolved(settings.get("response_format")) if settings else None
     kind = format_.get("type") if format_ else None
     parsed = kind is not None and kind.data == "json_schema" and name.startswith("openai:")

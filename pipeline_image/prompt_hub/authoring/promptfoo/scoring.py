@@ -15,16 +15,17 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo import vocabulary
-from prompt_hub.authoring.promptfoo.checks import holds, why_unreadable
-from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.schemas import (
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.form import ANSWER
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.schemas import (
     in_todays_draft,
     read_schema,
     type_of,
     why_unusable,
 )
+from prompt_hub.authoring.promptfoo import vocabulary
+from prompt_hub.authoring.promptfoo.checks import holds, why_unreadable
 from prompt_hub.authoring.promptfoo.tests import LOST_VALUE, Assertion, TestCase
 from prompt_hub.repository.contracts import keywords_in, properties, schema_problem
 from prompt_hub.repository.formats import ASSERTED
@@ -33,9 +34,6 @@ from prompt_hub.scoring.base import PureSettings
 from prompt_hub.scoring.scorers.exact import ExactSettings
 from prompt_hub.scoring.scorers.json_fields import FieldRule, FieldsSettings
 from prompt_hub.scoring.scorers.text import TextSettings
-
-ANSWER = "answer"
-"""The field that holds the answer of a prompt that is answered in plain text."""
 
 _Check = tuple[str, str]
 _STRICTER = "its value is now the right answer, all of it: stricter than there"

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from jinja2 import Environment, TemplateError, nodes
 
-from prompt_hub.authoring.promptfoo.javascript import UnknownMeaningError, Value
+from prompt_hub.authoring.importing.javascript import UnknownMeaningError, Value
 from prompt_hub.authoring.promptfoo.nunjucks import FILTERS, TESTS, Nunjucks
 from prompt_hub.repository.template_filters import MAX_INDENT
 from prompt_hub.repository.templates import read

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo import javascript as js
-from prompt_hub.authoring.promptfoo.notes import Notes, Place
-from prompt_hub.authoring.promptfoo.reading import REFERENCE, Node, Project, Source, Unkept, unkept
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.documents import Node, Source, Unkept, unkept
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
 from prompt_hub.authoring.promptfoo.templates import filled
 from prompt_hub.authoring.promptfoo.variables import expanded, listed, read_variables
 from prompt_hub.authoring.promptfoo.vocabulary import (

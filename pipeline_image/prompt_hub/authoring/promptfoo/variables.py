@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo import javascript as js
+from prompt_hub.authoring.importing import javascript as js
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
 
 _TEXTS = {".txt", ".md", ".json", ".jsonl", ".csv", ".html", ".xml"}

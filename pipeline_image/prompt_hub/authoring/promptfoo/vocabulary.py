@@ -7,7 +7,7 @@ from math import isfinite
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.javascript import identical, number
+from prompt_hub.authoring.importing.javascript import identical, number
 from prompt_hub.repository.schema import JsonObject
 
 LABELS = ("equals", "contains", "icontains")

@@ -1,4 +1,4 @@
-"""The schemas that promptfoo holds answers against, as contracts here are written."""
+"""The schemas that others hold answers against, as contracts here are written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.promptfoo.reading import parsed_yaml, unkept
+from prompt_hub.authoring.importing.documents import parsed_yaml, unkept
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems, subschemas
 from prompt_hub.repository.schema import JsonObject

@@ -1,0 +1,210 @@
+"""What every import makes of what it reads, before it is a task; and what it gives back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prompt_hub.authoring.importing.documents import Node, broken
+from prompt_hub.authoring.importing.notes import Note, Notes, Place
+from prompt_hub.authoring.task_files import NewTask
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.schema import JsonObject
+
+ANSWER = "answer"
+"""The field that holds the answer of a prompt that is answered in plain text."""
+THRESHOLD = 0.8
+"""The mean score that an imported task must reach: others have none for all examples."""
+PARAMETERS = {
+    **{name: name for name in ("temperature", "top_p", "seed", "max_tokens")},
+    **dict.fromkeys(
+        (
+            "max_completion_tokens",
+            "max_completions_tokens",
+            "max_output_tokens",
+            "maxOutputTokens",
+            "maxTokens",
+        ),
+        "max_tokens",
+    ),
+    "topP": "top_p",
+}
+"""Sampling parameters by the names that others have for them."""
+NO_PARAMETER = "parameters here are temperature, top_p, max_tokens and seed"
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "model": "assistant",
+}
+"""Who says a message, by the names that others have."""
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One message; `content` is a Jinja2 template."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model: its alias, its parameters, and what the alias could mean.
+
+    `setting` is an entry of `PROMPT_HUB_MODELS`, None where no such entry is known.
+    """
+
+    alias: str
+    parameters: JsonObject
+    setting: JsonObject | None = None
+    schema: JsonObject | None = None
+    parsed: bool = False
+    """Whether promptfoo hands answers in JSON to code as objects."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The task, what to look over, and what its model alias should mean."""
+
+    task: NewTask
+    notes: tuple[Note, ...]
+    model: ImportedModel
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the author says about a task that no import can know."""
+
+    task: str
+    owner: str
+    default_alias: str
+    """The alias of a prompt that names no model."""
+    description: str | None = None
+    alias: str | None = None
+    prompt: int | None = None
+    """Which of several prompts to take, from 1; the first by default."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A prompt of elsewhere in our words."""
+
+    name: str
+    place: Place
+    messages: tuple[ChatMessage, ...]
+    variables: Mapping[str, JsonObject]
+    """The fields that its templates read, each with its schema."""
+    model: str = ""
+    """The model's name there; empty where none is named."""
+    setting: JsonObject | None = None
+    """What an alias of this model could mean, None where no provider of ours has it."""
+    parameters: JsonObject = field(default_factory=dict)
+    output: JsonObject | None = None
+    """The JSON Schema of its answers; None where they are plain text."""
+    description: str = ""
+    samples: JsonObject = field(default_factory=dict)
+    """Values of fields that it gives as samples, without an answer."""
+
+
+class UnusablePromptError(PromptHubError):
+    """A prompt that cannot be carried over, and why."""
+
+
+def unusable(what: str, notes: Notes) -> PromptHubError:
+    """Return the error of an import that leaves nothing usable, with everything that was found."""
+    listed = "".join(f"\n  {note}" for note in notes.all())
+    return PromptHubError(f"nothing was imported: {what}.{listed}", exit_code=ExitCode.BLOCKED)
+
+
+def alias_of(model: str) -> str:
+    """Return the name of a model as an alias may be written."""
+    alias = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+    return alias if re.match(r"[a-z]", alias) else f"model-{alias}".strip("-")
+
+
+def with_question(
+    messages: Sequence[ChatMessage], place: Place, notes: Notes
+) -> tuple[ChatMessage, ...]:
+    """Return messages of which the last is the user's; raises `InvalidDocumentsError`."""
+    if not messages:
+        raise broken(*place, "a prompt without a text", "a message that asks for something")
+    if messages[-1].role == "user":
+        return tuple(messages)
+    if any(message.role == "user" for message in messages):
+        found = f"a last message of the {messages[-1].role}'s"
+        raise broken(*place, found, "one of the user's, which asks the question")
+    notes.changed(place, "the last message", "said by the user: here it asks the question")
+    return (*messages[:-1], ChatMessage("user", messages[-1].content))
+
+
+def asking_for_json(
+    messages: Sequence[ChatMessage], place: Place, notes: Notes
+) -> list[ChatMessage]:
+    """Return the messages of a prompt that was answered in plain text, asked for a JSON object."""
+    sentence = f'Answer with one JSON object: {{"{ANSWER}": "…"}}.'
+    notes.changed(place, "the prompt", f"a sentence was added: {sentence}")
+    first = messages[0]
+    if first.role == "system":
+        return [ChatMessage("system", f"{first.content.rstrip()}\n{sentence}\n"), *messages[1:]]
+    return [ChatMessage("system", sentence), *messages]
+
+
+def as_file(messages: Sequence[ChatMessage]) -> list[JsonObject]:
+    """Return messages as they stand in a prompt's file."""
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+class Fields:
+    """The entries of one object that is read: whatever nobody asks for is listed at the end."""
+
+    def __init__(self, node: Node, notes: Notes) -> None:
+        self.node = node
+        self._notes = notes
+        self._left = dict(node.items())
+
+    def take(self, key: str) -> Node | None:
+        """Return the entry `key`, None where there is none or it is null."""
+        node = self._left.pop(key, None)
+        return None if node is None or node.data is None else node
+
+    def text(self, key: str) -> str:
+        """Return a text, an empty one where there is none; anything else stays to be listed."""
+        node = self._left.get(key)
+        if node is None or not isinstance(node.data, str):
+            return ""
+        del self._left[key]
+        return node.data
+
+    def inner(self, key: str) -> Fields | None:
+        """Return the entries of an object in it; anything else stays to be listed."""
+        node = self._left.get(key)
+        if node is None or not isinstance(node.data, dict):
+            return None
+        del self._left[key]
+        return Fields(node, self._notes)
+
+    def parameters(self) -> JsonObject:
+        """Return the sampling parameters among the entries."""
+        found: JsonObject = {}
+        for key, ours in PARAMETERS.items():
+            node = self._left.get(key)
+            if node is not None and type(node.data) in (int, float) and ours not in found:
+                found[ours] = node.data
+                del self._left[key]
+        return found
+
+    def rest(self, of: str, reasons: Mapping[str, str], otherwise: str) -> None:
+        """List every entry that was not asked for, with its place and what to do."""
+        for key, node in self._left.items():
+            if node.data not in (None, [], {}, ""):
+                self._notes.lost(node.place, f"'{key}' of {of}", reasons.get(key, otherwise))
+        self._left = {}
+
+
+def named(prompt: Fields, key: str = "name") -> str:
+    """Return what a prompt and its version are called."""
+    name, version = prompt.text(key) or "without a name", prompt.take("version")
+    return name if version is None else f"{name}, version {version.data}"

@@ -1,0 +1,154 @@
+"""A `.prompt` file of dotprompt: front matter in YAML, and a text in Handlebars."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prompt_hub.authoring.importing.braces import Handlebars, Tag
+from prompt_hub.authoring.importing.documents import Node, parsed_page, unkept
+from prompt_hub.authoring.importing.form import (
+    NO_PARAMETER,
+    ROLES,
+    ChatMessage,
+    Draft,
+    Fields,
+    UnusablePromptError,
+    with_question,
+)
+from prompt_hub.authoring.importing.formats.picoschema import schema_of
+from prompt_hub.authoring.importing.messages import HISTORY, NO_TOOLS
+from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.schemas import type_of, why_unusable
+from prompt_hub.authoring.importing.templates import closed
+from prompt_hub.repository.contracts import properties, required
+from prompt_hub.repository.documents import read_text
+from prompt_hub.repository.schema import JsonObject
+
+_REASONS = {
+    **dict.fromkeys(("tools", "toolDefs"), NO_TOOLS),
+    "variant": "a variant is a task or a version of its own here",
+    "metadata": "say it in the description or the owner of the metadata",
+    "version": "an imported task begins at its own first version",
+    "name": "the task's name is the one of the command",
+}
+_OTHERWISE = "a task has no such setting; code of yours that read it must find it elsewhere"
+_ROLE = re.compile(r"role\s+(?:\"([a-z]+)\"|'([a-z]+)')")
+_SECTION = re.compile(r"section\s+(?:\"[^\"]*\"|'[^']*')")
+
+
+class _Messages(Handlebars):
+    """Converts a text in which tags begin messages."""
+
+    def __init__(self, file: str, types: dict[str, JsonObject], notes: Notes) -> None:
+        super().__init__(file, types, notes)
+        self.messages: list[ChatMessage] = []
+        self.role = "user"
+        self.line = 1
+
+    def tag(self, tag: Tag) -> None:
+        """Convert one tag."""
+        role = _ROLE.fullmatch(tag.text)
+        word = tag.text.split()[0]
+        if role is None and tag.text != "history" and not _SECTION.fullmatch(tag.text):
+            if word in ("role", "media", "section"):
+                self.refuse(tag, f"{{{{{tag.text[:40]}}}}}", "text: a task reads nothing else")
+            super().tag(tag)
+            return
+        if self.blocks:
+            self.refuse(tag, f"{{{{{tag.text[:40]}}}}} inside a block", "one outside of all blocks")
+        if role is None:
+            why = HISTORY if word == "history" else "other code fills it; write its text instead"
+            self.notes.lost((self.file, tag.line), f"{{{{{tag.text}}}}}", why)
+        if role is not None or word == "history":
+            self.end_message()
+            self.line = tag.line
+            self.role = str(role[1] or role[2]) if role is not None else "model"
+            if self.role not in ROLES:
+                self.refuse(tag, f"the role {self.role!r}", f"one of {', '.join(ROLES)}")
+
+    def end_message(self) -> None:
+        """Keep what was converted since the last message began, where it says anything."""
+        text = "".join(self.pieces)
+        self.pieces = []
+        if text.strip():
+            if text != text.strip():
+                why = "is left out around a message"
+                self.notes.changed((self.file, self.line), "white space", why)
+            self.messages.append(ChatMessage(ROLES[self.role], closed(text.strip())))
+
+
+def dotprompt(path: Path, notes: Notes) -> Draft:
+    """Read a file; raises `InvalidDocumentsError` for what it says and a prompt here cannot."""
+    page = parsed_page(read_text(path, path.name), path.name)
+    front = Fields(page.front, notes)
+    place = page.front.place
+    title, description = front.text("name") or path.stem, front.text("description")
+    types, samples = _inputs(front.inner("input"), notes)
+    converter = _Messages(page.front.source.file, types, notes)
+    converter.convert(page.body, page.line)
+    converter.end_message()
+    for name in types.keys() - converter.variables.keys():
+        notes.lost(place, f"the input {name!r}", "the template does not read it")
+    model = front.text("model")
+    config = front.inner("config") or Fields(Node({}, page.front.source), notes)
+    draft = Draft(
+        name=f"dotprompt {title}",
+        place=place,
+        messages=with_question(converter.messages, place, notes),
+        variables=converter.variables,
+        model=model.rpartition("/")[2],
+        setting={"provider": "openai", "model": model.rpartition("/")[2]}
+        if model.startswith("openai/")
+        else None,
+        parameters=config.parameters(),
+        output=_output(front.inner("output"), notes),
+        description=description,
+        samples={name: samples[name] for name in converter.variables.keys() & samples.keys()},
+    )
+    config.rest("the config", {}, NO_PARAMETER)
+    front.rest("the front matter", _REASONS, _OTHERWISE)
+    if (lost := unkept(page.front.data)) is not None:
+        notes.lost(place, "a value of the front matter", lost)
+    return draft
+
+
+def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], JsonObject]:
+    """Return the declared fields with their schemas, and the values that they have by default."""
+    if given is None:
+        return {}, {}
+    types: dict[str, JsonObject] = {}
+    if (declared := given.take("schema")) is not None:
+        schema = schema_of(declared, notes)
+        if schema.get("type") != "object":
+            raise UnusablePromptError(f"{declared.source.file}: its input is no object of fields.")
+        for name, inner in properties(schema).items():
+            types[name] = inner if isinstance(inner, dict) else {}
+            if name not in required(schema):
+                why = "may be left out there; here every field is given, if only empty"
+                notes.changed(declared.place, f"the input {name!r}", why)
+    default = given.take("default")
+    samples: JsonObject = {}
+    for name, node in default.items() if default is not None else ():
+        samples[name] = node.data
+        types.setdefault(name, type_of([node.data]))
+    given.rest("'input'", {}, _OTHERWISE)
+    return types, samples
+
+
+def _output(given: Fields | None, notes: Notes) -> JsonObject | None:
+    """Return the schema of answers; None, which is noted, for one that no answer here can have."""
+    if given is None:
+        return None
+    format_, declared = given.text("format"), given.take("schema")
+    if format_ not in ("", "json", "text"):
+        why = "answers are one JSON object"
+        notes.lost(given.node.place, f"the format {format_!r}", why)
+    given.rest("'output'", {}, _OTHERWISE)
+    if declared is None:
+        return None
+    schema = schema_of(declared, notes)
+    if wrong := why_unusable(schema):
+        notes.lost(declared.place, "the output's schema", f"{wrong}; write one yourself")
+        return None
+    return schema

@@ -1,0 +1,92 @@
+"""A prompt of MLflow's registry: a version's fields, or the model version that holds it as tags."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import JsonValue
+
+from prompt_hub.authoring.importing.documents import Node, broken
+from prompt_hub.authoring.importing.form import NO_PARAMETER, Draft, Fields, named, with_question
+from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.templates import Converted, from_jinja, from_names, merged
+
+_TAGS = {
+    "template": "mlflow.prompt.text",
+    "response_format": "_mlflow_prompt_response_format",
+    "model_config": "_mlflow_prompt_model_config",
+}
+"""The tags in which the registry keeps what a version's fields say."""
+_SAYS_NOTHING = ("mlflow.prompt.is_prompt", "_mlflow_prompt_type")
+_NO_TAGS = "a task has an owner and a description, and no tags"
+_REASONS = {
+    "aliases": "which version is live is the registry's and the ledger's: `prompt-hub ledger show`",
+    "commit_message": "write it into the message of the commit",
+}
+_OTHERWISE = "a task has no such setting"
+
+
+def mlflow(node: Node, notes: Notes) -> Draft:
+    """Read one version; raises `InvalidDocumentsError` for what it says and ours cannot."""
+    prompt = Fields(node, notes)
+    name = f"MLflow prompt {named(prompt)}"
+    tags = Fields(_tags(prompt.take("tags") or Node({}, node.source)), notes)
+    found = {key: prompt.take(key) or _in_tag(tags, tag) for key, tag in _TAGS.items()}
+    for key in _SAYS_NOTHING:
+        tags.text(key)
+    tags.rest("the prompt's tags", {}, _NO_TAGS)
+    template = found["template"]
+    if template is None:
+        raise broken(*node.place, "no 'template'", "a text or a list of messages")
+    is_jinja = _is_jinja(template.data)
+
+    def convert(text: str, place: Place) -> Converted:
+        return from_jinja(text, place, {}, notes) if is_jinja else from_names(text, place, notes)
+
+    chat = Chat(notes, convert)
+    chat.read(template, role="user")
+    config = Fields(found["model_config"] or Node({}, node.source), notes)
+    model, provider = config.text("model_name"), config.text("provider")
+    draft = Draft(
+        name=name,
+        place=node.place,
+        messages=with_question(chat.messages, node.place, notes),
+        variables=merged(chat.parts),
+        model=model,
+        setting={"provider": "openai", "model": model} if provider in ("", "openai") else None,
+        parameters=config.parameters(),
+        output=response_schema(found["response_format"], notes),
+        description=prompt.text("description"),
+    )
+    config.rest("the prompt's model_config", {}, NO_PARAMETER)
+    prompt.rest("the prompt", _REASONS, _OTHERWISE)
+    return draft
+
+
+def _is_jinja(template: JsonValue) -> bool:
+    """Whether MLflow renders it by Jinja2: where a tag stands in any of its texts."""
+    messages = template if isinstance(template, list) else [{"content": template}]
+    texts = [message.get("content") for message in messages if isinstance(message, dict)]
+    return any("{%" in text and "%}" in text for text in texts if isinstance(text, str))
+
+
+def _tags(node: Node) -> Node:
+    """Return tags by their keys: the API writes them as a list."""
+    if not isinstance(node.data, list):
+        return node
+    pairs = [entry for entry in node.data if isinstance(entry, dict)]
+    data = {str(entry.get("key")): entry.get("value") for entry in pairs}
+    return Node(data, node.source, node.location)
+
+
+def _in_tag(tags: Fields, key: str) -> Node | None:
+    """Return what a tag holds: JSON, but for a template that is a plain text."""
+    node = tags.take(key)
+    if node is None or not isinstance(node.data, str):
+        return node
+    try:
+        data: JsonValue = json.loads(node.data)
+    except (ValueError, RecursionError):
+        return node
+    return Node(data, node.source, node.location) if isinstance(data, dict | list) else node

@@ -1,0 +1,82 @@
+"""A stored prompt of OpenAI: what a request to the Responses API says, with `{{variables}}`."""
+
+from __future__ import annotations
+
+from prompt_hub.authoring.importing.documents import Node, broken
+from prompt_hub.authoring.importing.form import (
+    NO_PARAMETER,
+    Draft,
+    Fields,
+    named,
+    with_question,
+)
+from prompt_hub.authoring.importing.messages import HISTORY, NO_TOOLS, Chat, response_schema
+from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.templates import from_names, merged
+from prompt_hub.repository.schema import JsonObject
+
+REASONS = {
+    **dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls", "max_tool_calls"), NO_TOOLS),
+    **dict.fromkeys(("conversation", "previous_response_id"), HISTORY),
+    "metadata": "say it in the description or the owner of the metadata",
+    "name": "the task's name is the one of the command",
+    "reasoning": f"{NO_PARAMETER}; how much a model reasons is a choice of the model",
+    "reasoning_effort": f"{NO_PARAMETER}; how much a model reasons is a choice of the model",
+    "stop": NO_PARAMETER,
+    "frequency_penalty": NO_PARAMETER,
+    "presence_penalty": NO_PARAMETER,
+}
+OTHERWISE = (
+    "a task has no such setting; leave it out, or set it where the model alias is configured"
+)
+
+
+def openai_prompt(node: Node, notes: Notes) -> Draft:
+    """Read a prompt object; raises `InvalidDocumentsError` for what it says and ours cannot."""
+    prompt = Fields(node, notes)
+    name = f"OpenAI prompt {named(prompt, 'id')}"
+    prompt.text("object")
+    chat = Chat(notes, lambda text, place: from_names(text, place, notes))
+    for key, role in (("instructions", "system"), ("messages", "user"), ("input", "user")):
+        if (said := prompt.take(key)) is not None:
+            chat.read(said, role=role)
+    variables = merged(chat.parts)
+    model = prompt.text("model")
+    format_ = prompt.take("response_format")
+    if (text := prompt.inner("text")) is not None:
+        format_ = text.take("format") or format_
+        text.rest("'text'", {}, NO_PARAMETER)
+    draft = Draft(
+        name=name,
+        place=node.place,
+        messages=with_question(chat.messages, node.place, notes),
+        variables=variables,
+        model=model,
+        setting={"provider": "openai", "model": model},
+        parameters=prompt.parameters(),
+        output=response_schema(format_, notes),
+        description=prompt.text("description"),
+        samples=_samples(prompt.take("variables"), variables, notes),
+    )
+    prompt.rest("the prompt", REASONS, OTHERWISE)
+    return draft
+
+
+def _samples(node: Node | None, read: dict[str, JsonObject], notes: Notes) -> JsonObject:
+    """Return the values that variables have where the prompt was stored, or their names alone."""
+    found: JsonObject = {}
+    if node is None:
+        return found
+    entries = [*node.items()]
+    for element in node.elements() if isinstance(node.data, list) else ():
+        named = element.get("name") or element
+        entries.append((str(named.data), element.get("value") or Node(None, element.source)))
+    for name, value in entries:
+        text = value.get("text") if isinstance(value.data, dict) else value
+        if name not in read:
+            notes.lost(value.place, f"the variable {name!r}", "the prompt does not read it")
+        elif text is None or not isinstance(text.data, str | None):
+            raise broken(*value.place, f"a value of {name!r} that is no text", "a text")
+        elif text.data:
+            found[name] = text.data
+    return found

@@ -1,0 +1,297 @@
+"""A `.prompty` file, version 1 or 2: front matter in YAML, and a text with lines like `user:`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from prompt_hub.authoring.importing.braces import from_mustache
+from prompt_hub.authoring.importing.documents import (
+    Node,
+    Page,
+    broken,
+    parsed_json,
+    parsed_page,
+    parsed_yaml,
+    unkept,
+)
+from prompt_hub.authoring.importing.form import NO_PARAMETER, Draft, Fields, with_question
+from prompt_hub.authoring.importing.messages import (
+    HISTORY,
+    NO_TOOLS,
+    Chat,
+    Convert,
+    response_schema,
+)
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.schemas import type_of
+from prompt_hub.authoring.importing.templates import Converted, from_jinja, merged
+from prompt_hub.repository.documents import read_text
+from prompt_hub.repository.schema import JsonObject
+
+_ROLE = re.compile(
+    r"(?:#\s*)?(?P<role>system|user|assistant|developer|function|tool)\s*(?P<more>\[[^\]]*\]\s*)?:",
+    re.IGNORECASE,
+)
+_FILE = re.compile(r"\$\{file:(.+)\}")
+_KINDS = {
+    **{kind: kind for kind in ("string", "integer", "number", "boolean", "array", "object")},
+    "float": "number",
+}
+_RICH = {"thread": HISTORY, **dict.fromkeys(("image", "file", "audio"), "tasks read text alone")}
+_REASONS = {
+    "tools": NO_TOOLS,
+    "authors": "the owner of a task stands in its metadata: --owner",
+    "tags": "a task has an owner and a description, and no tags",
+    "metadata": "say it in the description or the owner of the metadata",
+    "version": "an imported task begins at its own first version",
+    "displayName": "the task's name is the one of the command",
+    "connection": "keys and endpoints are settings of the model alias, never of a prompt",
+    "configuration": "keys and endpoints are settings of the model alias, never of a prompt",
+    "response": "an answer here is all that the model says first",
+    "base": "write what it takes from the other file into this one",
+}
+_OTHERWISE = "a task has no such setting"
+_AZURE = ("azure", "azure_openai", "foundry")
+
+
+def prompty(path: Path, notes: Notes) -> Draft:
+    """Read a file; raises `InvalidDocumentsError` for what it says and a prompt here cannot."""
+    page = parsed_page(read_text(path, path.name), path.name)
+    front = Fields(page.front, notes)
+    title, description = front.text("name") or path.stem, front.text("description")
+    if (base := front.take("base")) is not None:
+        raise broken(*base.place, "'base', another file that this one builds on", _REASONS["base"])
+    types, samples, rich, places = _inputs(front, notes)
+    chat = Chat(notes, _converter(front, types, notes))
+    for role, text, place in _sections(page, rich, notes):
+        chat.add(role, text, place)
+    variables = merged(chat.parts)
+    for name in types.keys() - variables.keys():
+        notes.lost(places[name], f"the input {name!r}", "the template does not read it")
+    model, setting, parameters, format_ = _model(front, path, notes)
+    output = response_schema(format_, notes)
+    if (outputs := front.take("outputs") or front.take("outputSchema")) is not None:
+        output = _object(outputs, notes)
+    front.rest("the front matter", _REASONS, _OTHERWISE)
+    if (lost := unkept(page.front.data)) is not None:
+        notes.lost(page.front.place, "a value of the front matter", lost)
+    return Draft(
+        name=f"Prompty {title}",
+        place=page.front.place,
+        messages=with_question(chat.messages, page.front.place, notes),
+        variables=variables,
+        model=model,
+        setting=setting,
+        parameters=parameters,
+        output=output,
+        description=description,
+        samples={name: samples[name] for name in variables.keys() & samples.keys()},
+    )
+
+
+# --- The text ----------------------------------------------------------------------------------
+
+
+def _sections(
+    page: Page, rich: Mapping[str, str], notes: Notes
+) -> Iterator[tuple[str, str, Place]]:
+    """Yield the messages of a text: who says each, its template, and where it begins."""
+    file = page.front.source.file
+    role = "system"
+    lines: list[str] = []
+    first = page.line
+    for number, line in enumerate([*page.body.split("\n"), "user:"], start=page.line):
+        found = _ROLE.fullmatch(line.strip())
+        if found is None:
+            name = line.strip().removeprefix("{{").removesuffix("}}").strip()
+            if name in rich and line.strip() != name:
+                notes.lost((file, number), f"the input {name!r}", rich[name])
+                line = ""
+            lines.append(line)
+            continue
+        blank = next((i for i, text in enumerate(lines) if text.strip()), len(lines))
+        text = "\n".join(lines[blank:]).rstrip()
+        if text:
+            if text.endswith("}}" if "{{/" in text.split("\n")[-1] else "%}"):
+                why = "is kept behind a message that ends with a block"
+                notes.changed((file, number - 1), "white space", why)
+            yield role, text, (file, first + blank)
+        if found["more"]:
+            why = "a message here is a role and a text"
+            notes.lost((file, number), f"{found['more'].strip()} of a message", why)
+        role = str(found["role"]).lower()
+        lines, first = [], number + 1
+
+
+def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> Convert:
+    """Return what converts the templates of the language that the file names."""
+    template = front.take("template")
+    named: JsonValue = "jinja2"
+    place = front.node.place
+    if template is not None:
+        place = template.place
+        settings = Fields(template, notes)
+        named = template.data
+        if isinstance(template.data, dict):
+            format_ = settings.take("format") or settings.take("type")
+            inner = format_.get("kind") if format_ is not None else None
+            named = (inner or format_).data if format_ is not None else "jinja2"
+            if format_ is not None and isinstance(format_.data, dict):
+                more = Fields(format_, notes)
+                more.text("kind")
+                why = "a value is never read as a role here, whatever it says"
+                more.rest("the template's format", {"strict": why}, _OTHERWISE)
+            parser = settings.take("parser")
+            kind = (parser.get("kind") or parser).data if parser is not None else "prompty"
+            if kind != "prompty":
+                raise broken(*settings.node.place, f"the parser {kind!r}", "the parser 'prompty'")
+            settings.rest("'template'", {}, _OTHERWISE)
+    if named not in ("jinja2", "mustache"):
+        raise broken(*place, f"the template language {named!r}", "jinja2 or mustache")
+
+    def convert(text: str, place: Place) -> Converted:
+        return (from_jinja if named == "jinja2" else from_mustache)(text, place, types, notes)
+
+    return convert
+
+
+# --- The front matter --------------------------------------------------------------------------
+
+
+def _inputs(
+    front: Fields, notes: Notes
+) -> tuple[dict[str, JsonObject], JsonObject, dict[str, str], dict[str, Place]]:
+    """Return the declared fields with their schemas, values, those of no text, and the places."""
+    places: dict[str, Place] = {}
+    types: dict[str, JsonObject] = {}
+    samples: JsonObject = {}
+    rich: dict[str, str] = {}
+    given = front.take("inputs") or front.take("inputSchema")
+    for name, node in _properties(given):
+        kind = (node.get("kind") or node.get("type") or node).data
+        if isinstance(kind, str) and kind in _RICH:
+            rich[name] = _RICH[kind]
+            continue
+        places[name] = node.place
+        types[name], value = _property(node, f"the input {name!r}", notes)
+        if value is not None:
+            samples[name] = value
+    sample = front.take("sample")
+    if sample is not None and not isinstance(sample.data, dict):
+        why = "copy its values into an example"
+        notes.lost(sample.place, "a sample in another file", why)
+    for name, node in sample.items() if sample is not None else ():
+        samples[name] = node.data
+        places.setdefault(name, node.place)
+        types.setdefault(name, type_of([node.data]))
+    return types, samples, rich, places
+
+
+def _properties(node: Node | None) -> Iterator[tuple[str, Node]]:
+    """Yield properties by their names, in each form: a mapping, a list, or below `properties`."""
+    inner = node.get("properties") if node is not None else None
+    node = inner or node
+    if node is not None and isinstance(node.data, list):
+        for element in node.elements():
+            name = element.get("name")
+            yield str(name.data) if name is not None else "", element
+    elif node is not None:
+        yield from node.items()
+
+
+def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValue]:
+    """Return the schema of a property, and its value where it has one."""
+    if not isinstance(node.data, dict):
+        return type_of([node.data]), node.data
+    fields = Fields(node, notes)
+    fields.text("name")
+    kind = fields.text("kind") or fields.text("type") or "string"
+    if kind not in _KINDS:
+        raise broken(*node.place, f"{what} of the kind {kind!r}", f"one of {', '.join(_KINDS)}")
+    schema: JsonObject = {"type": _KINDS[kind]}
+    if description := fields.text("description"):
+        schema["description"] = description
+    if (enum := fields.take("enumValues")) is not None:
+        schema["enum"] = enum.data
+    items = fields.take("items")
+    if kind == "array":
+        schema["items"] = {"type": "string"}
+        if items is not None:
+            schema["items"], _ = _property(items, what, notes)
+    if kind == "object" and (inner := fields.take("properties")) is not None:
+        schema = {**_object(inner, notes), **schema}
+    values = [fields.take(key) for key in ("default", "example", "sample")]
+    required = fields.take("required")
+    if required is not None and required.data is False:
+        why = "may be left out there; here every field is given, if only empty"
+        notes.changed(required.place, what, why)
+    fields.rest(what, {}, "write it into the schema yourself")
+    return schema, next((value.data for value in values if value is not None), None)
+
+
+def _object(node: Node, notes: Notes) -> JsonObject:
+    """Return the schema of an object with these properties and no others."""
+    found: JsonObject = {
+        name: _property(inner, f"the field {name!r}", notes)[0] for name, inner in _properties(node)
+    }
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*found],
+        "properties": found,
+    }
+
+
+def _model(
+    front: Fields, path: Path, notes: Notes
+) -> tuple[str, JsonObject | None, JsonObject, Node | None]:
+    """Return the model, what its alias could mean, its parameters and its answer's format."""
+    node = front.take("model")
+    if node is None:
+        return "", None, {}, None
+    if isinstance(node.data, str):
+        return node.data, {"provider": "openai", "model": node.data}, {}, None
+    model = Fields(node, notes)
+    configuration = model.inner("configuration")
+    name, provider = model.text("id"), model.text("provider")
+    api = model.text("api") or model.text("apiType") or "chat"
+    if api not in ("chat", "responses", "completion"):
+        raise broken(*node.place, f"the API {api!r}", "chat: a task answers with data")
+    if configuration is not None:
+        name = name or configuration.text("azure_deployment") or configuration.text("name")
+        name = name or configuration.text("model")
+        provider = provider or configuration.text("type")
+        configuration.rest("the model's configuration", {}, _REASONS["configuration"])
+    options = model.inner("options") or model.inner("parameters")
+    parameters: JsonObject = {}
+    format_ = None
+    if options is not None:
+        parameters = options.parameters()
+        format_ = _file(options.take("response_format"), path, notes)
+        options.rest("the model's parameters", {}, NO_PARAMETER)
+    model.rest("the model", _REASONS, _OTHERWISE)
+    setting: JsonObject | None = {"provider": "openai", "model": name}
+    if provider in _AZURE and setting is not None:
+        setting["base_url"] = "https://YOUR-ENDPOINT/v1"
+    elif provider not in ("", "openai"):
+        setting = None
+    return name, setting, parameters, format_
+
+
+def _file(node: Node | None, path: Path, notes: Notes) -> Node | None:
+    """Return what `${file:…}` stands for: a file of the folder, or of one in it, and no other."""
+    if node is None or not isinstance(node.data, str):
+        return node
+    found = _FILE.fullmatch(node.data)
+    if found is None:
+        return node
+    folder = path.resolve().parent
+    other = (folder / found[1]).resolve()
+    if not other.is_relative_to(folder):
+        raise broken(*node.place, f"{node.data}, outside its folder", "a file of the folder")
+    text = read_text(other, found[1])
+    return parsed_json(text, found[1]) if other.suffix == ".json" else parsed_yaml(text, found[1])

@@ -1,0 +1,297 @@
+"""Rows of data as examples: their fields fill the prompt, and graders say which answer is right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.documents import Node
+from prompt_hub.authoring.importing.form import ANSWER, Draft, Fields
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.schemas import type_of
+from prompt_hub.repository.contracts import properties, schema_problem
+from prompt_hub.repository.placeholders import PLACEHOLDER
+from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.scoring.scorers.exact import ExactSettings
+from prompt_hub.scoring.scorers.json_fields import FieldRule, FieldsSettings
+from prompt_hub.scoring.scorers.text import TextSettings
+from prompt_hub.validation.hidden_characters import find_hidden, in_words
+
+_SCALARS = {"boolean", "integer", "number", "string"}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a grader compares an answer with: a field of the row, or the same text for all."""
+
+    field: str | None
+    """The field of the answer that is compared; None for all of its text."""
+    item: str | None
+    """The field of the row that holds the right one; None for a constant."""
+    constant: str
+    fold: bool
+    """Whether upper and lower case are the same."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its fields, and the answer that it says itself is right, if it does."""
+
+    values: Mapping[str, JsonValue]
+    place: Place
+    expected: JsonValue = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples, the contracts that they keep, and how answers are held against them."""
+
+    examples: tuple[Example, ...]
+    input: JsonObject
+    output: JsonObject
+    scorer: JsonObject
+    plain: bool
+
+
+def rows_of(node: Node, notes: Notes) -> list[Row]:
+    """Return the rows of a file: OpenAI's (`item`), or ours (`input` and `expected`)."""
+    data = node.get("data")
+    return [
+        row
+        for element in (data if data is not None else node).elements()
+        if (row := _row(element, notes)) is not None
+    ]
+
+
+def _row(element: Node, notes: Notes) -> Row | None:
+    entry = Fields(element, notes)
+    for key in ("item", "datasource_item"):
+        if (item := entry.inner(key)) is not None and isinstance(item.node.data, dict):
+            why = "it tells what a model answered, not which answer is right"
+            entry.rest("a row", {}, why)
+            return Row(item.node.data, element.place)
+    given, expected = entry.inner("input"), entry.take("expected")
+    if given is None or not isinstance(given.node.data, dict):
+        why = "it has neither 'item' (OpenAI) nor 'input' and 'expected' as objects"
+        notes.lost(element.place, "a row", why)
+        return None
+    name = entry.text("id")
+    entry.rest("a row", {}, "examples are an input and the right answer")
+    return Row(given.node.data, element.place, expected.data if expected else None, name)
+
+
+# --- Right answers -----------------------------------------------------------------------------
+
+
+def labelled(
+    draft: Draft, rows: Sequence[Row], references: Sequence[Reference], notes: Notes
+) -> Labelled:
+    """Return the rows that have a right answer as examples; the others are noted as lost."""
+    _note_unread(draft, rows, references, notes)
+    answers = [_parsed(_answer(row, references, notes)) for row in rows]
+    objects = [answer for answer in answers if isinstance(answer, dict)]
+    output = draft.output or (_contract(objects) if objects else _plain_contract())
+    plain = draft.output is None and not objects
+    names = [*properties(output)]
+    only = names[0] if len(names) == 1 else None
+    inputs = _inputs(draft, rows, notes)
+    examples: list[Example] = []
+    taken: set[str] = set()
+    for number, (row, answer, fields) in enumerate(zip(rows, answers, inputs, strict=True), 1):
+        expected = _expected(answer, only)
+        if answer is None or fields is None:
+            continue
+        problem = _problem(fields, expected, output)
+        if problem or not isinstance(expected, dict):
+            notes.lost(row.place, "a row", problem or "its right answer is a text, not an object")
+            continue
+        name = row.name or f"row-{number}"
+        name = name if name not in taken else f"{name}-{number}"
+        taken.add(name)
+        examples.append(Example(id=name[:120], input=fields, expected=expected))
+    return Labelled(
+        tuple(examples),
+        _input_contract(draft, [example.input for example in examples]),
+        output,
+        _scorer(output, references),
+        plain,
+    )
+
+
+def _answer(row: Row, references: Sequence[Reference], notes: Notes) -> JsonValue:
+    """Return what a row says the right answer is; None, which is noted, where it says nothing."""
+    if row.expected is not None:
+        return row.expected
+    found: JsonObject = {}
+    for reference in references:
+        value = reference.constant if reference.item is None else row.values.get(reference.item)
+        if value is None:
+            what = f"it has no {reference.item!r}, with which a grader compares answers"
+            notes.lost(row.place, "a row", what)
+            return None
+        if reference.field is None:
+            return value
+        found[reference.field] = value
+    if not found:
+        why = "nothing says what its right answer is; label it as an example yourself"
+        notes.lost(row.place, "a row", why)
+    return found or None
+
+
+def _parsed(answer: JsonValue) -> JsonValue:
+    """Return the object that a text is in JSON; anything else as it is."""
+    if not isinstance(answer, str) or not answer.lstrip().startswith("{"):
+        return answer
+    try:
+        parsed: JsonValue = json.loads(answer)
+    except (ValueError, RecursionError):
+        return answer
+    return parsed if isinstance(parsed, dict) else answer
+
+
+def _expected(answer: JsonValue, only: str | None) -> JsonValue:
+    """Return a right answer as an object: what is none is the only field that answers have."""
+    if answer is None or isinstance(answer, dict) or only is None:
+        return answer
+    return {only: js.text(answer) if only == ANSWER else answer}
+
+
+def _problem(fields: JsonObject, expected: JsonValue, output: JsonObject) -> str:
+    """Why a row is no example, empty where it is one."""
+    texts = json.dumps([fields, expected], ensure_ascii=False)
+    if (hidden := next(find_hidden(texts), None)) is not None:
+        return f"it holds {in_words(hidden[1])}, which nobody sees and examples may not have"
+    if isinstance(expected, dict) and (problem := schema_problem(expected, output)):
+        return f"its right answer breaks the output's schema: {problem}"
+    return ""
+
+
+def _contract(answers: Sequence[JsonObject]) -> JsonObject:
+    names = list(dict.fromkeys(name for answer in answers for name in answer))
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name in names if all(name in answer for answer in answers)],
+        "properties": {
+            name: type_of([answer[name] for answer in answers if name in answer]) for name in names
+        },
+    }
+
+
+def _plain_contract() -> JsonObject:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [ANSWER],
+        "properties": {ANSWER: {"type": "string"}},
+    }
+
+
+def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
+    """Return how answers are compared: as the graders do, else field by field, else as a whole."""
+    fields = {
+        reference.field: FieldRule() if reference.fold else FieldRule(compare="exact")
+        for reference in references
+        if reference.field is not None
+    }
+    whole = [reference for reference in references if reference.field is None]
+    declared = properties(output)
+    if fields and not whole:
+        return FieldsSettings(type="json_fields", fields=fields).to_file()
+    if whole and whole[0].fold and len(declared) == 1:
+        return TextSettings(type="text", field=next(iter(declared))).to_file()
+    kinds = {schema.get("type") for schema in declared.values() if isinstance(schema, dict)}
+    scalar = all(isinstance(kind, str) and kind in _SCALARS for kind in kinds)
+    if not references and len(declared) > 1 and scalar:
+        return FieldsSettings.of_equal(declared).to_file()
+    return ExactSettings(type="exact").to_file()
+
+
+# --- The fields that fill a prompt -------------------------------------------------------------
+
+
+def _note_unread(
+    draft: Draft, rows: Sequence[Row], references: Sequence[Reference], notes: Notes
+) -> None:
+    """Note the fields of rows that are asked for by neither the prompt nor a grader."""
+    read = draft.variables.keys() | {reference.item for reference in references}
+    for row in rows:
+        for name in row.values.keys() - read:
+            why = "neither the prompt nor a grader reads it, so it is no part of an example"
+            notes.lost(row.place, f"the field {name!r}", why)
+
+
+def _inputs(draft: Draft, rows: Sequence[Row], notes: Notes) -> list[JsonObject | None]:
+    """Return each row's fields that the prompt reads; None, which is noted, if one is missing."""
+    mixed = {
+        name
+        for name, schema in draft.variables.items()
+        if not schema and not type_of([row.values[name] for row in rows if name in row.values])
+    }
+    found: list[JsonObject | None] = []
+    for row in rows:
+        missing = next((name for name in draft.variables if row.values.get(name) is None), None)
+        if missing is not None:
+            notes.lost(row.place, "a row", f"it has no {missing!r}, which the prompt reads")
+            found.append(None)
+            continue
+        fields: JsonObject = {}
+        for name, schema in draft.variables.items():
+            value = row.values[name]
+            if not schema and not isinstance(value, str):
+                value = js.text(value) if name in mixed and not isinstance(value, dict) else value
+                why = "is no text: it is written as JSON has it, which need not be as it was there"
+                notes.changed(row.place, f"the value of {name!r}", why)
+            fields[name] = value
+        found.append(fields)
+    return found
+
+
+def _input_contract(draft: Draft, inputs: Sequence[JsonObject]) -> JsonObject:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*draft.variables],
+        "properties": {
+            name: schema or type_of([fields[name] for fields in inputs]) or {"type": "string"}
+            for name, schema in draft.variables.items()
+        },
+    }
+
+
+def made_up(draft: Draft) -> tuple[JsonObject, JsonObject]:
+    """Return an input and an answer that keep the contracts until some are labelled."""
+    given = {name: draft.samples.get(name, _value(s)) for name, s in draft.variables.items()}
+    answer = _value(draft.output or _plain_contract())
+    return given, answer if isinstance(answer, dict) else {}
+
+
+def _value(schema: JsonValue) -> JsonValue:
+    """Return a value that keeps the commonest words of a JSON Schema."""
+    known = schema if isinstance(schema, dict) else {}
+    enum, kind, least = known.get("enum"), known.get("type"), known.get("minimum")
+    if isinstance(kind, list):
+        kind = kind[0] if kind else None
+    if isinstance(enum, list) and enum:
+        return enum[0]
+    if "const" in known:
+        return known["const"]
+    match kind:
+        case "object":
+            return {name: _value(inner) for name, inner in properties(known).items()}
+        case "array":
+            number = known.get("minItems")
+            # A longer one is nobody's example: validation says what is missing.
+            return [_value(known.get("items"))] * (min(number, 10) if type(number) is int else 1)
+        case "boolean":
+            return True
+        case "integer" | "number":
+            return least if isinstance(least, int | float) else 1
+        case "null":
+            return None
+    return PLACEHOLDER

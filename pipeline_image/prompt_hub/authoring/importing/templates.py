@@ -1,0 +1,174 @@
+"""Templates of others as ours, where both mean the same: names in braces, and Jinja2.
+
+What would mean something else here is refused with its line: a prompt that says other words than it
+did there is worse than none. Mustache and Handlebars are in `braces.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from jinja2 import nodes
+
+from prompt_hub.authoring.importing.documents import broken
+from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
+from prompt_hub.validation.hidden_characters import find_hidden, in_words
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_RESERVED = {
+    *("and", "else", "false", "if", "in", "is", "none", "not", "or", "true", "loop", "self"),
+    *("super", "False", "None", "True"),
+}
+"""Names that mean something else to Jinja2."""
+_MARK = re.compile(r"\{(?=[{%#]|\Z)")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A template of ours, and the fields that it reads, each with the schema that is known."""
+
+    text: str
+    variables: Mapping[str, JsonObject]
+
+
+def literal(text: str) -> str:
+    """Return a text as a template that says it: what only looks like a tag is none."""
+    return _MARK.sub("{{ '{' }}", text)
+
+
+def variable(name: str, place: Place) -> str:
+    """Return a name that may be a field here; raises `InvalidDocumentsError` for any other."""
+    if not _NAME.fullmatch(name) or name in _RESERVED:
+        shown = name if len(name) <= 40 else f"{name[:37]}..."
+        expected = "a field's name of letters, digits and '_', such as {{name}}: rename it there"
+        raise broken(*place, f"{{{{{shown}}}}}", expected)
+    return name
+
+
+def as_template(text: str, place: Place, notes: Notes) -> str:
+    """Return a template as it may stand in a file; raises `InvalidDocumentsError`."""
+    if len(text) > MAX_TEMPLATE:
+        raise broken(*place, f"a text of {len(text)} characters", f"at most {MAX_TEMPLATE}")
+    if (hidden := next(find_hidden(text), None)) is not None:
+        raise broken(*place, in_words(hidden[1]), "a prompt without what nobody sees")
+    if "\r" in text:
+        notes.changed(place, "the template", "line ends are '\\n' here")
+    return text.replace("\r\n", "\n")
+
+
+def from_names(text: str, place: Place, notes: Notes, *, inside: str = "") -> Converted:
+    """Convert a template that knows nothing but names in double braces.
+
+    Args:
+        text: the template.
+        place: where it stands.
+        notes: told what is written otherwise here.
+        inside: what every name begins with, such as `item.`, and does not here.
+
+    Raises:
+        InvalidDocumentsError: braces hold something else than a name.
+    """
+    text = as_template(text, place, notes)
+    names: dict[str, JsonObject] = {}
+    pieces = []
+    before = 0
+    for start, end in _named(text):
+        name = text[start + 2 : end - 2].strip()
+        if not name.startswith(inside):
+            raise broken(*place, f"{{{{{name[:40]}}}}}", f"a name such as {{{{{inside}name}}}}")
+        name = variable(name.removeprefix(inside), place)
+        names[name] = {}
+        pieces += [literal(text[before:start]), f"{{{{ {name} }}}}"]
+        before = end
+    pieces.append(literal(text[before:]))
+    return Converted(closed("".join(pieces)), names)
+
+
+def _named(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where double braces begin and end; those that do not end are text."""
+    end = 0
+    while (start := text.find("{{", end)) >= 0 and (end := text.find("}}", start) + 2) >= 2:
+        yield start, end
+
+
+def closed(text: str) -> str:
+    """Return a template that keeps its last line end, of which Jinja2 drops one."""
+    return text + "\n" * text.endswith("\n")
+
+
+# --- Jinja2 ------------------------------------------------------------------------------------
+
+_FILTERS = (
+    *("capitalize", "default", "join", "length", "lower", "replace", "title", "trim", "upper"),
+)
+"""Filters that are the same in both; `tojson`, `sort`, `round` and others only share a name."""
+_NOT_ALIKE = ("boolean", "array", "object")
+_CONDITIONS = (nodes.Compare, nodes.Not, nodes.Test)
+
+
+def from_jinja(text: str, place: Place, types: Mapping[str, JsonObject], notes: Notes) -> Converted:
+    """Convert a template of Jinja2: it stays as it is, where every value is written alike.
+
+    Raises:
+        InvalidDocumentsError: it uses what ours have not, or what is written otherwise here.
+    """
+    text = as_template(text, place, notes)
+    analysis = read(text)
+    for fault in analysis.faults:
+        raise broken(place[0], place[1] + fault.line - 1, fault.found, fault.expected)
+    for issue in _differences(analysis, place, types):
+        raise issue
+    return Converted(text, {name: types.get(name, {}) for name in analysis.variables})
+
+
+def _differences(
+    analysis: TemplateAnalysis, place: Place, types: Mapping[str, JsonObject]
+) -> Iterator[InvalidDocumentsError]:
+    """Yield what would be written otherwise here than Jinja2 writes it with its own settings."""
+    assert analysis.tree is not None
+
+    def issue(node: nodes.Node, found: str, expected: str) -> InvalidDocumentsError:
+        return broken(place[0], place[1] + node.lineno - 1, found, expected)
+
+    for used in analysis.tree.find_all(nodes.Filter):
+        if used.name not in _FILTERS:
+            found = f"the filter {used.name!r}, which does something else here"
+            yield issue(used, found, f"one of: {', '.join(_FILTERS)}; or do it before the prompt")
+    for output in analysis.tree.find_all(nodes.Output):
+        for written in output.nodes:
+            if kind := _written_otherwise(written, types):
+                expected = "text and numbers; for others {% if %} with the words to be said"
+                found = f"{kind} written out, which Python and JSON write differently"
+                yield issue(written, found, expected)
+
+
+def _written_otherwise(node: nodes.Node, types: Mapping[str, JsonObject]) -> str:
+    """Return what a value is that Jinja2 writes as Python does and we do not; empty for others."""
+    match node:
+        case nodes.Name(name=name) if kind_of(types.get(name, {})) in _NOT_ALIKE:
+            return f"{kind_of(types[name])} {name!r}"
+        case nodes.Const(value=bool() | None):
+            return "a constant"
+        case _ if isinstance(node, _CONDITIONS):
+            return "a condition"
+    return ""
+
+
+def kind_of(schema: JsonObject) -> str:
+    """Return the JSON type that a schema names, empty where it names none or several."""
+    found = schema.get("type")
+    return found if isinstance(found, str) else ""
+
+
+def merged(parts: Sequence[Converted]) -> dict[str, JsonObject]:
+    """Return the fields that several templates read."""
+    found: dict[str, JsonObject] = {}
+    for part in parts:
+        for name, schema in part.variables.items():
+            found[name] = found.get(name) or schema
+    return found

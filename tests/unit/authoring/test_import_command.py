@@ -1,0 +1,366 @@
+"""What other tools exported becomes a task; what does not fit is listed with file and line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from prompt_hub.authoring.importing.files import Format
+from prompt_hub.cli.import_task import FORMATS
+from prompt_hub.core.errors import ExitCode
+from prompt_hub.gate.types import Status
+from prompt_hub.promotion import transitions
+from prompt_hub.promotion.states import NotAllowedError
+from prompt_hub.repository.schema import Metadata, Prompt
+from tests.unit.authoring.workshop import Workshop
+from tests.unit.building import MADE_AT
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "imports"
+PROMPTS = (
+    "openai_prompt.json",
+    "langfuse_chat.json",
+    "langfuse_text.json",
+    "mlflow_text.json",
+    "mlflow_tags.json",
+    "version1.prompty",
+    "version2.prompty",
+    "greet.prompt",
+)
+
+
+def take(workshop: Workshop, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Import fixtures under an alias that is configured, and return all that was noted."""
+    files = [word if word[0] == "-" or word.isdecimal() else str(FIXTURES / word) for word in words]
+    options = ("--model", "catalogue-pinned", "--json")
+    assert workshop.take("imported", *files, *options) == ExitCode.OK
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert workshop.folder.errors() == []
+    return [note["said"] for note in json.loads(captured.out)["notes"]]
+
+
+def prompt_of(workshop: Workshop) -> Prompt:
+    return workshop.folder.repository.draft("imported")
+
+
+def metadata_of(workshop: Workshop) -> Metadata:
+    return workshop.folder.repository.metadata("imported")
+
+
+def texts_of(workshop: Workshop) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in prompt_of(workshop).messages]
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_without_examples_validates_evaluates_and_is_released_by_nobody(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    said = take(workshop, capsys, name)
+    assert any("no examples: one made-up example stands for yours" in line for line in said)
+    assert workshop.folder.rules_broken() == ["placeholder"]
+    record = workshop.evaluated("imported")
+    assert record.verdict.status is Status.PASS
+    with pytest.raises(NotAllowedError, match="replace-me-1"):
+        transitions.promote(workshop.folder.repository, record, "", MADE_AT)
+
+
+def test_a_stored_prompt_with_its_hosted_eval_and_rows(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = take(workshop, capsys, "openai_prompt.json", "openai_eval.json", "openai_rows.jsonl")
+    prompt = prompt_of(workshop)
+    assert prompt.description == "Imported: OpenAI prompt pmpt_68c0ffee, version 3"
+    assert prompt.model.parameters == {"temperature": 0, "max_tokens": 32}
+    assert prompt.input["required"] == ["shop", "message"]
+    assert prompt.output["properties"] == {
+        "intent": {"type": "string", "enum": ["refund", "delivery", "other"]}
+    }
+    assert texts_of(workshop)[1] == (
+        "user",
+        "Shop: {{ shop }}\nMessage: {{ message }}\nA literal {{ '{' }}% is text.\n\n",
+    )
+    examples = workshop.folder.repository.examples("imported")
+    assert [(example.id, example.expected) for example in examples] == [
+        ("row-1", {"intent": "refund"}),
+        ("row-2", {"intent": "delivery"}),
+        ("row-5", {"intent": "other"}),
+    ]
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.model_dump() == {
+        "type": "json_fields",
+        "weight": 1.0,
+        "fields": {"intent": {"compare": "exact"}},
+    }
+    for place, what in (
+        ("openai_prompt.json:14", "the variable 'season': the prompt does not read it"),
+        ("openai_prompt.json:31", "'tools' of the prompt"),
+        ("openai_prompt.json:32", "'reasoning' of the prompt"),
+        ("openai_prompt.json:29", "'verbosity'"),
+        ("openai_eval.json:19", "scorers say what is right, not what is wrong"),
+        ("openai_eval.json:26", "the grader 'politeness': a model grades it: write a judge"),
+        ("openai_eval.json:34", "the grader 'tone': a model grades it: write a judge"),
+        ("openai_eval.json:42", "a scorer of the type python"),
+        ("openai_rows.jsonl:1", "the field 'agent' (and 1 more like it)"),
+        ("openai_rows.jsonl:2", "'sample' of a row"),
+        ("openai_rows.jsonl:3", '"smalltalk" is not one of'),
+        ("openai_rows.jsonl:4", "it has no 'intent'"),
+    ):
+        assert any(line.startswith(f"{place}: ") and what in line for line in said), (place, said)
+    assert workshop.evaluated("imported").verdict.status is Status.PASS
+
+
+def test_a_run_of_an_eval_holds_a_prompt_and_rows(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = take(workshop, capsys, "openai_run.json", "openai_capitals.json")
+    assert texts_of(workshop) == [
+        ("system", 'Name the capital.\nAnswer with one JSON object: {"answer": "…"}.\n'),
+        ("user", "Of {{ country }}?"),
+    ]
+    assert prompt_of(workshop).model.parameters == {
+        "temperature": 0.5,
+        "top_p": 1,
+        "seed": 42,
+        "max_tokens": 20,
+    }
+    (scorer,) = metadata_of(workshop).scorers
+    assert (scorer.type, scorer.model_dump()["field"]) == ("text", "answer")
+    assert any("'fuzzy_match' of at least 0.9 is not measured" in line for line in said)
+    assert workshop.evaluated("imported").verdict.status is Status.PASS
+
+
+def test_rows_of_ones_own_label_a_prompt(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = take(workshop, capsys, "langfuse_text.json", "rows.jsonl", "--prompt", "2")
+    assert texts_of(workshop)[-1] == ("user", "As a critic, do you like {{ film }}?\n\n")
+    assert any("the version 1 of 2: a task has one candidate" in line for line in said)
+    examples = workshop.folder.repository.examples("imported")
+    assert [(example.id, example.expected) for example in examples] == [
+        ("yes-1", {"answer": "yes"}),
+        ("no-1", {"answer": "no"}),
+    ]
+    assert workshop.evaluated("imported").verdict.status is Status.PASS
+
+
+def test_a_chat_of_langfuse(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    said = take(workshop, capsys, "langfuse_chat.json")
+    assert texts_of(workshop) == [
+        ("system", 'You sort parts. Braces such as {"a": {"b": 1}} are text.'),
+        ("user", "Part: {{ title }} by {{ maker }}"),
+    ]
+    assert [scorer.type for scorer in metadata_of(workshop).scorers] == ["json_fields"]
+    for what in (
+        "langfuse_chat.json:9: the placeholder 'chat_history'",
+        "langfuse_chat.json:16: 'supported_languages'",
+        "langfuse_chat.json:29: 'labels' of the prompt",
+        "langfuse_chat.json:30: 'tags' of the prompt",
+        "langfuse_chat.json:31: 'commitMessage' of the prompt",
+    ):
+        assert any(line.startswith(what) for line in said), (what, said)
+
+
+def test_a_version_of_mlflow(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    said = take(workshop, capsys, "mlflow_text.json")
+    assert texts_of(workshop) == [
+        ("user", "Summarise in {{ count }} sentences, 100% {plain}:\n{{ text }}")
+    ]
+    assert prompt_of(workshop).output["required"] == ["summary", "words"]
+    for what in ("'top_k'", "'stop_sequences'", "'author'", "'aliases'", "'commit_message'"):
+        assert any(what in line for line in said), (what, said)
+
+
+def test_a_model_version_that_holds_a_prompt_of_mlflow_in_tags(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = take(workshop, capsys, "mlflow_tags.json")
+    assert texts_of(workshop)[1] == (
+        "user",
+        "Greet {% if title %}{{ title }} {% endif %}{{ name | upper }}.",
+    )
+    assert any("the provider of 'claude-sonnet-4'" in line for line in said)
+    assert any("'team' of the prompt's tags" in line for line in said)
+
+
+def test_prompty_of_both_versions(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    said = take(workshop, capsys, "version1.prompty")
+    assert [role for role, _ in texts_of(workshop)] == ["system", "assistant", "user"]
+    (example,) = workshop.folder.repository.examples("imported")
+    assert example.input == {"customer": "Jane", "loyal": True, "question": "Is it waterproof?"}
+    for what in (
+        "version1.prompty:24: the input 'colour': the template does not read it",
+        "version1.prompty:5: 'authors'",
+        "version1.prompty:12: 'api_key' of the model's configuration",
+        "version1.prompty:16: 'presence_penalty'",
+    ):
+        assert any(line.startswith(what) for line in said), (what, said)
+    files = [str(FIXTURES / "version2.prompty"), "--model", "catalogue-pinned"]
+    assert workshop.take("second", *files) == ExitCode.OK
+    second = workshop.folder.repository.draft("second")
+    assert second.messages[0].content == (
+        "Find the event.\n{% for item in hints %}- {{ item }}\n{% endfor %}"
+    )
+    assert second.output["properties"] == {
+        "name": {"type": "string", "description": "what it is called"},
+        "guests": {"type": "array", "items": {"type": "string"}},
+        "paid": {"type": "boolean"},
+    }
+    out = capsys.readouterr().out
+    assert "version2.prompty:50: the input 'history': a task answers one record" in out
+    assert "version2.prompty:41: 'tools' of the front matter" in out
+
+
+def test_dotprompt(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    said = take(workshop, capsys, "greet.prompt")
+    assert [role for role, _ in texts_of(workshop)] == ["system", "user"]
+    guests = prompt_of(workshop).input["properties"]["guests"]  # type: ignore[index, call-overload]
+    assert guests["maxItems"] == 100  # type: ignore[index, call-overload]
+    assert prompt_of(workshop).output["required"] == ["greeting", "lines"]
+    for what in (
+        "greet.prompt:2: the provider of 'gemini-2.5-flash'",
+        "greet.prompt:6: 'topK' of the config",
+        "greet.prompt:22: 'tools' of the front matter",
+        "greet.prompt:31: {{history}}",
+    ):
+        assert any(line.startswith(what) for line in said), (what, said)
+
+
+def test_every_key_of_an_export_is_carried_over_or_listed(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("openai_prompt", "langfuse_chat", "mlflow_text"):
+        export = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
+        export["unheard_of"] = {"by": "anyone"}
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(export), encoding="utf-8")
+        task = name.replace("_", "-")
+        assert workshop.take(task, str(path), "--model", "catalogue-pinned") == ExitCode.OK
+        assert "'unheard_of' of the prompt: a task has no such setting" in capsys.readouterr().out
+
+
+def test_a_reference_to_a_stored_prompt_says_nothing_of_its_text(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "reference.json"
+    path.write_text('{"id": "pmpt_1", "version": "2", "variables": {}}', encoding="utf-8")
+    before = workshop.snapshot()
+    assert workshop.take("x", str(path)) == ExitCode.BLOCKED
+    error = capsys.readouterr().err
+    assert "reference.json is a reference to a stored prompt" in error
+    assert "Copy the prompt's messages from the dashboard into it." in error
+    assert workshop.snapshot() == before
+
+
+def test_files_that_are_no_export_are_refused_with_what_they_may_be(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = workshop.snapshot()
+    for name, text, found in (
+        ("other.json", '{"colour": "red"}', "JSON of no known export (colour)"),
+        ("broken.json", '{\n"a": }', "broken.json:2:1: found"),
+        ("twice.json", '{"a": 1, "a": 2}', "twice.json:1:1: found"),
+        ("notes.txt", "hello", "a .txt file"),
+        ("open.prompt", "---\nmodel: x\n", "a front matter without an end"),
+        ("list.prompty", "---\n- a\n---\nuser:\nhi\n", "a front matter that is no mapping"),
+        ("tag.prompty", "---\na: !!python/name:os.system x\n---\nuser:\nhi\n", "tag.prompty:"),
+    ):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        assert workshop.take("x", str(path)) == ExitCode.BLOCKED, name
+        error = capsys.readouterr().err
+        assert found in error, error
+        assert "Traceback" not in error
+    assert workshop.take("x", str(tmp_path / "nothing.json")) == ExitCode.USAGE
+    assert workshop.snapshot() == before
+
+
+def test_an_eval_alone_and_two_prompts_are_no_task(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert workshop.take("x", str(FIXTURES / "openai_eval.json")) == ExitCode.BLOCKED
+    assert "there is no prompt in openai_eval.json" in capsys.readouterr().err
+    two = (str(FIXTURES / "openai_prompt.json"), str(FIXTURES / "langfuse_chat.json"))
+    assert workshop.take("x", *two) == ExitCode.USAGE
+    assert "two prompts: openai_prompt.json and langfuse_chat.json" in capsys.readouterr().err
+    pair = (str(FIXTURES / "langfuse_text.json"), "--prompt", "3")
+    assert workshop.take("x", *pair) == ExitCode.USAGE
+    assert "Its prompts are 1 to 2." in capsys.readouterr().err
+
+
+def test_rows_none_of_which_is_labelled_make_no_task(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = (str(FIXTURES / "openai_prompt.json"), str(FIXTURES / "openai_rows.jsonl"))
+    assert workshop.take("x", *files) == ExitCode.BLOCKED
+    error = capsys.readouterr().err
+    assert "nothing was imported: no row says what the right answer is" in error
+    assert "label it as an example yourself" in error
+
+
+def test_a_prompty_file_reads_no_file_outside_its_folder(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "secret.json").write_text('{"type": "object"}', encoding="utf-8")
+    folder = tmp_path / "prompts"
+    folder.mkdir()
+    (folder / "link.json").symlink_to(tmp_path / "secret.json")
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+    (folder / "inside.json").write_text(json.dumps(schema), encoding="utf-8")
+    for name, ended in (
+        ("../secret.json", ExitCode.BLOCKED),
+        ("/etc/hostname", ExitCode.BLOCKED),
+        ("link.json", ExitCode.BLOCKED),
+        ("inside.json", ExitCode.OK),
+    ):
+        text = (
+            f"---\nmodel:\n  parameters:\n    response_format: ${{file:{name}}}\n---\nuser:\nHi\n"
+        )
+        (folder / "x.prompty").write_text(text, encoding="utf-8")
+        assert workshop.take("x", str(folder / "x.prompty")) == ended, name
+        error = capsys.readouterr().err
+        assert ("outside its folder" in error) is (ended is ExitCode.BLOCKED)
+    assert workshop.folder.repository.draft("x").output["required"] == ["a"]
+
+
+def test_the_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    from prompt_hub.cli.main import main
+
+    assert get_args(Format) == FORMATS
+    with pytest.raises(SystemExit):
+        main(["import", "--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in FORMATS)
+    assert "docs/coming-from-elsewhere.md" in shown
+
+
+def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    grader = {
+        "type": "string_check",
+        "name": "verdict",
+        "input": "{{sample.output_text}}",
+        "operation": "ilike",
+        "reference": "{{item.verdict}}",
+    }
+    item = {
+        "object": "eval.run.output_item",
+        "datasource_item": {"film": "Metropolis", "verdict": "Yes"},
+        "results": [{"name": "verdict", "passed": True, "score": 1.0}],
+    }
+    evals = [{"object": "eval", "testing_criteria": [grader]}, {"object": "eval", "id": "eval_2"}]
+    for name, listed in (("evals.json", evals), ("items.json", [item])):
+        text = json.dumps({"object": "list", "data": listed})
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("evals.json", "items.json")]
+    said = take(workshop, capsys, "langfuse_text.json", *files, "--prompt", "2")
+    (example,) = workshop.folder.repository.examples("imported")
+    assert (example.input, example.expected) == ({"film": "Metropolis"}, {"answer": "Yes"})
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.type == "text"
+    assert "evals.json:1: another of several: export it alone to take it" in said
+    assert any("stricter than there" in line for line in said)
+    assert any("'results' of a row" in line for line in said)

@@ -1,0 +1,234 @@
+"""An imported prompt says what the other tool sent, or is refused with its line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from prompt_hub.authoring.importing.documents import Node, Source
+from prompt_hub.authoring.importing.form import Draft
+from prompt_hub.authoring.importing.formats.dotprompt import dotprompt
+from prompt_hub.authoring.importing.formats.langfuse import langfuse
+from prompt_hub.authoring.importing.formats.mlflow import mlflow
+from prompt_hub.authoring.importing.formats.openai_prompt import openai_prompt
+from prompt_hub.authoring.importing.formats.prompty import prompty
+from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.templates import render_text
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "imports"
+RECORDED = json.loads((FIXTURES / "recorded.json").read_text(encoding="utf-8"))
+"""Files that the tools themselves rendered, each with its version, an input, and what was sent."""
+PAGES: dict[str, tuple[str, Callable[[Path, Notes], Draft]]] = {
+    "prompty": ("a.prompty", prompty),
+    "dotpromptz": ("a.prompt", dotprompt),
+}
+
+
+def of_page(tool: str, text: str, folder: Path, notes: Notes | None = None) -> Draft:
+    name, read = PAGES[tool]
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return read(path, notes or Notes())
+
+
+def of_template(tool: str, text: str, notes: Notes | None = None) -> Draft:
+    template: JsonValue = json.loads(text) if text.startswith("[{") else text
+    if tool == "langfuse":
+        node = Node({"prompt": template}, Source("a.json"))
+        return langfuse(node, notes or Notes())
+    return mlflow(Node({"template": template}, Source("a.json")), notes or Notes())
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: str(case["tool"]))
+def test_what_is_sent_is_what_the_tool_itself_sends(
+    case: dict[str, JsonValue], tmp_path: Path
+) -> None:
+    tool, text = str(case["tool"]).split()[0], str(case["file"])
+    draft = of_page(tool, text, tmp_path) if tool in PAGES else of_template(tool, text)
+    fields = case["input"]
+    assert isinstance(fields, dict)
+    sent = [[item.role, render_text(item.content, fields)] for item in draft.messages]
+    expected = case["sent"]
+    assert isinstance(expected, list)
+    if tool in PAGES:  # White space around a message is left out, which has a line in the list.
+        sent = [[role, said.strip()] for role, said in sent]
+        expected = [[role, said.strip()] for role, said in expected]  # type: ignore[misc, union-attr, str-unpack]
+    assert sent == expected
+
+
+def refused(read: Callable[[], Draft]) -> str:
+    with pytest.raises(InvalidDocumentsError) as error:
+        read()
+    return error.value.message
+
+
+HEAD = """\
+---
+input:
+  schema:
+    name: string
+    size: number
+    open: boolean
+    place:
+      town: string
+    tags(array): string
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("Hi\n{{#each name}}x{{/each}}", "a.prompt:12:1: found a loop over 'name'"),
+        ("{{#with place}}{{town}}{{/with}}", "found {{#with place}}"),
+        ("{{> header}}", "found {{> header}}"),
+        ("{{media url=name}}", "found {{media url=name}}; expected text"),
+        ("{{~name}}", "'~', which takes white space away"),
+        ("\\{{name}}", "a backslash before a tag"),
+        ('{{#if open}}{{role "user"}}x{{/if}}', "inside a block; expected one outside"),
+        ('{{role "tool"}}x', "the role 'tool'; expected one of system"),
+        ("{{tags}}", "the array 'tags' written out"),
+        ("{{place.street}}", "place.street; expected a field that is declared"),
+        ("{{#ifEquals size 1}}x{{/ifEquals}}", "a comparison of 'size'"),
+        ("{{#ifEquals name size}}x{{/ifEquals}}", "a comparison of 'name'"),
+        ("{{#if place}}x{{/if}}", "a condition of the object 'place'"),
+        ("{{#if open}}x", "{{#if}} without an end"),
+        ("x{{/if}}", "{{/if}}, which ends nothing"),
+        ("{{upper name}}", "found {{upper name}}"),
+        ("{{json name indent=9}}", "an indent of at most 4"),
+        ("{{self}}", "found {{self}}; expected a field's name"),
+        ("a\u200bb", "(zero width space)"),
+        ('{{role "model"}}x', ""),
+    ],
+)
+def test_handlebars_that_ours_cannot_say_is_refused_with_its_line(
+    body: str, found: str, tmp_path: Path
+) -> None:
+    if not found:  # The model's only message asks the question.
+        assert of_page("dotpromptz", HEAD + body, tmp_path).messages[0].role == "user"
+        return
+    said = refused(lambda: of_page("dotpromptz", HEAD + body, tmp_path))
+    assert found.lower() in said.lower()
+    assert said.startswith("a.prompt:1")
+
+
+@pytest.mark.parametrize(
+    ("schema", "found"),
+    [
+        ("Product", "the type 'Product'; expected one of any"),
+        ("\n    a: Product", "a.prompt:4:1: found the type 'Product'"),
+        ("\n    a(map): string", "found (map)"),
+        ("\n    a: 3", "a schema that is neither fields nor a type"),
+    ],
+)
+def test_picoschema_that_names_another_schema_is_refused(
+    schema: str, found: str, tmp_path: Path
+) -> None:
+    text = f"---\ninput:\n  schema: {schema}\n---\n{{{{a}}}}"
+    assert found in refused(lambda: of_page("dotpromptz", text, tmp_path))
+
+
+def prompty_of(language: str, body: str, inputs: str = "") -> str:
+    return f"---\ntemplate: {language}\ninputs:\n  flag: {{type: boolean}}{inputs}\n---\n{body}"
+
+
+@pytest.mark.parametrize(
+    ("language", "body", "found"),
+    [
+        ("jinja2", "user:\nA {{flag}}", "a.prompty:7:1: found boolean 'flag' written out"),
+        ("jinja2", "user:\n\n{{ a | tojson }}", "a.prompty:8:1: found the filter 'tojson'"),
+        ("jinja2", "user:\n{{ a == 'x' }}", "a condition written out"),
+        ("jinja2", "user:\n{% set a = 1 %}", "found {% set %}"),
+        ("jinja2", "user:\n{{ a.upper() }}", "found a call"),
+        ("jinja2", "{% if flag %}\nuser:\nx\n{% endif %}", "a.prompty:6:1: found"),
+        ("mustache", "user:\n{{#a}}x{{/a}}", "a section of 'a'"),
+        ("mustache", "user:\n{{>a}}", "found {{>a}}"),
+        ("mustache", "user:\n{{=<% %>=}}", "a template that stands in one file"),
+        ("mustache", "user:\n{{flag}}", "the boolean 'flag' written out"),
+        ("mustache", "{{#flag}}\nuser:\nx{{/flag}}", "{{#flag}} without an end"),
+        ("liquid", "user:\nx", "a.prompty:2:1: found the template language 'liquid'"),
+        ("jinja2", "tool:\nx", "a message of the role 'tool'"),
+        ("jinja2", "user:\nx\nassistant:\ny", "a last message of the assistant's"),
+        ("jinja2", "\n\n", "a prompt without a text"),
+    ],
+)
+def test_prompty_that_ours_cannot_say_is_refused_with_its_line(
+    language: str, body: str, found: str, tmp_path: Path
+) -> None:
+    assert found in refused(lambda: of_page("prompty", prompty_of(language, body), tmp_path))
+
+
+def test_mustache_escapes_and_we_do_not(tmp_path: Path) -> None:
+    notes = Notes()
+    draft = of_page("prompty", prompty_of("mustache", "user:\n{{a}} {{{b}}}"), tmp_path, notes)
+    assert render_text(draft.messages[0].content, {"a": "R&D", "b": "<"}) == "R&D <"
+    said = [str(note) for note in notes.all() if "escaped" in str(note)]
+    assert said == [
+        "a.prompty:7: the variable 'a': nothing is escaped here: Mustache writes & < > and quotes"
+        " as &amp; and so on"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "text", "found"),
+    [
+        ("langfuse", "Hi {{user.name}}", "found {{user.name}}; expected a field's name"),
+        ("langfuse", "Hi {{first name}}", "found {{first name}}"),
+        ("langfuse", "@@@langfusePrompt:name=base|label=production@@@ x", "another prompt"),
+        ("langfuse", '[{"role": "tool", "content": "x"}]', "a message of the role 'tool'"),
+        ("langfuse", '[{"role": "user"}]', "a message without 'content'"),
+        (
+            "langfuse",
+            '[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]',
+            "content of the type 'image_url'",
+        ),
+        ("mlflow", "Hi {{ user.name }}", "found {{user.name}}"),
+        ("mlflow", "{% for x in xs %}{{ x | sort }}{% endfor %}", "the filter 'sort'"),
+        ("mlflow", "{% include 'a' %}", "a.json:1:1: found"),
+        ("mlflow", "{% if a %}", "a.json:1:1: found"),
+    ],
+)
+def test_names_in_braces_that_are_no_fields_are_refused(tool: str, text: str, found: str) -> None:
+    assert found in refused(lambda: of_template(tool, text))
+
+
+def test_an_openai_prompt_takes_texts_and_nothing_else() -> None:
+    export: dict[str, JsonValue] = {
+        "model": "gpt-4.1",
+        "messages": [{"role": "user", "content": "Look: {{picture}}"}],
+        "variables": {"picture": {"type": "input_image", "image_url": "x"}},
+    }
+    said = refused(lambda: openai_prompt(Node(export, Source("a.json")), Notes()))
+    assert "a value of 'picture' that is no text" in said
+
+
+def test_blocks_nested_without_end_are_refused(tmp_path: Path) -> None:
+    body = "{{#if open}}" * 5000 + "x" + "{{/if}}" * 5000
+    said = refused(lambda: of_page("dotpromptz", HEAD + body, tmp_path))
+    assert "blocks nested without end" in said
+
+
+@pytest.mark.parametrize("tool", ["langfuse", "prompty", "dotpromptz"])
+@pytest.mark.parametrize("piece", ["{{", "{{!--", "{{{", "}}", " ", "system ", "{% ", "{{a}}"])
+def test_texts_made_to_be_slow_end_at_once(tool: str, piece: str, tmp_path: Path) -> None:
+    """Every step is linear in the text: what is refused and what is not, both come soon."""
+    text = piece * (45_000 // len(piece))
+    body = f"{text}\n{text}"
+    with contextlib.suppress(InvalidDocumentsError):
+        if tool == "langfuse":
+            of_template(tool, f"x {body}")
+        elif tool == "prompty":
+            of_page(tool, prompty_of("mustache", f"user:\n{body}"), tmp_path)
+        else:
+            of_page(tool, body, tmp_path)
+
+
+def test_a_text_longer_than_any_prompt_is_refused() -> None:
+    said = refused(lambda: of_template("langfuse", "x" * 100_001))
+    assert "found a text of 100001 characters; expected at most 100000" in said
