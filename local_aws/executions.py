@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from local_aws.processes import LocalRunError
@@ -98,12 +99,23 @@ class Executions:
                         "summary": action.get("output", {})
                         .get("executionResult", {})
                         .get("externalExecutionSummary", ""),
+                        "provider": action.get("input", {})
+                        .get("actionTypeId", {})
+                        .get("provider", ""),
+                        "log": self._log_of(action),
                     }
                     for action in reversed(actions)
                 ],
             }
         )
         return self.observer.failed(execution)
+
+    def _log_of(self, action: ActionExecutionDetailTypeDef) -> str | None:
+        """Return where a build's log lies, from where the page is; None where there is none."""
+        build = action.get("output", {}).get("executionResult", {}).get("externalExecutionId", "")
+        project, _, number = build.partition(":")
+        log = Path("cloud", "logs", "codebuild", project, f"{number}.log")
+        return str(log) if number and (self.stack.state / log).is_file() else None
 
     def reason_of(self, failed: Sequence[ActionExecutionDetailTypeDef]) -> str:
         """Say in a sentence why the first failed action failed."""

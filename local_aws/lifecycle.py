@@ -188,12 +188,12 @@ class Lifecycle:
                     "the execution ended green, but one candidate should have been blocked."
                 )
             if failed:
-                say(
-                    lines,
+                why = (
                     "the execution ends red, as designed: a candidate was blocked, and nobody"
-                    " may overlook that. Everything else is released.",
+                    " may overlook that. Everything else is released."
                 )
-                self.story.expected_red()
+                say(lines, why)
+                self.story.expected_red(f"{why[0].upper()}{why[1:]}")
         with self.story.step("The verdicts, by real scores") as lines:
             self.executions.tell_verdicts(execution, lines)
 
@@ -327,6 +327,7 @@ class Lifecycle:
         except LocalRunError:
             clone = "it could not be brought up to date: `git status` there says what is in the way"
         print(f"\nDone in {self.story.seconds:.0f} s. Everything keeps running:", flush=True)
+        print(f"  console  {self.stack.console_url}")
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
         print(f"  model    {self.stack.model_url}/v1")

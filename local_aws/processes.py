@@ -30,6 +30,8 @@ class Background:
     state: Path
     environment: Mapping[str, str]
     cwd: Path
+    ready_status: int = 200
+    """What it answers there when it is ready."""
 
     @property
     def log(self) -> Path:
@@ -54,7 +56,7 @@ class Background:
         Raises:
             LocalRunError: it ended, or did not answer within `seconds`.
         """
-        if self.running() is not None and answers(self.ready_url):
+        if self.running() is not None and self._answers():
             return False
         self.stop()
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,7 @@ class Background:
                     f"{self.name} ended with exit code {process.returncode}: {self._last_line()}."
                     f" See {self.log}."
                 )
-            if answers(self.ready_url):
+            if self._answers():
                 return True
             time.sleep(0.2)
         raise LocalRunError(
@@ -99,6 +101,9 @@ class Background:
                 _signal(pid, signal.SIGKILL)
         self._pid_file.unlink(missing_ok=True)
         return pid is not None
+
+    def _answers(self) -> bool:
+        return answers(self.ready_url, self.ready_status)
 
     def _last_line(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -155,10 +160,12 @@ def _reap(pid: int) -> None:
         return
 
 
-def answers(url: str) -> bool:
-    """Whether an HTTP server says 200 at `url`."""
+def answers(url: str, status: int = 200) -> bool:
+    """Whether an HTTP server says `status` at `url`."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310
-            return bool(response.status == 200)
+            return bool(response.status == status)
+    except urllib.error.HTTPError as error:
+        return error.code == status
     except (urllib.error.URLError, OSError):
         return False

@@ -23,8 +23,8 @@ from local_aws.processes import LocalRunError
 from local_aws.regression import TASK
 from local_aws.run_report import Story, say
 from local_aws.scripted_model import SCRIPTED
-from local_aws.stack import LocalStack
-from local_aws.stack_reader import STAGE, Observer
+from local_aws.stack import STAGE, LocalStack
+from local_aws.stack_reader import Observer
 from local_aws.weights import DEFAULT
 
 PERSON = "On call"

@@ -11,8 +11,8 @@ from typing import cast
 from local_aws.aliases import FLOATING
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
-from local_aws.stack import LocalStack
-from local_aws.stack_reader import STAGE, Json, Observer
+from local_aws.stack import STAGE, LocalStack
+from local_aws.stack_reader import Json, Observer
 from local_aws.weights import SMALL
 
 TASK = "part-class"
@@ -92,6 +92,7 @@ class Regression:
             )
             if self.story.rollback is not None:
                 self.story.rollback["restored_score"] = restored["score"]
+                self.story.rollback["samples"] = self._samples()
             for task, history in untouched.items():
                 if self.observer.history(task) != history:
                     raise LocalRunError(f"{task} changed during the rollback of {TASK}.")
@@ -148,14 +149,12 @@ class Regression:
             str(first_bad["at"]),
         )
         for at, what in self.observer.alarm_history(TASK):
-            self.story.happened(what, at)
+            self.story.happened(what, not_before(at, str(first_bad["at"])))
         self.story.happened(told(event), str(event["at"]))
         self.story.happened(f"service: answered with {answer['version']}")
         for moment in sorted(self.story.timeline, key=lambda item: _epoch(item["at"])):
             offset = _epoch(moment["at"]) - bad_at
-            # The alarm's history is kept in whole seconds, rounded down: it may read as if it had
-            # been first.
-            if offset > -1:
+            if offset >= 0:
                 say(lines, f"{offset:+6.1f} s  {moment['what']}")
         say(lines, f"{answered - bad_at:.1f} s from the first bad sample to the first good answer")
         self._on_rollback()
@@ -168,7 +167,13 @@ class Regression:
             "scores_after": scores_after,
             "thresholds": {str(s["version"]): s["threshold"] for s in samples},
             "restored_score": None,
+            "samples": self._samples(),
         }
+
+    def _samples(self) -> list[Json]:
+        """Return the task's measurements as the run page shows them."""
+        shown = ("at", "version", "score", "threshold")
+        return [{name: s[name] for name in shown} for s in self.observer.samples(TASK)]
 
     def _scores_before(self, samples: Sequence[Json]) -> dict[str, float]:
         """Scores of the task's versions before the regression: the gate's, then the watch's."""
@@ -201,6 +206,11 @@ class Regression:
 def in_order(scores: Mapping[str, float], first: Sequence[str]) -> dict[str, float]:
     """Return `scores` with the versions `first` before the others, so that two lists compare."""
     return {name: scores[name] for name in dict.fromkeys((*first, *scores)) if name in scores}
+
+
+def not_before(alarm: str, sample: str) -> str:
+    """Return when an alarm rang: in its history whole seconds, rounded down, before its sample."""
+    return sample if 0 < _epoch(sample) - _epoch(alarm) < 1 else alarm
 
 
 def told(event: Json) -> str:

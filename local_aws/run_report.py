@@ -26,7 +26,7 @@ class Story:
         self._started = now()
         self._clock = time.monotonic()
         self._steps: list[dict[str, object]] = []
-        self._expected_red = False
+        self._red_because = ""
         self.versions: list[dict[str, object]] = []
         self.timeline: list[dict[str, str]] = []
         self.executions: list[dict[str, object]] = []
@@ -43,7 +43,7 @@ class Story:
         began, clock = now(), time.monotonic()
         print(f"\n[{len(self._steps) + 1}] {name}", flush=True)
         lines: list[str] = []
-        self._expected_red = False
+        self._red_because = ""
         status = "failed"
         try:
             with self._countdown.of(name):
@@ -57,15 +57,18 @@ class Story:
                     "name": name,
                     "started_at": began,
                     "seconds": round(seconds, 2),
-                    "status": "expected-red" if ended and self._expected_red else status,
+                    "status": "expected-red" if ended and self._red_because else status,
                     "detail": "\n".join(lines),
+                    "note": self._red_because if ended else "",
                 }
             )
             print(f"    {'done' if ended else status} in {seconds:.1f} s", flush=True)
 
-    def expected_red(self) -> None:
-        """Mark the step that is told now as one that ends red on purpose."""
-        self._expected_red = True
+    def expected_red(self, why: str) -> None:
+        """Mark the step that is told now, and its execution, as red on purpose; `why` explains."""
+        self._red_because = why
+        if self.executions:
+            self.executions[-1]["note"] = why
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ACCOUNT = "000000000000"
+STAGE = "dev"
 PINNED = "catalogue-pinned"
 _FOR_PEOPLE = (
     "AWS_ENDPOINT_URL",
@@ -86,7 +88,8 @@ class LocalStack:
         path = self.state / "ports.json"
         saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         chosen = {}
-        for name, process in (("cloud", self._cloud_pid), ("model", self._model_pid)):
+        running = {"cloud": self._cloud_pid, "model": self._model_pid, "console": self._console_pid}
+        for name, process in running.items():
             wanted = saved.get(name)
             # A port that our own process listens on is not free, and is the right one.
             chosen[name] = wanted if wanted and process() else reserve(SERVERS, wanted)
@@ -130,6 +133,16 @@ class LocalStack:
         }
 
     @property
+    def console_url(self) -> str:
+        """Where the console shows the stage, with the token that lets somebody in."""
+        token = self._console_token.read_text(encoding="ascii").strip()
+        return f"http://127.0.0.1:{self.ports['console']}/?token={token}"
+
+    @property
+    def _console_token(self) -> Path:
+        return self.state / "console.token"
+
+    @property
     def mail(self) -> Path:
         """Where the messages to people are."""
         return self.state / "cloud" / MAIL
@@ -167,35 +180,33 @@ class LocalStack:
     # --- processes -----------------------------------------------------------------------------
 
     def _cloud(self, port: int) -> Background:
-        return Background(
-            name="cloud",
-            command=[
-                sys.executable,
-                "-m",
-                "local_aws.cloud",
-                "--settings",
-                str(self.state / "cloud.json"),
-            ],
-            ready_url=f"http://127.0.0.1:{port}/_ministack/health",
-            state=self.state,
-            environment=self._plain_environment(),
-            cwd=self.root,
-        )
+        settings = str(self.state / "cloud.json")
+        ready = f"http://127.0.0.1:{port}/_ministack/health"
+        return self._server("cloud", ready, "local_aws.cloud", "--settings", settings)
 
     def _model(self, port: int) -> Background:
+        words = ("serve", "--port", str(port), "--state", str(self.state / "model"))
+        ready = f"http://127.0.0.1:{port}/health"
+        return self._server("model", ready, "local_aws.local_model", *words)
+
+    def _console(self, port: int) -> Background:
+        words = ("console", "--stage", STAGE, "--port", str(port))
+        token = ("--token-file", str(self._console_token))
+        ready = f"http://127.0.0.1:{port}/"
+        server = self._server("console", ready, "prompt_hub.cli", *words, *token)
+        # The author's clone, which says what the installation is called, is made later.
+        of_people = {
+            "PROMPT_HUB_ROOT": str(self.author),
+            "PROMPT_HUB_INSTALLATION": self.installation,
+        }
+        # Nobody gets in without its token.
+        return replace(server, environment={**self.environment, **of_people}, ready_status=403)
+
+    def _server(self, name: str, ready_url: str, *module: str) -> Background:
         return Background(
-            name="model",
-            command=[
-                sys.executable,
-                "-m",
-                "local_aws.local_model",
-                "serve",
-                "--port",
-                str(port),
-                "--state",
-                str(self.state / "model"),
-            ],
-            ready_url=f"http://127.0.0.1:{port}/health",
+            name=name,
+            command=[sys.executable, "-m", *module],
+            ready_url=ready_url,
             state=self.state,
             environment=self._plain_environment(),
             cwd=self.root,
@@ -209,6 +220,9 @@ class LocalStack:
 
     def _model_pid(self) -> int | None:
         return self._model(0).running()
+
+    def _console_pid(self) -> int | None:
+        return self._console(0).running()
 
     def fetch_models(self) -> None:
         """Bring both models' weights into the cache; raises `LocalRunError` with what to do."""
@@ -249,13 +263,15 @@ class LocalStack:
         with ThreadPoolExecutor(1) as beside:
             # It needs neither the model nor its weights to start.
             aws = beside.submit(self._cloud(self.ports["cloud"]).start)
+            console = beside.submit(self._console(self.ports["console"]).start)
             self.fetch_models()
             model = self._model(self.ports["model"]).start()
+            console.result()
             return aws.result() or model
 
     def stop(self) -> None:
         """Stop everything; what it made is kept."""
-        for process in (self._cloud(0), self._model(0)):
+        for process in (self._console(0), self._cloud(0), self._model(0)):
             if process.stop():
                 print(f"stopped the {process.name}")
         # Of a local AWS that was killed and could not end them itself.
@@ -278,7 +294,7 @@ class LocalStack:
 
     def processes(self) -> Iterator[str]:
         """Yield which processes run, and where their logs are."""
-        for process in (self._cloud(0), self._model(0)):
+        for process in (self._cloud(0), self._model(0), self._console(0)):
             pid = process.running()
             yield (
                 f"{process.name:<8} {'runs as ' + str(pid) if pid else 'does not run'}"

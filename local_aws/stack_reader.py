@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, cast
 import yaml
 
 from local_aws.processes import LocalRunError, answers
-from local_aws.stack import LocalStack
+from local_aws.stack import STAGE, LocalStack
 
 if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-STAGE = "dev"
 
 Json = dict[str, object]
 

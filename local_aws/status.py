@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 from local_aws.countdown import duration
 from local_aws.mail import newest
 from local_aws.processes import LocalRunError, answers
-from local_aws.stack import LocalStack
-from local_aws.stack_reader import STAGE, Json, Observer
+from local_aws.stack import STAGE, LocalStack
+from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
@@ -26,6 +26,7 @@ def status(stack: LocalStack) -> Iterator[str]:
         return
     observer = Observer(stack)
     yield f"\nAWS      {stack.endpoint}\nmodel    {stack.model_url}/v1"
+    yield f"console  {stack.console_url}"
     yield f"clone    {stack.author}\nshell    . {stack.shell_file}"
     try:
         yield f"service  {observer.url}/v1/tasks{_readiness(observer.url)}"

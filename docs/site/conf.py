@@ -58,6 +58,7 @@ CONTENTS = {
         "docs/deployment",
         "docs/settings",
         "docs/operations",
+        "docs/console",
         "docs/watch",
         "docs/states",
         "docs/permissions",

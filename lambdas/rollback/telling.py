@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from messages import Message, digest, message
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Event, Notify
+from prompt_hub.ledger.messages import Message, digest, message
 from prompt_hub.ledger.outbox import Claim, Outbox
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from prompt_hub.gate.types import Status
 from tests.browser.pages import POISON, Open
 
 PHONE = {"width": 360, "height": 740}
@@ -29,19 +30,19 @@ def found(page: Page, text: str) -> None:
     expect(page.locator("#found")).to_have_text(text)
 
 
-def test_all_examples_are_listed_a_hundred_at_a_time(open_page: Open, report: Report) -> None:
+def test_all_examples_are_listed_fifty_at_a_time(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=2000)).page
     found(page, "2,000 examples")
-    assert shown(page) == 100
+    assert shown(page) == 50
     more = page.locator("#more")
-    expect(more).to_have_text("Show 100 more of 1,900 examples")
+    expect(more).to_have_text("Show 50 more of 1,950 examples")
     more.click()
-    assert shown(page) == 200
+    assert shown(page) == 100
     # The keyboard goes on where the new examples begin.
     focused = page.evaluate(
         "[...document.querySelectorAll('#list summary')].indexOf(document.activeElement)"
     )
-    assert focused == 100
+    assert focused == 50
 
 
 def test_filters_leave_exactly_what_they_promise(open_page: Open, report: Report) -> None:
@@ -74,17 +75,91 @@ def test_tag_field_and_search_narrow_together(open_page: Open, report: Report) -
 def test_search_finds_inputs_answers_and_reasons(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=48)).page
     page.locator("#words").fill("got 'yageo corporation'")
-    others = page.locator("#list .said").filter(has_not_text=re.compile("Yageo Corporation|yageo"))
-    expect(others).to_have_count(0)
+    wrong = page.locator("#list .candidate .wrong").filter(has_text="brand: Yageo Corporation")
+    expect(wrong).to_have_count(shown(page))
     assert 0 < shown(page) < 20
 
 
-def test_the_lowest_scores_can_come_first(open_page: Open, report: Report) -> None:
+def test_the_worst_can_come_first(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=48)).page
-    page.locator("#order").select_option("score")
+    expect(page.locator("#order")).to_have_value("file")
+    page.locator("#order").select_option("worst")
     expect(page.locator("#list .value").first).to_have_text("0.400")
     scores = [float(text) for text in page.locator("#list .value").all_inner_texts()]
-    assert scores == sorted(scores)
+    lost = page.locator("#list .change.lost").count()
+    assert lost == 2
+    assert page.locator("#list > li:nth-child(-n+2) .change.lost").count() == lost
+    assert scores[lost:] == sorted(scores[lost:])
+
+
+@pytest.mark.parametrize(
+    ("status", "order"),
+    [(Status.BLOCK, "worst"), (Status.INCONCLUSIVE, "worst"), (Status.UNCHANGED, "file")],
+)
+def test_of_what_was_not_released_the_worst_come_first(
+    open_page: Open, report: Report, status: Status, order: str
+) -> None:
+    page = open_page(report(status=status)).page
+    expect(page.locator("#order")).to_have_value(order)
+    assert (page.locator("#list .change").first.inner_text()[:6] == "▼ lost") is (order == "worst")
+
+
+def test_a_row_shows_input_expected_and_both_answers(open_page: Open, report: Report) -> None:
+    page = open_page(report(status=Status.BLOCK)).page
+    row = page.locator("#list > li").first
+    expect(row.locator(".asked")).to_contain_text("Murata")
+    expect(row.locator(".wanted")).to_contain_text("part_class: ")
+    wrong = row.locator(".candidate .wrong").first.inner_text()
+    assert wrong.removeprefix("≠ ").startswith("part_class: ")
+    expect(row.locator(".champion .line").first).not_to_have_class(re.compile("wrong"))
+    heads = page.locator("#heads").inner_text().split("\n")
+    assert [head for head in heads if head.strip()] == [
+        "example and input", "expected", "candidate 1.3.0", "champion 1.2.0", "score",
+    ]  # fmt: skip
+
+
+def test_without_a_champion_scores_stand_at_the_edge(open_page: Open, report: Report) -> None:
+    page = open_page(report(champion=False)).page
+    edges = page.evaluate(
+        """() => ['.scored', ''].map((inner) =>
+          document.querySelector(`#list > li ${inner}`.trim()).getBoundingClientRect().right)"""
+    )
+    assert edges[0] == edges[1]
+    expect(page.locator("#prompt details")).to_have_attribute("open", "")
+    expect(page.locator("#prompt pre").first).to_contain_text("Read the record")
+
+
+def address(page: Page) -> str:
+    return str(page.evaluate("decodeURIComponent(location.hash)"))
+
+
+def test_a_view_can_be_shared(open_page: Open, report: Report) -> None:
+    page = open_page(report(examples=48)).page
+    show(page, "wrong")
+    page.locator("#tag").select_option("connector")
+    page.locator("#words").fill("connector pins")
+    page.locator("#order").select_option("worst")
+    found(page, "8 examples of 48")
+    page.locator("#list summary").nth(1).click()
+    name = page.locator("#list .id").nth(1).inner_text()
+    wanted = f"#words=connector pins&tag=connector&order=worst&example={name}&show=wrong"
+    page.wait_for_function("location.hash.includes('example=')")
+    assert sorted(address(page)[1:].split("&")) == sorted(wanted[1:].split("&"))
+    other = open_page(report(examples=48), hash_=page.evaluate("location.hash")).page
+    found(other, "8 examples of 48")
+    assert (
+        other.locator("#list .id").all_inner_texts() == page.locator("#list .id").all_inner_texts()
+    )
+    assert other.locator("#list details[open] .id").all_inner_texts() == [name]
+    other.locator("#list summary").nth(1).click()
+    other.wait_for_function("!location.hash.includes('example=')")
+
+
+def test_an_address_that_means_nothing_here_shows_all(open_page: Open, report: Report) -> None:
+    hash_ = '#show="]nothing&tag=none&order=x&example=gone'
+    page = open_page(report(examples=48), hash_=hash_).page
+    found(page, "48 examples")
+    assert page.locator("#list details[open]").count() == 0
 
 
 def test_a_link_in_a_table_shows_its_examples(open_page: Open, report: Report) -> None:
@@ -127,6 +202,44 @@ def test_an_opened_example_shows_everything_about_it(open_page: Open, report: Re
 
 def test_an_address_opens_its_example(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=500), hash_="#example=murata-mtta493-52m-31").page
+    assert page.locator("#list details[open] .id").all_inner_texts() == ["murata-mtta493-52m-31"]
+    expect(page.locator("#list details[open] > summary")).to_be_in_viewport()
+    # The search is the reader's.
+    expect(page.locator("#words")).to_have_value("")
+    found(page, "500 examples")
+
+
+def test_from_an_example_far_down_one_goes_on_in_both_directions(
+    open_page: Open, report: Report
+) -> None:
+    page = open_page(report(examples=500)).page
+    page.locator("#more").click()
+    page.locator("#more").click()
+    far = page.locator("#list .id").nth(120).inner_text()
+    page = open_page(report(examples=500), hash_=f"#example={far}").page
+    assert page.locator("#list .id").first.inner_text() == far
+    assert shown(page) == 50
+    earlier = page.locator("#earlier")
+    expect(earlier).to_have_text("Show 50 before, of 120 examples")
+    earlier.click()
+    expect(earlier).to_have_text("Show 50 before, of 70 examples")
+    assert page.locator("#list .id").nth(50).inner_text() == far
+    focused = page.evaluate(
+        "[...document.querySelectorAll('#list > li')].indexOf(document.activeElement.closest('li'))"
+    )
+    assert focused == 49
+    earlier.click()
+    earlier.click()
+    expect(earlier).to_be_hidden()
+    assert shown(page) == 170
+    expect(page.locator("#more")).to_have_text("Show 50 more of 330 examples")
+
+
+def test_an_example_opens_though_a_filter_of_its_address_excludes_it(
+    open_page: Open, report: Report
+) -> None:
+    hash_ = "#show=unmeasured&example=murata-mtta493-52m-31"
+    page = open_page(report(examples=500), hash_=hash_).page
     assert page.locator("#list details[open] .id").all_inner_texts() == ["murata-mtta493-52m-31"]
 
 

@@ -6,18 +6,25 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from local_aws.countdown import Countdown
+from local_aws.executions import Executions
 from local_aws.lifecycle import stayed_out
 from local_aws.processes import LocalRunError
-from local_aws.regression import in_order, told
+from local_aws.regression import in_order, not_before, told
 from local_aws.run_report import Story
 from local_aws.stack import LocalStack
+from local_aws.stack_reader import Observer
 from prompt_hub.core import aws_names
 from triggers import Trigger, TriggerKind
+
+if TYPE_CHECKING:
+    from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
 
 
 @pytest.mark.parametrize(
@@ -57,12 +64,89 @@ def test_a_step_that_ends_red_on_purpose_is_marked_and_no_other(tmp_path: Path) 
     with story.step("before"):
         pass
     with story.step("red"):
-        story.expected_red()
+        story.expected_red("a candidate was blocked")
     with story.step("after"):
         pass
     story.write(tmp_path / "run.json")
     steps = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["steps"]
     assert [step["status"] for step in steps] == ["ok", "expected-red", "ok"]
+    assert [step["note"] for step in steps] == ["", "a candidate was blocked", ""]
+
+
+def test_the_execution_that_ended_red_on_purpose_says_why(tmp_path: Path) -> None:
+    story = Story("a run", Countdown(tmp_path / "seconds.json"))
+    story.executions += [{"id": "first"}, {"id": "second"}]
+    with story.step("red"):
+        story.expected_red("a candidate was blocked")
+    assert story.executions == [
+        {"id": "first"},
+        {"id": "second", "note": "a candidate was blocked"},
+    ]
+
+
+class _Ended(Observer):
+    """Tells of an execution with one action, a build or none."""
+
+    build = "prompt-hub-verdict:6f1c"
+
+    def actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        at = datetime(2026, 11, 3, tzinfo=UTC)
+        action: ActionExecutionDetailTypeDef = {
+            "stageName": "Verdict",
+            "actionName": "Verdict",
+            "status": "Failed",
+            "startTime": at,
+            "lastUpdateTime": at + timedelta(seconds=3),
+            "input": {
+                "actionTypeId": {
+                    "category": "Build",
+                    "owner": "AWS",
+                    "provider": "CodeBuild",
+                    "version": "1",
+                }
+            },
+            "output": {"executionResult": {"externalExecutionId": self.build}},
+        }
+        return [action]
+
+    def status(self, execution: str) -> str:
+        return "Failed"
+
+
+@pytest.mark.parametrize(
+    ("build", "log"),
+    [
+        ("prompt-hub-verdict:6f1c", "cloud/logs/codebuild/prompt-hub-verdict/6f1c.log"),
+        ("prompt-hub-verdict:gone", None),
+        ("a-change-set", None),
+    ],
+)
+def test_an_action_leads_to_the_log_of_its_build(
+    pushed: LocalStack, build: str, log: str | None
+) -> None:
+    kept = pushed.state / "cloud" / "logs" / "codebuild" / "prompt-hub-verdict" / "6f1c.log"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("it said", encoding="utf-8")
+    observer = _Ended(pushed)
+    observer.build = build
+    story = Story("a run", Countdown(pushed.state / "seconds.json"))
+    Executions(pushed, observer, story).failed("an execution")
+    (execution,) = story.executions
+    (action,) = cast("list[dict[str, object]]", execution["actions"])
+    assert (action["log"], action["provider"], action["seconds"]) == (log, "CodeBuild", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("alarm", "shown"),
+    [
+        ("2026-11-03T09:30:05+00:00", "2026-11-03T09:30:05.200Z"),
+        ("2026-11-03T09:30:06+00:00", "2026-11-03T09:30:06+00:00"),
+        # One that rang long before is another one's.
+        ("2026-11-03T09:30:01+00:00", "2026-11-03T09:30:01+00:00"),
+    ],
+)
+def test_no_alarm_stands_before_the_sample_that_rang_it(alarm: str, shown: str) -> None:
+    assert not_before(alarm, "2026-11-03T09:30:05.200Z") == shown
 
 
 def test_a_step_that_breaks_after_it_was_marked_has_failed(tmp_path: Path) -> None:
@@ -70,7 +154,7 @@ def test_a_step_that_breaks_after_it_was_marked_has_failed(tmp_path: Path) -> No
 
     def break_it() -> None:
         with story.step("red"):
-            story.expected_red()
+            story.expected_red("a candidate was blocked")
             raise LocalRunError("broken")
 
     with pytest.raises(LocalRunError):

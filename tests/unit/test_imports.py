@@ -30,6 +30,7 @@ CORE_PACKAGES = {"pydantic", "pydantic_core", "yaml", "jinja2"}
 """Third-party packages that every module of the product may import."""
 EAGER_ADAPTERS = {
     "prompt_hub.cli.serve": {"uvicorn"},
+    "prompt_hub.console.app": {"fastapi"},
     "prompt_hub.llm.providers._chat_completions": {"aiohttp", "openai"},
     "prompt_hub.llm.providers._openai_batches": {"aiohttp", "openai"},
     "prompt_hub.llm.providers._requests": {"aiohttp", "openai"},

@@ -18,7 +18,7 @@ from prompt_hub.reporting.diff import Measured, PromptComparison, compare
 from prompt_hub.reporting.diff_words import difference_lines
 from prompt_hub.repository.schema import JsonObject
 
-LISTED = 20
+LISTED = 10
 """Examples that are listed of those won, and of those lost; `--json` has them all."""
 
 
@@ -82,8 +82,13 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
     if kind is Change.WON:
         examples = examples[::-1]
     for example in examples[:LISTED]:
-        message = words.printable("  ".join([example.id, "; ".join(example.losses)])).strip()
-        yield f"  {kind:<4}  {example.before:.3f} → {example.after:.3f}  {message}"
+        name = words.printable(example.id)
+        yield f"  {kind:<4}  {example.before:.3f} → {example.after:.3f}  {name}"
+        row = example.row
+        before, after = (prompt.version for prompt in found.prompts)
+        heads = ("input", "expected", before, after)
+        for head, text in zip(heads, (row.input, row.expected, *row.answers), strict=True):
+            yield f"        {head:<9} {words.one_line(text)}"
     if len(examples) > LISTED:
         yield f"  {kind:<4}  … and {len(examples) - LISTED:,} more (--json has them all)"
 
@@ -110,6 +115,9 @@ def as_json(found: PromptComparison) -> JsonObject:
                 "after": example.after,
                 "change": example.change,
                 "losses": [*example.losses],
+                "input": example.row.input,
+                "expected": example.row.expected,
+                "answers": [*example.row.answers],
             }
             for example in found.examples
         ],

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, assert_never
 
+from prompt_hub.cli.stage import ledger_of, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.results import execution_from_environment, results_from_environment
-from prompt_hub.evaluation.store import read_evaluation
+from prompt_hub.evaluation.store import logged_evaluation, read_evaluation
 from prompt_hub.reporting.catalogue import read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog
-from prompt_hub.reporting.evaluation import read_view
+from prompt_hub.reporting.evaluation import Watched, read_view
 from prompt_hub.reporting.formats import report_formats
+from prompt_hub.reporting.links import links_of
+from prompt_hub.reporting.pages import evaluation_file
 from prompt_hub.reporting.pull_request import evaluated, pull_request_summary
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
@@ -23,6 +28,8 @@ from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.documents import Document, to_model
 from prompt_hub.repository.reader import PromptRepository
 
+MEASUREMENTS = 500
+"""Measurements of a score watch that are shown, the newest ones."""
 _Kind = Literal["run", "evaluation", "catalogue", "changelog", "pull-request"]
 
 
@@ -40,11 +47,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     evaluation.add_argument(
         "--record", type=Path, metavar="FILE.json", help="this record, its details beside it"
     )
+    evaluation.add_argument(
+        "--stage", help="a stage; what its score watch has measured is shown, too"
+    )
     for name, form in report_formats().items():
         evaluation.add_argument(f"--{name}", type=Path, metavar="FILE", help=form.HELP)
 
     catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
     catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
+    catalogue.add_argument(
+        "--pages",
+        action="store_true",
+        help="the page of every evaluation in 04-evals beside it, all of them linked",
+    )
 
     changes = kinds.add_parser("changelog", help="what changed in every prompt, as Markdown")
     changes.add_argument(
@@ -73,8 +88,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         case "evaluation":
             _evaluation(arguments, evaluations_from_environment())
         case "catalogue":
-            page = catalogue_page(read_catalogue(evaluations_from_environment()))
-            _write(arguments.html, page)
+            _catalogue(evaluations_from_environment(), arguments.html, pages=arguments.pages)
         case "changelog":
             text = changelog(read_catalogue(evaluations_from_environment()))
             _write_or_print(arguments.markdown, text)
@@ -106,13 +120,46 @@ def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None
             f"{found.name} is about {found.record.task} {found.record.version}.",
             hint="Name that task and version, or another record.",
         )
-    view = read_view(evaluations, found)
+    links = links_of(evaluations.repository.root, found.record)
+    watched = _watched(arguments.stage, task) if arguments.stage else ()
+    view = read_view(evaluations, found, links=links, watched=watched)
     forms = report_formats()
     wanted: dict[str, Path] = {name: path for name in forms if (path := getattr(arguments, name))}
     for name, target in wanted.items():
         _write(target, forms[name].render(view))
     if not wanted:
         print(forms["markdown"].render(view), end="")
+
+
+def _watched(stage: str, task: str) -> tuple[Watched, ...]:
+    """Return what the score watch of a stage measured of a task, oldest first."""
+    with translate_aws_errors():
+        samples = ledger_of(stage).samples(task, MEASUREMENTS)
+    shown = (
+        Watched(one.version, one.score, one.threshold, datetime.fromisoformat(one.at))
+        for one in samples
+    )
+    return tuple(sorted(shown, key=lambda one: one.at))
+
+
+def _catalogue(evaluations: Evaluations, target: Path, *, pages: bool) -> None:
+    """Write the catalogue; with `pages` every kept evaluation's page, each linked to the others."""
+    repository, tasks = evaluations.repository, read_catalogue(evaluations)
+    _write(target, catalogue_page(tasks, linked=pages))
+    for task in tasks if pages else ():
+        files = {
+            one.version: evaluation_file(task.name, one.version)
+            for one in task.versions
+            if one.evaluated
+        }
+        for version, file in files.items():
+            found = logged_evaluation(repository, task.name, version)
+            if found is not None:
+                links = replace(
+                    links_of(repository.root, found.record), catalogue=target.name, pages=files
+                )
+                view = read_view(evaluations, found, links=links)
+                _write(target.with_name(file), report_formats()["html"].render(view))
 
 
 def read_run(source: Path) -> RunReport:

@@ -71,7 +71,7 @@ class Outbox(Ledger):
         """Everything that people still have to be told, oldest first."""
         pending = [
             event
-            for task in self._every_pointer()
+            for task in self.every_pointer()
             for event in self.events(task)
             if event.notify in {Notify.PENDING, Notify.TOLD}
         ]

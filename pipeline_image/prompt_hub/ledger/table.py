@@ -114,19 +114,19 @@ class Ledger:
         Raises `LedgerMissingError` where there is no table.
         """
         return {
-            task: pointer for task, pointer in self._every_pointer().items() if not pointer.retired
+            task: pointer for task, pointer in self.every_pointer().items() if not pointer.retired
         }
 
     def retired(self) -> dict[str, Pointer]:
         """Return the pointers of tasks that were taken out of service with no successor."""
-        return {task: pointer for task, pointer in self._every_pointer().items() if pointer.retired}
+        return {task: pointer for task, pointer in self.every_pointer().items() if pointer.retired}
 
-    def _every_pointer(self) -> dict[str, Pointer]:
-        found = {}
-        for item in self._query(ACTIVE):
-            task = str(item[aws_names.LEDGER_SORT_KEY])
-            found[task] = Pointer.from_attributes(task, item)
-        return found
+    def every_pointer(self) -> dict[str, Pointer]:
+        """Return the pointers of all tasks, retired ones too."""
+        return {
+            (task := str(item[aws_names.LEDGER_SORT_KEY])): Pointer.from_attributes(task, item)
+            for item in self._query(ACTIVE)
+        }
 
     def versions(self, task: str) -> dict[str, VersionRecord]:
         """Every version of `task` that this stage has known."""

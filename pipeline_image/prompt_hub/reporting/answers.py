@@ -51,6 +51,12 @@ class Answers:
         return Outcome.RIGHT if self.score >= 1 - ALMOST else Outcome.WRONG
 
     @property
+    def worst(self) -> ExampleResult | None:
+        """The answer to look at: of several the worst; None where none came."""
+        answered = [call for call in self.calls if call.answer is not None]
+        return min(answered, key=lambda call: call.score or 0.0, default=None)
+
+    @property
     def errors(self) -> tuple[str, ...]:
         """Why calls could not be measured, each reason once."""
         return tuple(dict.fromkeys(call.error for call in self.calls if call.error))

@@ -35,6 +35,8 @@ class CatalogueVersion:
     description: str | None
     before: str | None
     changes: tuple[Difference, ...] | None
+    evaluated: bool = False
+    """Whether its evaluation is kept."""
 
     @property
     def decision(self) -> str:
@@ -58,9 +60,9 @@ class CatalogueTask:
     versions: tuple[CatalogueVersion, ...]
 
     @property
-    def scores(self) -> list[float]:
-        """Scores of all measured versions, the oldest first."""
-        return [version.score for version in reversed(self.versions) if version.score is not None]
+    def scores(self) -> list[tuple[float, CatalogueVersion]]:
+        """Every measured version with its score, the oldest first."""
+        return [(one.score, one) for one in reversed(self.versions) if one.score is not None]
 
     @property
     def searchable(self) -> str:
@@ -115,6 +117,7 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
                 description=prompt.description if prompt else None,
                 before=before.version if prompt and before else None,
                 changes=differences(before, prompt) if prompt and before else None,
+                evaluated=record is not None,
             )
         )
         before = prompt or before

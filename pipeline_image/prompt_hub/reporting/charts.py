@@ -75,14 +75,19 @@ def outline(shares: Sequence[float], highest: float, height: float) -> str:
     return "".join([*steps, f"V{height:g}"])
 
 
-def sparkline(values: Sequence[float], height: float) -> str:
-    """Scores from 0 to 1 as an SVG path over 100 units of width; a lone one is a short dash."""
-    if len(values) == 1:
-        level = height * (1 - values[0])
-        return f"M40 {level:.2f}H60"
-    step = 100 / max(len(values) - 1, 1)
-    points = [
-        f"{'M' if index == 0 else 'L'}{index * step:.2f} {height * (1 - value):.2f}"
-        for index, value in enumerate(values)
-    ]
-    return "".join(points)
+@dataclass(frozen=True)
+class Spark:
+    """One score of a sparkline, in fractions of its width and height from the top left."""
+
+    x: float
+    y: float
+    kind: str
+
+
+def sparkline(scores: Sequence[tuple[float, str]]) -> tuple[Spark, ...]:
+    """Return scores from 0 to 1 in their places, each with its kind; a lone one in the middle."""
+    step = 1 / max(len(scores) - 1, 1)
+    return tuple(
+        Spark(index * step if len(scores) > 1 else 0.5, 1 - score, kind)
+        for index, (score, kind) in enumerate(scores)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import PromptHubError
@@ -11,9 +11,10 @@ from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import Evaluation, logged_evaluation
 from prompt_hub.reporting.answers import Answers, Change, by_example, change
 from prompt_hub.reporting.prompt_diff import Difference, differences
+from prompt_hub.reporting.rows import Row, row_of
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import Prompt, version_key
+from prompt_hub.repository.schema import Example, Prompt, version_key
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Compared:
-    """One example in both versions."""
+    """One example in both versions; `row` has their answers, the first version's first."""
 
     id: str
     before: float
     after: float
     change: Change
     losses: tuple[str, ...]
+    row: Row
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def compare(evaluations: Evaluations, task: str, first: str, second: str) -> Pro
         differences=differences(before, after),
         before=measured[0],
         after=measured[1],
-        examples=_examples(*measured),
+        examples=_examples(_labelled(repository, task), *measured),
         notes=_notes(before, after, *measured),
     )
 
@@ -139,7 +141,17 @@ def _in(source: Evaluation, prompt: Prompt) -> Measured | None:
     return None
 
 
-def _examples(before: Measured | None, after: Measured | None) -> tuple[Compared, ...]:
+def _labelled(repository: PromptRepository, task: str) -> dict[str, Example]:
+    """Return today's examples; none where they are not what they should be: scores still are."""
+    try:
+        return {example.id: example for example in repository.examples(task)}
+    except PromptHubError:
+        return {}
+
+
+def _examples(
+    labelled: Mapping[str, Example], before: Measured | None, after: Measured | None
+) -> tuple[Compared, ...]:
     if before is None or after is None:
         return ()
     found = []
@@ -148,7 +160,8 @@ def _examples(before: Measured | None, after: Measured | None) -> tuple[Compared
         kind = change(answers, old)
         if old is None or kind is None or old.score is None or answers.score is None:
             continue
-        found.append(Compared(name, old.score, answers.score, kind, answers.losses))
+        row = row_of(labelled.get(name), old, answers)
+        found.append(Compared(name, old.score, answers.score, kind, answers.losses, row))
     return tuple(sorted(found, key=lambda compared: compared.after - compared.before))
 
 

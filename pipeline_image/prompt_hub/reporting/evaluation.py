@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
 from statistics import fmean
@@ -24,7 +24,7 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, c
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.rendering import render
+from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import Example, Prompt, version_key
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 
@@ -103,12 +103,16 @@ class ArmView:
 
     def messages(self, example: Example) -> Messages | None:
         """Return the prompt as this arm sent it; None where it can no longer be rendered."""
+        renderer = self._renderer
         if example.id not in self._rendered:
-            prompt = self.prompt
             self._rendered[example.id] = (
-                _read(lambda: render(prompt, example.input)) if prompt is not None else None
+                _read(lambda: renderer.render(example.input)) if renderer is not None else None
             )
         return self._rendered[example.id]
+
+    @cached_property
+    def _renderer(self) -> Renderer | None:
+        return Renderer(self.prompt) if self.prompt is not None else None
 
     @cached_property
     def _rendered(self) -> dict[str, Messages | None]:
@@ -151,8 +155,36 @@ class Past:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """One measurement of the score watch."""
+
+    version: str
+    score: float
+    threshold: float
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where a reader can go on; what is not known is None or not in `pages`.
+
+    `commit` and `execution` are addresses on the web, `catalogue` and `pages` (of evaluations, by
+    version) files beside the report.
+    """
+
+    commit: str | None = None
+    execution: str | None = None
+    catalogue: str | None = None
+    pages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EvaluationView:
-    """Everything that a report of one evaluation says."""
+    """Everything that a report of one evaluation says.
+
+    `watched` are the score watch's measurements of the task, oldest first; empty where no stage was
+    asked.
+    """
 
     evaluation: Evaluation
     metadata: ScoringMetadata | None
@@ -162,6 +194,8 @@ class EvaluationView:
     history: tuple[Past, ...]
     notes: tuple[str, ...] = ()
     changes: tuple[prompt_diff.Difference, ...] = ()
+    links: Links = Links()
+    watched: tuple[Watched, ...] = ()
 
     @property
     def arms(self) -> tuple[ArmView, ...]:
@@ -217,7 +251,13 @@ class EvaluationView:
         return tuple(sorted(wrong, key=_badness))
 
 
-def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationView:
+def read_view(
+    evaluations: Evaluations,
+    evaluation: Evaluation,
+    *,
+    links: Links = Links(),
+    watched: Iterable[Watched] = (),
+) -> EvaluationView:
     """Return the view of one evaluation, with what the repository still knows about it."""
     repository, record = evaluations.repository, evaluation.record
     examples = _read(lambda: repository.examples(record.task)) or ()
@@ -237,6 +277,8 @@ def read_view(evaluations: Evaluations, evaluation: Evaluation) -> EvaluationVie
         history=_history(evaluations, evaluation),
         notes=tuple(_notes(evaluation, examples, metadata, (candidate, champion))),
         changes=changes,
+        links=links,
+        watched=tuple(watched),
     )
 
 

@@ -26,12 +26,12 @@ def escaped(text: str) -> str:
     return _MARKUP.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), line)
 
 
-def code(text: str) -> str:
+def code(text: str, longest: int = LONGEST) -> str:
     """Write a value from outside so that nothing in it is markup, link or mention.
 
     Cut long ones.
     """
-    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    cut = text if len(text) <= longest else f"{text[:longest]} …"
     return f"<code>{escaped(cut)}</code>"
 
 

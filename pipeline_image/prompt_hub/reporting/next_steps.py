@@ -8,14 +8,12 @@ from collections.abc import Iterator, Sequence
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting.evaluation import ExampleView
-from prompt_hub.reporting.words import count, printable, score
+from prompt_hub.reporting.words import count, one_line, score
 
 SHOWN = 5
 """Losses that are told; the report has all."""
 MOST_EXAMPLES = 5_000
 """Of a larger evaluation the losses are not told: to find the worst, all its answers are read."""
-_LONGEST = 120
-"""Characters of a value."""
 
 
 def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
@@ -50,15 +48,9 @@ def _loss(example: ExampleView) -> Iterator[str]:
     yield f"    {example.id}  {score(candidate.score)}{before}"
     known = example.example
     if known is not None:
-        yield f"      input     {_short(json.dumps(known.input, ensure_ascii=False))}"
-        yield f"      expected  {_short(json.dumps(known.expected, ensure_ascii=False))}"
+        yield f"      input     {one_line(json.dumps(known.input, ensure_ascii=False))}"
+        yield f"      expected  {one_line(json.dumps(known.expected, ensure_ascii=False))}"
     for call in candidate.calls[:1]:
-        yield f"      answer    {_short(call.answer or 'none')}"
+        yield f"      answer    {one_line(call.answer or 'none')}"
         if call.problem:
-            yield f"      problem   {_short(call.problem)}"
-
-
-def _short(text: str) -> str:
-    """Return a value as one line that no terminal obeys, cut where it is long."""
-    line = printable(" ".join(text.split()))
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+            yield f"      problem   {one_line(call.problem)}"

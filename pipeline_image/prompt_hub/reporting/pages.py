@@ -30,14 +30,14 @@ def page(template: str, *, style: str, script: str | None = None, **values: obje
         script: file of its script, None for a page without.
         values: what the template shows.
     """
-    styles = f"\n{_asset('base.css')}{_asset(style)}"
-    scripts = f"\n{_asset(script)}" if script else ""
+    styles = f"\n{asset('base.css')}{asset(style)}"
+    scripts = f"\n{asset(script)}" if script else ""
     policy = ["default-src 'none'", f"style-src {_hash(styles)}", "base-uri 'none'"]
     policy.append("form-action 'none'")
     if scripts:
         policy += [f"script-src {_hash(scripts)}", "require-trusted-types-for 'script'"]
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             **values,
@@ -63,6 +63,11 @@ def folded(text: str, around: int = 160) -> str:
     return f"{text[:around]} [… {left_out} characters unchanged …] {text[-around:]}"
 
 
+def evaluation_file(task: str, version: str) -> str:
+    """Return the name of the page of a version's evaluation, where all pages lie beside another."""
+    return f"{task}-{version}.html"
+
+
 def clock(at: datetime) -> str:
     """Return the time of day of a moment."""
     return f"{at:%H:%M:%S}"
@@ -84,20 +89,22 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a style or script of this package."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+def environment(folder: Path = TEMPLATES) -> Environment:
+    """Return what makes pages of the templates in a folder, with the filters that say numbers."""
+    made = Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    made.filters |= {
         "clock": clock,
         "count": words.count,
         "day": day,
@@ -112,4 +119,4 @@ def _environment() -> Environment:
         "signed": words.signed,
         "tone": words.tone,
     }
-    return environment
+    return made

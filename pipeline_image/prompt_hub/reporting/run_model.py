@@ -13,13 +13,14 @@ Seconds = Annotated[float, Field(ge=0)]
 
 
 class Step(Strict):
-    """One step of the run; `expected-red` ended red, as it was meant to."""
+    """One step of the run; `expected-red` ended red, as it was meant to, and `note` says why."""
 
     name: str
     started_at: AwareDatetime
     seconds: Seconds
     status: Literal["ok", "failed", "expected-red"]
     detail: str = ""
+    note: str = ""
 
 
 class VersionScore(Strict):
@@ -43,14 +44,31 @@ class VersionScore(Strict):
 
 
 class Moment(Strict):
-    """Something that happened, and when."""
+    """Something that happened, and when; `what` begins with who did it, and a colon."""
 
     at: AwareDatetime
     what: str
 
+    @property
+    def who(self) -> str:
+        """Who did it."""
+        return self.what.partition(":")[0]
+
+
+class Sample(Strict):
+    """One measurement of the score watch."""
+
+    at: AwareDatetime
+    version: str
+    score: Fraction
+    threshold: Fraction
+
 
 class Rollback(Strict):
-    """One rollback; scores are by version, before and after the cause of it, as are thresholds."""
+    """One rollback; scores are by version, before and after the cause of it, as are thresholds.
+
+    `samples` are the measurements of the task, oldest first, up to that of the restored version.
+    """
 
     task: str
     from_: Annotated[str, Field(alias="from")]
@@ -60,6 +78,7 @@ class Rollback(Strict):
     scores_after: dict[str, Fraction | None] = Field(default_factory=dict)
     thresholds: dict[str, Fraction] = Field(default_factory=dict)
     restored_score: Fraction | None = None
+    samples: tuple[Sample, ...] = ()
 
 
 class FinalPointer(Strict):
@@ -73,20 +92,23 @@ class FinalPointer(Strict):
 
 
 class Action(Strict):
-    """One action of a pipeline execution."""
+    """One action of a pipeline execution; `log` is the path of its log, from where the page is."""
 
     stage: str
     action: str
     status: str
     seconds: Seconds
     summary: str = ""
+    provider: str = ""
+    log: Annotated[str, Field(pattern=r"^([\w-][\w.-]*/)*[\w-][\w.-]*\.log$")] | None = None
 
 
 class Execution(Strict):
-    """One pipeline execution."""
+    """One pipeline execution; `note` explains one that ended red on purpose."""
 
     id: str
     status: str
+    note: str = ""
     actions: tuple[Action, ...] = ()
 
 

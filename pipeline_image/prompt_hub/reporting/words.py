@@ -98,6 +98,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
 
 
+def one_line(text: str, longest: int = 120) -> str:
+    """Return a text as one line that no terminal obeys, cut where it is long."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= longest else f"{line[:longest]}…"
+
+
 def number(value: float) -> str:
     """Return a count with thousands apart; a fraction where partial matches were counted."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"

@@ -12,9 +12,9 @@ from typing import cast
 
 import pytest
 
-from messages import message as written
 from prompt_hub.cli.main import COMMANDS, Command
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
+from prompt_hub.ledger.messages import message as written
 from prompt_hub.promotion.promoter import commit_message
 from prompt_hub.promotion.states import LEAST_REASON
 from prompt_hub.promotion.write_back import WrittenBack

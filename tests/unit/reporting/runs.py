@@ -40,6 +40,17 @@ STEPS: list[tuple[str, float, str, str]] = [
     ("The restored version is measured; the other task is untouched", 38.2, "ok", ""),
 ]
 
+WHY_RED = "The execution ends red, as designed: a candidate was blocked."
+LOG = "cloud/logs/codebuild/prompt-hub-verdict/6f1c.log"
+
+SAMPLES: list[tuple[float, str, float]] = [
+    (330.0, "1.1.0", 0.95),
+    (391.0, "1.1.0", 0.475),
+    (391.0, "1.0.0", 0.9),
+    (434.0, "1.0.0", 0.925),
+]
+"""The score watch's measurements: seconds of the run, version, score."""
+
 MODEL = "openai:qwen2.5-coder-0.5b-instruct-q4_k_m"
 
 
@@ -69,11 +80,13 @@ def run() -> JsonObject:
                 "seconds": seconds,
                 "status": status,
                 "detail": detail,
+                "note": WHY_RED if status == "expected-red" else "",
             }
         )
         clock += seconds
+    source = '{"ProviderType": "GitHub", "CommitMessage": "Better part classes"}'
     actions: list[tuple[str, str, str, float, str]] = [
-        ("Source", "Source", "Succeeded", 0.4, ""),
+        ("Source", "Source", "Succeeded", 0.4, source),
         ("Build", "Synth", "Succeeded", 58.2, "412 tests passed"),
         ("UpdatePipeline", "SelfMutate", "Succeeded", 12.0, ""),
         ("Assets", "FileAsset1", "Succeeded", 4.4, ""),
@@ -81,7 +94,10 @@ def run() -> JsonObject:
         ("Evaluate", "shop-category", "Succeeded", 88.7, "BLOCK: 0.725 < 0.850"),
         ("Promote", "Promote", "Succeeded", 7.9, "promoted part-class 1.1.0"),
         ("Image", "Image", "Succeeded", 11.3, ""),
-        ("dev", "Deploy", "Succeeded", 22.5, ""),
+        ("dev", "network.Prepare", "Succeeded", 0.1, "Change set of network: 3 changes"),
+        ("dev", "network.Deploy", "Succeeded", 0.2, "Stack network: CREATE_COMPLETE"),
+        ("dev", "service.Prepare", "Succeeded", 0.2, ""),
+        ("dev", "service.Deploy", "Succeeded", 22.0, ""),
         ("dev", "Activate", "Succeeded", 3.1, "part-class → 1.1.0"),
         ("dev", "SmokeTest", "Succeeded", 4.8, ""),
         ("dev", "Record", "Succeeded", 1.0, ""),
@@ -124,6 +140,16 @@ def run() -> JsonObject:
             "scores_before": {"1.1.0": 0.95, "1.0.0": 0.9},
             "scores_after": {"1.1.0": 0.475, "1.0.0": 0.9},
             "restored_score": 0.9,
+            "thresholds": {"1.1.0": 0.85, "1.0.0": 0.8},
+            "samples": [
+                {
+                    "at": at(seconds),
+                    "version": name,
+                    "score": score,
+                    "threshold": 0.85 if name == "1.1.0" else 0.8,
+                }
+                for seconds, name, score in SAMPLES
+            ],
         },
         "pointers": [
             {
@@ -145,6 +171,7 @@ def run() -> JsonObject:
             {
                 "id": "7b0c5f8e-5b7c-4f4e-9f57-0b8f2f1f4a11",
                 "status": "Failed",
+                "note": WHY_RED,
                 "actions": [
                     {
                         "stage": stage,
@@ -152,6 +179,8 @@ def run() -> JsonObject:
                         "status": status,
                         "seconds": seconds,
                         "summary": summary,
+                        "provider": "CloudFormation" if "." in action else "CodeBuild",
+                        "log": LOG if action == "Verdict" else None,
                     }
                     for stage, action, status, seconds, summary in actions
                 ],

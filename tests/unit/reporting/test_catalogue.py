@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def tasks_of(built: Built) -> tuple[CatalogueTask, ...]:
 def test_every_version_stands_newest_first_with_what_changed(evaluated: Builder) -> None:
     (task,) = tasks_of(evaluated())
     assert [version.version for version in task.versions] == ["1.2.0", "1.1.0", "1.0.0", "0.9.0"]
-    assert task.scores == [0.588, 0.741, 0.69, 0.832]
+    assert [score for score, _ in task.scores] == [0.588, 0.741, 0.69, 0.832]
     assert task.released is task.versions[0]
     released, blocked, _, first = task.versions
     assert released.before == "1.0.0"
@@ -88,7 +89,45 @@ def test_the_page_says_it_all_without_a_script_and_asks_for_nothing(evaluated: B
     assert "threshold 0.700 · guess 0.310" in message
     assert "1.1.0 blocked 0.690" in message
     assert "score 0.690 is below the threshold 0.700" in message
-    assert "(system message changed from 1.0.0)" in message
+    assert "system message changed from 1.0.0" in message
+    assert "without legal form" in message, "the change itself is there, too"
+
+
+def test_a_trend_joins_what_was_released_and_marks_what_was_not(evaluated: Builder) -> None:
+    page = catalogue_page(tasks_of(evaluated()))
+    spark = page[page.index('class="spark"') :].split('<p class="small soft">4 scores')[0]
+    # Three released versions are joined by two lines; the blocked one is a cross beside them.
+    assert spark.count('class="trend"') == 2
+    assert spark.count('class="blocked"') == 1
+    assert spark.count("<circle") == 3
+    assert "0.9.0 superseded 0.588, 1.0.0 superseded 0.741, 1.1.0 blocked 0.690, 1.2.0" in spark
+
+
+def test_a_single_score_is_a_point(evaluated: Builder) -> None:
+    (task,) = tasks_of(evaluated())
+    page = catalogue_page([replace(task, versions=task.versions[:1])])
+    spark = page[page.index('class="spark"') :].split('<p class="small soft">1 score')[0]
+    assert 'class="candidate "' in spark
+    assert 'cx="50.00%"' in spark
+    assert "trend" not in spark
+
+
+def test_every_owner_can_be_chosen_once(evaluated: Builder) -> None:
+    (task,) = tasks_of(evaluated())
+    others = [replace(task, name=f"task-{n}", owner=f"team-{n % 2}") for n in range(4)]
+    page = catalogue_page([task, *others])
+    owners = re.findall(r"<option>(.*?)</option>", page)
+    assert owners == ["catalogue-team", "team-0", "team-1"]
+
+
+def test_versions_link_to_their_evaluations_where_those_have_pages(copied: Built) -> None:
+    log(copied, "1.0.0")
+    tasks = tasks_of(copied)
+    links = [
+        a["href"] for tag, a in Reader(catalogue_page(tasks, linked=True)).elements if tag == "a"
+    ]
+    assert links == ["part-fields-1.0.0.html"]
+    assert "part-fields-1.0.0.html" not in catalogue_page(tasks)
 
 
 def test_poison_in_the_registry_stays_text(copied: Built) -> None:

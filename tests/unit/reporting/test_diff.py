@@ -80,7 +80,10 @@ def test_people_read_words_scores_and_examples(evaluated: Builder) -> None:
     assert "electronic part and [-name-]{+state+} its class" in message
     assert "score         0.771    0.821" in message
     assert "examples: 14 won, 2 lost, 32 the same" in message
-    assert "lost  0.800 → 0.400  murata-mtta493-52m-31  part_class: expected" in message
+    lost = message[message.index("lost  0.800 → 0.400  murata-mtta493-52m-31\n") :].splitlines()
+    heads = [line.split()[0] for line in lost[1:5]]
+    assert heads == ["input", "expected", "1.2.0", "1.3.0"]
+    assert lost[2].split()[1:3] == lost[3].split()[1:3] != lost[4].split()[1:3]
     assert message.index("  lost  ") < message.index("  won   ")
     assert "\x1b" not in message
     assert "\x1b[9;31mname\x1b[0m" in "\n".join(in_words(found, coloured=True))
@@ -94,7 +97,7 @@ def test_prompts_that_say_the_same_are_called_so(evaluated: Builder) -> None:
 def test_a_long_list_is_cut_and_says_so(evaluated: Builder) -> None:
     found = compare(evaluated(examples=500).evaluations, TASK, "champion", "candidate")
     lines = list(in_words(found, coloured=False))
-    assert sum(line.startswith("  won ") for line in lines) == 21
+    assert sum(line.startswith("  won ") for line in lines) == 11
     assert any("more (--json has them all)" in line for line in lines)
 
 
@@ -118,10 +121,10 @@ def test_the_command_prints_words_or_json(
 
 def test_control_characters_of_a_record_do_not_reach_a_terminal(copied: Built) -> None:
     text = copied.details_path.read_text(encoding="utf-8")
-    poisoned = text.replace("expected '", "\\u001b[2Jexpected '")
+    poisoned = text.replace('"answer": "{', '"answer": "\\u001b[2J{')
     assert poisoned != text
     copied.details_path.write_text(poisoned, encoding="utf-8")
     found = compare(copied.evaluations, TASK, "candidate", "champion")
     message = "\n".join(in_words(found, coloured=False))
-    assert "\ufffd[2Jexpected" in message
+    assert "\ufffd[2J{" in message
     assert "\x1b" not in message

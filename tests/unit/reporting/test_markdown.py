@@ -30,7 +30,27 @@ def test_it_says_verdict_scores_reasons_and_the_worst_losses(evaluated: Builder)
     assert "- score 0.821 reaches the threshold 0.800" in message
     assert "- power: with these 48 examples a drop of 0.09 would be seen" in message
     assert f"<details><summary>The worst {WORST} of {len(view.worst)} losses</summary>" in message
-    assert len(message) < 6_000
+    assert lines[2] == "14 of 48 examples got better than with 1.2.0, 2 got worse."
+    assert len(message) < 12_000
+
+
+def test_a_loss_shows_what_was_asked_expected_and_answered(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    message = html.unescape(markdown_summary(view))
+    head = "| example | input | expected | candidate | champion | score | champion's score |"
+    assert head in message
+    row = next(line for line in message.splitlines() if "murata-mtta493-52m-31" in line)
+    worst = next(e for e in view.examples if e.id == "murata-mtta493-52m-31")
+    assert worst.example is not None
+    cells = [cell.strip().removeprefix("<code>").removesuffix("</code>") for cell in row.split("|")]
+    _, name, asked, expected, candidate, champion, score, before, _ = cells
+    assert name == worst.id
+    assert asked.startswith(f"{worst.example.input['part_number']} · Power inductor")
+    assert expected.startswith(f"part_class: {worst.example.expected['part_class']}; ")
+    assert candidate.startswith("part_class: ")
+    assert champion.startswith(f"part_class: {worst.example.expected['part_class']}; ")
+    assert candidate.split(";")[0] != expected.split(";")[0]
+    assert (score, before) == ("0.400", "0.800")
 
 
 def test_every_row_of_a_table_has_the_same_cells(evaluated: Builder) -> None:
@@ -39,8 +59,8 @@ def test_every_row_of_a_table_has_the_same_cells(evaluated: Builder) -> None:
     per_table: dict[int, int] = {}
     for row in rows:
         per_table[row.count("|")] = per_table.get(row.count("|"), 0) + 1
-    # The scores have six columns, the losses four; an unescaped pipe would make a third kind.
-    assert set(per_table) == {7, 5}
+    # The scores have six columns, the losses seven; an unescaped pipe would make a third kind.
+    assert set(per_table) == {7, 8}
 
 
 def test_what_records_hold_is_neither_markup_nor_mention(evaluated: Builder) -> None:
@@ -67,7 +87,7 @@ def test_a_verdict_has_its_sign_and_its_word(
 def test_a_first_release_has_no_champion_in_it(evaluated: Builder) -> None:
     message = summary(evaluated(champion=False))
     assert "| champion " not in message
-    assert "| example | loss | score |\n" in message
+    assert "| example | input | expected | candidate | score |\n" in message
 
 
 def test_a_long_value_is_cut() -> None:

@@ -18,9 +18,12 @@ from pydantic import JsonValue
 
 from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.gate.types import Status
 from prompt_hub.reporting import charts, pages, words
 from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
+from prompt_hub.reporting.plain_words import lead
+from prompt_hub.reporting.score_history import score_history
 from prompt_hub.repository.schema import JsonObject
 
 HELP = "the report page"
@@ -32,24 +35,28 @@ CUTS = (pages.LONGEST_TEXT, 2_000, 500, 120)
 
 def render(view: EvaluationView) -> str:
     """Return the report as HTML, below one megabyte; what had to be cut is said on it."""
-    html = ""
+    html, longest_text = "", CUTS[0]
     for longest in CUTS:
-        html = _page(view, view.examples, longest)
+        if html and longest >= longest_text:
+            # Nothing would be cut that was not.
+            continue
+        html, longest_text = _page(view, view.examples, longest)
         if _size(html) <= LARGEST_PAGE:
             return html
     # Still too large: every example left out saves about its share of the data.
     chosen = sorted(view.examples, key=_interest)
-    bare = _size(_page(view, (), CUTS[-1]))
+    bare = _size(_page(view, (), CUTS[-1])[0])
     kept = len(chosen)
     while kept and _size(html) > LARGEST_PAGE:
         share = (LARGEST_PAGE - bare) / (_size(html) - bare)
         kept = max(min(int(kept * share * 0.98), kept - 1), 0)
         keep = {example.id for example in chosen[:kept]}
-        html = _page(view, [e for e in view.examples if e.id in keep], CUTS[-1])
+        html, _ = _page(view, [e for e in view.examples if e.id in keep], CUTS[-1])
     return html
 
 
-def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -> str:
+def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -> tuple[str, int]:
+    """Return the page with texts cut after `longest` characters, and how long the longest was."""
     cut = _Cut(longest)
     data = json.dumps(payload(view, examples, cut), ensure_ascii=False, separators=(",", ":"))
     record = view.evaluation.record
@@ -65,7 +72,7 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
             " those not measured, lost, won or wrong are kept first."
         )
     verdict = record.verdict
-    return pages.page(
+    html = pages.page(
         "evaluation.html.j2",
         style="evaluation.css",
         script="evaluation.js",
@@ -74,6 +81,9 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         verdict=verdict,
         mark=words.mark(verdict.status),
         meaning=words.meaning(verdict.status),
+        lead=lead(view),
+        over_time=score_history(view),
+        worst_first=not (verdict.promotes or verdict.status is Status.UNCHANGED),
         spreads=spreads(view),
         notes=(*view.notes, *left_out),
         choices=_choices(examples),
@@ -81,6 +91,7 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         data=base64.b64encode(zlib.compress(data.encode("utf-8"), 9)).decode("ascii"),
         Change=Change,
     )
+    return html, cut.longest_text
 
 
 def _choices(shown: Sequence[ExampleView]) -> list[tuple[str, str, int]]:
@@ -193,14 +204,16 @@ def _spread(
 
 
 class _Cut:
-    """Shortens texts and counts how many it shortened."""
+    """Shortens texts; counts how many it shortened, and how long the longest was before."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
         self.texts = 0
+        self.longest_text = 0
 
     def text(self, text: str) -> str:
         """Return the text, shortened if need be."""
+        self.longest_text = max(self.longest_text, len(text))
         if len(text) <= self._longest:
             return text
         self.texts += 1

@@ -9,10 +9,14 @@ from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView
 from prompt_hub.reporting.markdown import code, escaped, table
+from prompt_hub.reporting.plain_words import lead
+from prompt_hub.reporting.rows import row_of
 
 HELP = "for a pull request"
 WORST = 10
 """Losses that are listed."""
+_CELL = 80
+"""Characters of what was asked, expected or answered; a row with all of them is read at once."""
 
 
 def render(view: EvaluationView) -> str:
@@ -21,6 +25,8 @@ def render(view: EvaluationView) -> str:
     verdict = record.verdict
     title = f"### {_sign(verdict.status)} {record.task} {record.version}"
     lines = [f"{title}: {verdict.status.replace('_', ' ')}", ""]
+    if sentence := lead(view):
+        lines += [sentence, ""]
     if view.arms:
         head = ("version", "score", "interval", "examples", "cost", "latency p95")
         rows = [_row(arm) for arm in view.arms]
@@ -73,7 +79,8 @@ def _worst(view: EvaluationView) -> list[str]:
     worst = view.worst
     if not worst:
         return []
-    head = ["example", "loss", "score"] + (["champion"] if view.champion else [])
+    head = ["example", "input", "expected", *(arm.name for arm in view.arms)]
+    head += ["score"] + (["champion's score"] if view.champion else [])
     rows = [_loss(example, with_champion=view.champion is not None) for example in worst[:WORST]]
     listed = min(WORST, len(worst))
     what = words.count(len(worst), "loss", "losses")
@@ -82,19 +89,18 @@ def _worst(view: EvaluationView) -> list[str]:
         "",
         f"<details><summary>{summary}</summary>",
         "",
-        *table(head, rows, len(head) - 2),
+        *table(head, rows, len(view.arms)),
         "",
         "</details>",
     ]
 
 
 def _loss(example: ExampleView, *, with_champion: bool) -> list[str]:
-    lost = "; ".join(example.candidate.losses) if example.candidate else ""
-    row = [
+    arms = [example.candidate, *([example.champion] if with_champion else [])]
+    row = row_of(example.example, *arms)
+    texts = (row.input, row.expected, *row.answers)
+    return [
         code(example.id),
-        code(lost) if lost else "",
-        words.score(example.candidate.score if example.candidate else None),
+        *(code(text, _CELL) for text in texts),
+        *(words.score(arm.score if arm else None) for arm in arms),
     ]
-    if with_champion:
-        row.append(words.score(example.champion.score if example.champion else None))
-    return row

@@ -1,22 +1,44 @@
 "use strict";
-// Narrows the list of prompts to those in which every word of the search stands.
+// Narrows the list of prompts to those of an owner in which every word of the search stands. What
+// is chosen stands in the address, so that the list can be shared as it is.
 (() => {
-  const field = document.getElementById("words");
+  const [field, owner] = ["words", "owner"].map((id) => document.getElementById(id));
   const found = document.getElementById("found");
   const tasks = [...document.querySelectorAll("#tasks > li")];
 
   function refresh() {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const task of tasks)
-      task.hidden = !words.every((word) => task.dataset.search.includes(word));
+      task.hidden =
+        (owner.value !== "" && task.dataset.owner !== owner.value) ||
+        !words.every((word) => task.dataset.search.includes(word));
     const shown = tasks.filter((task) => !task.hidden).length;
     const all = `${tasks.length} task${tasks.length === 1 ? "" : "s"}`;
     found.textContent = shown === tasks.length ? all : `${shown} of ${all}`;
   }
 
-  field.addEventListener("input", refresh);
+  function fromAddress() {
+    const chosen = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
+    field.value = chosen.get("words") || "";
+    owner.value = chosen.get("owner") || "";
+    // A link may name an owner who has nothing any more.
+    if (owner.selectedIndex < 0) owner.value = "";
+    refresh();
+  }
+
+  function toAddress() {
+    const chosen = new URLSearchParams();
+    for (const one of [field, owner]) if (one.value) chosen.set(one.id, one.value);
+    history.replaceState(null, "", `#${chosen.toString().replaceAll("+", "%20")}`);
+  }
+
+  field.form.addEventListener("input", () => {
+    refresh();
+    toAddress();
+  });
   field.form.addEventListener("submit", (event) => event.preventDefault());
+  window.addEventListener("hashchange", fromAddress);
   field.form.hidden = false;
-  refresh();
+  fromAddress();
   document.documentElement.dataset.ready = "yes";
 })();

@@ -2,10 +2,12 @@
 // Shows the examples of the page: filter, search, and each example in full when it is opened.
 // Values are only ever set as text: nothing that a record holds can become markup.
 (() => {
-  const AT_A_TIME = 100;
+  const AT_A_TIME = 50;
   const MARKS = { right: "✓", wrong: "✗", unmeasured: "–" };
   const CHANGES = { won: "▲ won", lost: "▼ lost", same: "same" };
   const ARMS = ["candidate", "champion"];
+  /** Arms that the evaluation has, of which every row has a column. */
+  let SHOWN = ARMS;
   const byId = (id) => document.getElementById(id);
 
   /** An element with properties (`dataset` and `class` among them) and children. */
@@ -105,28 +107,6 @@
 
   // --- one example ---------------------------------------------------------------------------
 
-  function gist(example) {
-    const losses = example.candidate ? example.candidate.calls.flatMap((c) => c.losses || []) : [];
-    const errors = example.candidate ? example.candidate.calls.map((c) => c.error) : [];
-    const said = losses[0] || errors.find(Boolean) || Object.values(example.input || {}).map(plain).join(" · ");
-    return make(
-      "span",
-      { class: "gist" },
-      make("span", { class: "id" }, example.id),
-      make("span", { class: "said" }, said),
-    );
-  }
-
-  function changed(example) {
-    if (!example.change) return make("span", { class: "change" });
-    return make(
-      "span",
-      { class: `change ${example.change}` },
-      make("b", {}, CHANGES[example.change]),
-      ` from ${score(example.champion.score)}`,
-    );
-  }
-
   /** The answer of an arm that is shown beside the expected one: of several, the worst. */
   function worstAnswer(calls) {
     const answered = calls.filter((call) => call.answer !== undefined);
@@ -134,6 +114,89 @@
     const call = answered.reduce((one, other) => (other.score < one.score ? other : one));
     const which = calls.length > 1 ? `, call ${calls.indexOf(call) + 1}` : "";
     return { text: call.answer, value: parsed(call.answer), which };
+  }
+
+  const CLIP = 240;
+  const clip = (text) => (text.length > CLIP ? `${text.slice(0, CLIP)}…` : text);
+
+  /** The leaves of an arm's worst answer; none where there is none, or it is no JSON object. */
+  function answered(arm) {
+    const answer = arm && worstAnswer(arm.calls);
+    const usable = answer && answer.value !== null && typeof answer.value === "object";
+    return usable ? leaves(answer.value) : new Map();
+  }
+
+  const same = (one, other, name) =>
+    one.has(name) === other.has(name) && plain(one.get(name)) === plain(other.get(name));
+
+  /** Named values as lines of a cell; the name of a lone one goes without saying. */
+  function lines(names, values, alone, wanted) {
+    return names.map((name) => {
+      const there = values.has(name);
+      const text = there ? clip(plain(values.get(name))) : "not given";
+      const kind = wanted && !same(values, wanted, name) ? "wrong" : there ? "" : "soft";
+      const label = alone ? null : make("span", { class: "soft" }, `${name}: `);
+      return make("span", { class: `line ${kind}` }, label, text);
+    });
+  }
+
+  /** What an arm answered beside what was expected: only the fields in which some arm differs. */
+  function answerCell(arm, got, wanted, names, alone) {
+    if (!arm) return [make("span", { class: "soft" }, "not asked")];
+    if (!got.size) {
+      const answer = worstAnswer(arm.calls);
+      const error = arm.calls.map((call) => call.error).find(Boolean);
+      return [make("span", { class: "line wrong" }, clip(answer ? answer.text : error || "no answer"))];
+    }
+    if (wanted.size && [...wanted.keys(), ...got.keys()].every((name) => same(got, wanted, name))) {
+      const lost = arm.calls.flatMap((call) => call.losses || [])[0];
+      return [make("span", { class: lost ? "line wrong" : "soft" }, lost ? clip(lost) : "as expected")];
+    }
+    return lines(names, got, alone, wanted);
+  }
+
+  function cells(example) {
+    const arms = SHOWN.map((arm) => example[arm]);
+    const wanted = example.expected ? leaves(example.expected) : new Map();
+    const got = arms.map(answered);
+    const every = [...new Set([wanted, ...got].flatMap((map) => [...map.keys()]))];
+    const differing = every.filter((name) => got.some((map) => map.size && !same(map, wanted, name)));
+    const names = differing.length ? differing : [...wanted.keys()];
+    const alone = every.length === 1;
+    const cell = (label, kind, children) =>
+      make("span", { class: `cell ${kind}` }, make("span", { class: "label" }, `${label} `), ...children);
+    const expected = example.expected ? lines(names, wanted, alone) : [make("span", { class: "soft" }, "not known")];
+    return [
+      cell("expected", "wanted", expected),
+      ...arms.map((arm, index) => cell(SHOWN[index], SHOWN[index], answerCell(arm, got[index], wanted, names, alone))),
+    ];
+  }
+
+  function asked(example) {
+    const input = clip(Object.values(example.input || {}).map(plain).join(" · "));
+    return make(
+      "span",
+      { class: "asked" },
+      make("span", { class: "id" }, example.id),
+      make("span", { class: "said" }, input),
+    );
+  }
+
+  function scored(example) {
+    const change = example.change
+      ? make(
+          "span",
+          { class: `change ${example.change}` },
+          make("b", {}, CHANGES[example.change]),
+          example.change === "same" ? "" : ` from ${score(example.champion.score)}`,
+        )
+      : null;
+    return make(
+      "span",
+      { class: "scored" },
+      make("span", { class: "value" }, score(example.candidate && example.candidate.score)),
+      change,
+    );
   }
 
   function answersTable(example) {
@@ -255,7 +318,7 @@
     );
   }
 
-  function item(example, common) {
+  function item(example, common, toggled) {
     const details = make(
       "details",
       {},
@@ -263,13 +326,14 @@
         "summary",
         {},
         make("span", { class: `outcome ${example.outcome}`, title: example.outcome, ariaLabel: example.outcome, role: "img" }, MARKS[example.outcome]),
-        gist(example),
-        make("span", { class: "value" }, score(example.candidate && example.candidate.score)),
-        changed(example),
+        asked(example),
+        ...cells(example),
+        scored(example),
       ),
     );
     details.addEventListener("toggle", () => {
       if (details.open && details.children.length === 1) details.append(body(example, common));
+      toggled(example, details.open);
     });
     return make("li", {}, details);
   }
@@ -284,16 +348,25 @@
     lost: (example) => example.change === "lost",
   };
   const chosen = (id) => (byId(id) ? byId(id).value : "");
+  /** Controls whose values stand in the address, so that a view can be shared as it is. */
+  const CONTROLS = ["words", "tag", "field", "order"];
+  const shows = () => document.querySelector("[name=show]:checked").value;
 
   function start({ examples, prompts: common }) {
-    const texts = new Map(examples.map((example) => [example, searchable(example)]));
+    SHOWN = ARMS.filter((arm) => examples.some((example) => example[arm]));
+    byId("list").className = byId("heads").className = SHOWN.length > 1 ? "two" : "one";
+    let texts = null;
     let found = examples;
+    // The list shows what was found from `first` to `shown`.
+    let first = 0;
     let shown = 0;
+    let opened = null;
 
     function matching() {
       const words = chosen("words").toLowerCase().split(/\s+/).filter(Boolean);
-      const show = SHOWS[document.querySelector("[name=show]:checked").value];
+      const show = SHOWS[shows()];
       const [tag, field] = [chosen("tag"), chosen("field")];
+      if (words.length) texts ||= new Map(examples.map((example) => [example, searchable(example)]));
       const some = examples.filter(
         (example) =>
           show(example) &&
@@ -301,73 +374,142 @@
           (!field || (example.fields || []).includes(field)) &&
           words.every((word) => texts.get(example).includes(word)),
       );
+      // What the champion did better comes first; of those, and of the rest, the lowest score.
+      const kept = (example) => (example.change === "lost" ? 0 : 1);
       const worth = (example) => (example.candidate && example.candidate.score) ?? -1;
-      return chosen("order") === "score" ? some.sort((a, b) => worth(a) - worth(b)) : some;
+      return chosen("order") === "worst"
+        ? some.sort((a, b) => kept(a) - kept(b) || worth(a) - worth(b))
+        : some;
     }
+
+    const items = (some) => some.map((example) => item(example, common, toggled));
 
     function append() {
       const next = found.slice(shown, shown + AT_A_TIME);
-      byId("list").append(...next.map((example) => item(example, common)));
+      byId("list").append(...items(next));
       shown += next.length;
       const rest = found.length - shown;
       byId("more").hidden = !rest;
       byId("more").textContent = `Show ${Math.min(rest, AT_A_TIME)} more of ${counted(rest, "example")}`;
     }
 
+    function prepend() {
+      const next = found.slice(Math.max(first - AT_A_TIME, 0), first);
+      byId("list").prepend(...items(next));
+      first -= next.length;
+      offerEarlier();
+    }
+
+    function offerEarlier() {
+      byId("earlier").hidden = !first;
+      byId("earlier").textContent = `Show ${Math.min(first, AT_A_TIME)} before, of ${counted(first, "example")}`;
+    }
+
     function refresh() {
       found = matching();
-      shown = 0;
-      byId("list").replaceChildren();
-      append();
+      show(0);
       byId("found").textContent =
         found.length === examples.length
           ? counted(found.length, "example")
           : `${counted(found.length, "example")} of ${examples.length.toLocaleString("en")}`;
     }
 
+    /** Show what was found from a place on. */
+    function show(place) {
+      first = shown = place;
+      byId("list").replaceChildren();
+      append();
+      offerEarlier();
+    }
+
+    function toAddress() {
+      const view = new URLSearchParams();
+      if (shows() !== "all") view.set("show", shows());
+      for (const id of CONTROLS) {
+        const control = byId(id);
+        const usual = control && control.options ? [...control.options].find((o) => o.defaultSelected) : null;
+        if (control && control.value !== (usual ? usual.value : "")) view.set(id, control.value);
+      }
+      if (opened) view.set("example", opened.id);
+      history.replaceState(null, "", `#${view.toString().replaceAll("+", "%20")}`);
+    }
+
+    /** The example that was opened last stands in the address. */
+    function toggled(example, open) {
+      if (!open && opened !== example) return;
+      opened = open ? example : null;
+      toAddress();
+    }
+
     /** Follow a link from the tables above: only the examples of one tag or field. */
-    function only({ tag, field }) {
+    function only(event, { tag, field }) {
+      event.preventDefault();
       byId("filter").reset();
       if (tag) byId("tag").value = tag;
       if (field) byId("field").value = field;
+      opened = null;
       refresh();
+      toAddress();
+      byId("examples").scrollIntoView();
       byId("examples").focus();
     }
 
-    /** Open the example that the address names, as in `report.html#example=ID`. */
-    function fromAddress() {
-      const [, id] = decodeURIComponent(location.hash).match(/^#example=(.+)$/s) || [];
-      const one = examples.find((example) => example.id === id);
-      if (!one) return;
+    function setControls(view) {
       byId("filter").reset();
-      byId("words").value = id;
+      const show = document.querySelector(`[name=show][value="${CSS.escape(view.get("show") || "all")}"]`);
+      if (show) show.checked = true;
+      for (const id of CONTROLS) {
+        const control = byId(id);
+        const known = (value) => !control.options || [...control.options].some((o) => o.value === value);
+        if (control && view.has(id) && known(view.get(id))) control.value = view.get(id);
+      }
       refresh();
+    }
+
+    /** Show what the address says, as in `report.html#show=lost&example=ID`: one may be opened. */
+    function fromAddress() {
+      const view = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
+      if (!["show", "example", ...CONTROLS].some((name) => view.has(name))) return false;
+      setControls(view);
+      const one = examples.find((example) => example.id === view.get("example"));
+      if (!one) return true;
+      // It is opened whatever else was asked for.
+      if (!found.includes(one)) setControls(new URLSearchParams());
       const place = found.indexOf(one);
-      while (shown <= place) append();
-      const details = byId("list").children[place].firstChild;
+      if (place >= AT_A_TIME) show(place);
+      const details = byId("list").children[place - first].firstChild;
       details.open = true;
       details.scrollIntoView();
+      return true;
     }
 
     let waiting = 0;
     byId("filter").addEventListener("input", () => {
       cancelAnimationFrame(waiting);
-      waiting = requestAnimationFrame(refresh);
+      waiting = requestAnimationFrame(() => {
+        refresh();
+        toAddress();
+      });
     });
     byId("filter").addEventListener("submit", (event) => event.preventDefault());
     byId("more").addEventListener("click", () => {
-      const before = shown;
+      const before = shown - first;
       append();
       // The button may be gone now: whoever pressed it goes on with the first new example.
       byId("list").children[before].querySelector("summary").focus();
     });
+    byId("earlier").addEventListener("click", () => {
+      const before = first;
+      prepend();
+      // Likewise with the last one before.
+      byId("list").children[before - first - 1].querySelector("summary").focus();
+    });
     for (const link of document.querySelectorAll("a[data-tag], a[data-field]"))
-      link.addEventListener("click", () => only(link.dataset));
+      link.addEventListener("click", (event) => only(event, link.dataset));
     window.addEventListener("hashchange", fromAddress);
     byId("without").hidden = true;
-    byId("filter").hidden = false;
-    refresh();
-    fromAddress();
+    byId("filter").hidden = byId("heads").hidden = false;
+    if (!fromAddress()) refresh();
   }
 
   if (byId("list"))

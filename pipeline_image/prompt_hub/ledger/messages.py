@@ -1,4 +1,7 @@
-"""What people are told: what happened, what was done, how to undo it."""
+"""What people are told of an event: what happened, what was done, how to undo it.
+
+The rollback Lambda sends it, and the console shows it.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,9 @@ def message(event: Event, stage: str, *, repeated: bool = False) -> Message:
     `repeated`: people may have been told of it before, by an invocation that ended too early to
     note it.
     """
-    headline = _headline(event)
+    title = headline(event)
     return Message(
-        subject=_subject(f"[{aws_names.installation()} {stage}] {event.task}: {headline}"),
+        subject=_subject(f"[{aws_names.installation()} {stage}] {event.task}: {title}"),
         body="\n".join(_lines(event, stage, repeated=repeated)),
     )
 
@@ -40,7 +43,7 @@ def digest(events: Sequence[Event], stage: str, *, repeated: Collection[int] = (
     counted = Counter(_COUNTED[event.kind] for event in events)
     counts = ", ".join(f"{count} {words}" for words, count in counted.most_common())
     lines = [f"{len(events)} events in stage {stage}: {counts}.", ""]
-    lines += [f"- {event.task}: {_headline(event)}" for event in events]
+    lines += [f"- {event.task}: {headline(event)}" for event in events]
     for event in events:
         lines += ["", "----", *_lines(event, stage, repeated=event.revision in repeated)]
     return Message(
@@ -69,17 +72,20 @@ def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:
     again = ["You may have been told of this before: an earlier try failed or was cut off.", ""]
     return [
         *(again if repeated else []),
-        f"Task {event.task} in stage {stage}: {_headline(event)}.",
+        f"Task {event.task} in stage {stage}: {headline(event)}.",
         "",
         f"What happened: {event.reason}",
-        f"What was done: {_done(event)}",
+        f"What was done: {done(event)}",
         f"Who and when:  {event.by}, {event.at}, ledger revision {event.revision}",
+        f"In a browser:  prompt-hub console --stage {stage}, at"
+        f" /incident/{event.task}/{event.revision}",
         "",
-        _next(event, stage),
+        next_steps(event, stage),
     ]
 
 
-def _headline(event: Event) -> str:
+def headline(event: Event) -> str:
+    """Return what happened, in the fewest words."""
     left = event.left.version if event.left else "nothing"
     reached = event.reached.version
     match event.kind:
@@ -103,7 +109,8 @@ def _headline(event: Event) -> str:
             assert_never(event.kind)
 
 
-def _done(event: Event) -> str:
+def done(event: Event) -> str:
+    """Return what was done about it, as a sentence."""
     left = event.left.version if event.left else "nothing"
     match event.kind:
         case EventKind.ROLLED_BACK:
@@ -130,7 +137,8 @@ def _done(event: Event) -> str:
             assert_never(event.kind)
 
 
-def _next(event: Event, stage: str) -> str:
+def next_steps(event: Event, stage: str) -> str:
+    """Return what a person may do now, with the exact commands, each on a line of its own."""
     where = f"{event.task} --stage {stage}"
     signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
     if event.left is not None and event.left != event.reached:

@@ -1,0 +1,117 @@
+"""`prompt-hub console`: a stage in a browser on this machine, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from prompt_hub.cli.stage import add_stage, stage_of, translate_aws_errors
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+
+PORT = 7717
+HOST = "127.0.0.1"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    add_stage(parser)
+    parser.add_argument(
+        "--port", type=int, default=PORT, help="0 is a free one (default %(default)s)"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="keep the token in this file, so that addresses outlive a restart",
+    )
+
+
+@translate_aws_errors()
+def run(arguments: argparse.Namespace) -> ExitCode:
+    """Serve the console on loopback until SIGTERM or Ctrl-C."""
+    stage = stage_of(arguments)
+    token = _token(arguments.token_file)
+    listener = _listen(arguments.port)
+    port = int(listener.getsockname()[1])
+    import boto3
+    import uvicorn
+
+    from prompt_hub.console.app import create_app
+    from prompt_hub.console.pages import Console
+    from prompt_hub.console.stage import StageReader
+    from prompt_hub.ledger.stage_session import session_of, table_of
+
+    here = boto3.Session()
+    reader = StageReader(
+        stage,
+        here=here,
+        there=session_of(stage) or here,
+        table=table_of(stage),
+        bucket=os.environ.get(aws_names.ENV_RESULTS_BUCKET),
+    )
+    console = Console(reader, Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve())
+    # The largest file, before somebody waits for a page.
+    console.clone.registry()
+    app = create_app(console, token=token, port=port)
+    # What is kept in a file that nobody else reads does not go into a log that others may.
+    said = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
+    print(f"http://{HOST}:{port}/?token={said}", flush=True)
+    # Told to stop is not failed: uvicorn ends, then raises the signal once more.
+    for told in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(told, lambda *_: sys.exit(ExitCode.OK))
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        # Streams end with the browser, not by themselves.
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run([listener])
+    return ExitCode.OK
+
+
+def _token(file: Path | None) -> str:
+    """Return a new token, or that of a file, which nobody else may read."""
+    if file is None:
+        return secrets.token_urlsafe(32)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+                new.write(secrets.token_urlsafe(32))
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptHubError(f"{file} cannot hold the token: {error}.") from None
+    if len(token) < 32:
+        raise PromptHubError(
+            f"{file} has a token of {len(token)} characters, expected 32 or more.",
+            hint="Delete the file: the console writes a new one.",
+        )
+    return token
+
+
+def _listen(port: int) -> socket.socket:
+    if not 0 <= port < 2**16:
+        raise PromptHubError("--port must be between 0 (a free one) and 65535.")
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        # Who opens the address at once waits for the first answer, and is not refused.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise PromptHubError(
+            f"port {port} of {HOST} is not free: {error.strerror}.",
+            hint="Give another one by --port; 0 is any that is free.",
+        ) from None
+    return listener

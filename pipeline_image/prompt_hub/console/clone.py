@@ -1,0 +1,137 @@
+"""Git's side, as it lies in this clone: what is released, what is a candidate, what was evaluated.
+
+Nothing is fetched and nothing is written, not even what a cut-off promotion left to be finished.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from math import inf
+from pathlib import Path
+
+from prompt_hub.console.known import Asker, Known
+from prompt_hub.core.bounded import Bounded
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
+from prompt_hub.evaluation.results import (
+    LOCAL_EXECUTION,
+    RESULTS_DIR,
+    FolderResults,
+    ReadableResults,
+)
+from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
+from prompt_hub.reporting.diff import PromptComparison, compare
+from prompt_hub.reporting.evaluation import EvaluationView, read_view
+from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.reader import METADATA, REGISTRY, PromptRepository, evaluation_path
+from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.schema import Metadata
+
+EVALUATIONS = 3
+"""Evaluations that are held at once: one of 20,000 examples takes some 200 MB."""
+_State = tuple[int, int] | None
+"""By what a file is told apart from what it was."""
+
+
+class Clone:
+    """Reads the repository in a folder; what was read is kept until its file changes."""
+
+    def __init__(self, root: Path, asker: Asker) -> None:
+        self.root = root
+        self._ask = asker.ask
+        self._repository = PromptRepository(root)
+        self._views: Bounded[tuple[str, str, _State], EvaluationView] = Bounded(EVALUATIONS)
+        self._reading = threading.Lock()
+
+    @property
+    def _evaluations(self) -> Evaluations:
+        """What lies in `04-evals`, and what was evaluated on this machine."""
+        results = FolderResults(self.root / RESULTS_DIR)
+        return Evaluations(self._repository, results, LOCAL_EXECUTION)
+
+    def commit(self) -> str:
+        """Return the commit that is checked out, shortened; nothing where it is not known."""
+        commit = head_commit(self.root)
+        return "" if commit == UNKNOWN_COMMIT else commit[:8]
+
+    def registry(self) -> Known[Registry]:
+        """Return what git has released."""
+        if not self._repository.prompts.is_dir():
+            found = f"{self.root} is no clone of the prompts' repository."
+            return Known(None, f"what git has released: {found} Start the console in one.")
+        state = _state(self.root / REGISTRY)
+        read = self._repository.registry
+        return self._ask("what git has released", read, seconds=inf, state=state)
+
+    def metadata(self, task: str) -> Known[Metadata | None]:
+        """Return what people decided about a task; None where there is no such file."""
+        state = _state(self._repository.path(METADATA, f"{task}.yaml"))
+        if state is None:
+            return Known(None)
+        read = partial(self._repository.metadata, task)
+        return self._ask(f"metadata of {task}", read, seconds=inf, state=state)
+
+    def evaluated(self, task: str, version: str) -> bool:
+        """Whether `04-evals` has the evaluation of a version."""
+        return (self._repository.prompts / evaluation_path(task, version)).is_file()
+
+    def comparison(self, task: str, first: str, second: str) -> Known[PromptComparison]:
+        """Compare two versions, as `prompt-hub diff` does."""
+        read = partial(compare, self._evaluations, task, first, second)
+        return self._ask("the difference", read, seconds=0, key=(task, first, second))
+
+    def logged(self, task: str, version: str) -> Known[EvaluationView]:
+        """Return the evaluation of a version in `04-evals`."""
+
+        def read() -> EvaluationView:
+            found = logged_evaluation(self._repository, task, version)
+            if found is None:
+                raise _no_evaluation(f"{task} {version} in this clone")
+            return read_view(self._evaluations, found)
+
+        state = _state(self._repository.prompts / evaluation_path(task, version))
+        return self._view((task, version, state), read)
+
+    def of_execution(
+        self, results: Callable[[], ReadableResults], task: str, execution: str
+    ) -> Known[EvaluationView]:
+        """Return what an execution evaluated, by the results bucket."""
+
+        def read() -> EvaluationView:
+            found = evaluation_by(results(), execution, task)
+            if found is None:
+                raise _no_evaluation(f"{task} by execution {execution}")
+            return read_view(self._evaluations, found)
+
+        return self._view((task, execution, None), read)
+
+    def _view(
+        self, key: tuple[str, str, _State], read: Callable[[], EvaluationView]
+    ) -> Known[EvaluationView]:
+        def kept() -> EvaluationView:
+            with self._reading:
+                held = self._views.get(key)
+                if held is None:
+                    held = read()
+                    self._views.put(key, held)
+            return held
+
+        return self._ask("the evaluation", kept, seconds=0, key=key)
+
+
+def _state(path: Path) -> _State:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _no_evaluation(what: str) -> PromptHubError:
+    return PromptHubError(
+        f"there is no evaluation of {what}.",
+        hint="Pull, or look at another version.",
+        exit_code=ExitCode.NOT_MEASURED,
+    )

@@ -1,0 +1,131 @@
+"""Who may look: whoever has the token, on this machine, in a browser that asks for nothing else.
+
+A page of somebody else's in the same browser has neither the cookie, nor a name for this server
+(its Host would be the attacker's, as in DNS rebinding), nor the right to read an answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+TOKEN = "token"  # noqa: S105  (a name)
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+"""On every answer, refusals too."""
+_Headers = list[tuple[bytes, bytes]]
+
+
+class Guard:
+    """Lets a request through, or answers it itself: without the token there is no content."""
+
+    def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._hosts = {f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost")}
+        # Browsers do not tell ports apart: two consoles would take each other's cookie away.
+        self._cookie = f"prompt-hub-console-{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers: _Headers = scope["headers"]
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = [value.encode() for name, value in query if name == TOKEN]
+        if [value for name, value in headers if name == b"host"] not in [[h] for h in self._hosts]:
+            await _refuse(send, 403, "This name is not the console's.")
+        elif scope["method"] not in {"GET", "HEAD"}:
+            await _refuse(send, 405, "The console only reads.")
+        elif given and self._is_token(given[0]):
+            rest = urlencode([pair for pair in query if pair[0] != TOKEN])
+            # Kept out of the history, of links and of what is copied from the address bar.
+            await self._admit(send, _path(scope) + (f"?{rest}" if rest else ""))
+        elif given or not self._has_cookie(headers) or _is_elsewhere(headers):
+            await _refuse(
+                send, 403, "Open the address that prompt-hub console printed, with its token."
+            )
+        else:
+            await self._app(scope, receive, _secured(send))
+
+    async def _admit(self, send: Send, target: str) -> None:
+        cookie = (
+            f"{self._cookie}={self._token.decode()}; Path=/; HttpOnly; SameSite=Lax; Max-Age=604800"
+        )
+        extra = [(b"location", target.encode("latin-1")), (b"set-cookie", cookie.encode())]
+        await _answer(send, 303, "", extra)
+
+    def _has_cookie(self, headers: _Headers) -> bool:
+        for name, value in headers:
+            if name == b"cookie":
+                try:
+                    found = SimpleCookie(value.decode("latin-1")).get(self._cookie)
+                except CookieError:
+                    continue
+                if found is not None and self._is_token(found.value.encode()):
+                    return True
+        return False
+
+    def _is_token(self, given: bytes) -> bool:
+        return hmac.compare_digest(given, self._token)
+
+
+def _path(scope: Scope) -> str:
+    # One slash: a browser takes two for the beginning of another server's address.
+    raw: bytes = scope["raw_path"]
+    return "/" + raw.decode("latin-1").partition("?")[0].lstrip("/\\")
+
+
+def _is_elsewhere(headers: _Headers) -> bool:
+    """Whether another page asks, other than by a link that somebody followed."""
+    told = dict(headers)
+    return told.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"} and (
+        told.get(b"sec-fetch-mode") != b"navigate"
+    )
+
+
+def _secured(send: Send) -> Send:
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if pair[0].decode() not in HEADERS]
+            message["headers"] = [*kept, *_encoded()]
+        await send(message)
+
+    return secured
+
+
+async def _refuse(send: Send, status: int, text: str) -> None:
+    await _answer(send, status, f"{text}\n", [(b"content-type", b"text/plain; charset=utf-8")])
+
+
+async def _answer(send: Send, status: int, text: str, extra: _Headers) -> None:
+    body = text.encode()
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [*extra, length, *_encoded()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def _encoded() -> _Headers:
+    return [(name.encode(), value.encode()) for name, value in HEADERS.items()]

@@ -1,0 +1,398 @@
+"""The console's pages: each asks its sources and says which template shows what they answered."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+
+from jinja2 import Environment
+
+from prompt_hub.console import series
+from prompt_hub.console.clone import Clone
+from prompt_hub.console.examples import SHOWS, ExampleIndex, Filter, as_json
+from prompt_hub.console.known import Asker, Known, gaps
+from prompt_hub.console.now import POINTERS, newest_of, open_incident, read_now
+from prompt_hub.console.stage import Action, Execution, Recent, StageReader
+from prompt_hub.core import aws_names
+from prompt_hub.core.bounded import Bounded
+from prompt_hub.ledger.items import Event, Pointer, VersionRecord
+from prompt_hub.ledger.messages import done, headline, next_steps
+from prompt_hub.reporting import pages, words
+from prompt_hub.reporting.diff import PromptComparison
+from prompt_hub.reporting.evaluation import EvaluationView
+from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
+from prompt_hub.repository.schema import version_key
+
+TEMPLATES = Path(__file__).parent / "templates"
+NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS = 5.0, 3.0, 2.0
+"""How often a live page is made anew; what did not change is not sent."""
+LONG = 300
+"""Score samples on the page of one task."""
+INDEXES = 3
+Query = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page to show; one with `every` is made anew so often, for as long as somebody looks."""
+
+    template: str
+    title: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    every: float | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionLine:
+    """One version of a task, as git and the stage's ledger know it."""
+
+    version: str
+    in_git: RegisteredVersion | None
+    in_stage: VersionRecord | None
+    evaluated: bool
+
+
+class Console:
+    """All pages about one stage."""
+
+    def __init__(self, stage: StageReader, root: Path) -> None:
+        """Show `stage`, and git's side as it lies below `root`."""
+        self.stage = stage
+        asker = Asker()
+        self._asker, self._ask = asker, asker.ask
+        self.clone = Clone(root, asker)
+        self._indexes: Bounded[int, ExampleIndex] = Bounded(INDEXES)
+
+    # --- now -----------------------------------------------------------------------------------
+
+    def now(self, query: Query) -> Page:
+        """Every task of the stage."""
+        search = query.get("search", "")
+        page = _number(query.get("page"))
+        view = read_now(self.stage, self.clone, self._asker, search=search, page=page)
+        return Page(
+            template="now.html.j2",
+            title="Now",
+            values={"view": view, "search": search},
+            every=NOW_SECONDS,
+        )
+
+    # --- pipeline ------------------------------------------------------------------------------
+
+    def pipeline(self, query: Query) -> Page:
+        """Return the newest executions, and one of them action by action."""
+        executions = self._ask("executions", self.stage.executions)
+        chosen = _chosen(executions.otherwise(()), query.get("execution"))
+        actions: Known[tuple[Action, ...]] = Known(())
+        promotion = None
+        problems = [executions.problem]
+        if chosen is not None:
+            actions = self._actions(chosen.id)
+            found = self._ask("verdicts", partial(self.stage.promotion, chosen.id), key=chosen.id)
+            promotion = found.value
+            problems += [actions.problem, found.problem]
+        acted = actions.otherwise(())
+        return Page(
+            template="pipeline.html.j2",
+            title="Pipeline",
+            values={
+                "executions": executions.otherwise(()),
+                "chosen": chosen,
+                "stages": _by_stage(acted),
+                "waiting": [
+                    action for action in actions.otherwise(()) if action.waits_for_a_person
+                ],
+                "promotion": promotion,
+                "now": datetime.now(UTC),
+                "pipeline": aws_names.pipeline(),
+                "unknown": gaps(*problems),
+            },
+            every=PIPELINE_SECONDS,
+        )
+
+    def log(self, query: Query, execution: str, action: str) -> Page:
+        """Return the end of the log of one action."""
+        actions = self._actions(execution)
+        found = next((each for each in actions.otherwise(()) if each.id == action), None)
+        if found is None and actions.problem is None:
+            return missing(f"Execution {execution} has no action {action}.")
+        log: Known[tuple[str, ...]] = Known(())
+        if found is not None and found.has_log:
+            log = self._ask("the log", partial(self.stage.log, found.external), key=found.external)
+        return Page(
+            template="log.html.j2",
+            title=f"Log of {found.name if found else action}",
+            values={
+                "execution": execution,
+                "action": found,
+                "lines": log.otherwise(()),
+                "now": datetime.now(UTC),
+                "unknown": gaps(actions.problem, log.problem),
+            },
+            every=LOG_SECONDS,
+        )
+
+    def _actions(self, execution: str) -> Known[tuple[Action, ...]]:
+        return self._ask("actions", partial(self.stage.actions, execution), key=execution)
+
+    # --- a task --------------------------------------------------------------------------------
+
+    def task(self, query: Query, task: str) -> Page:
+        """Return the versions of a task, what happened to it, and how two of them differ."""
+        pointers, registry = self._pointers(), self.clone.registry()
+        pointer = pointers.otherwise({}).get(task)
+        registered = registry.value.tasks.get(task) if registry.value else None
+        if pointer is None and registered is None:
+            return _no_task(task, pointers, registry.problem)
+        recent = self._recent(task)
+        states = self._ask(f"states of {task}", partial(self.stage.versions, task))
+        metadata = self.clone.metadata(task)
+        lines = tuple(self._lines(task, registered, states.otherwise({})))
+        known = [line.version for line in lines]
+        candidate = metadata.value.version if metadata.value else None
+        choices = list(dict.fromkeys([*(["candidate"] if candidate else []), *known]))
+        first, second = query.get("from", ""), query.get("to", "")
+        difference: Known[PromptComparison] = Known(None)
+        if first in choices and second in choices:
+            difference = self.clone.comparison(task, first, second)
+        lately = recent.otherwise(Recent())
+        return Page(
+            template="task.html.j2",
+            title=task,
+            values={
+                "task": task,
+                "pointer": pointer,
+                "registered": registered,
+                "candidate": candidate,
+                "metadata": metadata.value,
+                "newest": newest_of(lately.samples, pointer),
+                "incident": open_incident(lately.events),
+                "chart": series.draw(lately.samples, lately.events, datetime.now(UTC)),
+                "events": lately.events[::-1],
+                "lines": lines,
+                "choices": choices,
+                "first": first or _before(pointer, choices),
+                "second": second or (pointer.version if pointer else ""),
+                "difference": difference.value,
+                "unknown": gaps(
+                    pointers.problem,
+                    registry.problem,
+                    recent.problem,
+                    states.problem,
+                    metadata.problem,
+                    difference.problem,
+                ),
+            },
+            every=None if difference.value else NOW_SECONDS,
+        )
+
+    def _lines(
+        self, task: str, registered: RegisteredTask | None, states: Mapping[str, VersionRecord]
+    ) -> Iterator[VersionLine]:
+        in_git = registered.versions if registered else {}
+        for version in sorted({*in_git, *states}, key=version_key, reverse=True):
+            yield VersionLine(
+                version=version,
+                in_git=in_git.get(version),
+                in_stage=states.get(version),
+                evaluated=self.clone.evaluated(task, version),
+            )
+
+    # --- an incident ---------------------------------------------------------------------------
+
+    def incident(self, query: Query, task: str, revision: str) -> Page:
+        """Return what happened with a change of the ledger, what was done, and how to undo it."""
+        pointers = self._pointers()
+        if task not in pointers.otherwise({}):
+            return _no_task(task, pointers, None)
+        recent = self._recent(task)
+        lately = recent.otherwise(Recent())
+        wanted = _number(revision, 0)
+        event = next((each for each in lately.events if each.revision == wanted), None)
+        if event is None:
+            if recent.problem is None:
+                return missing(f"The ledger has no change {revision} of {task}.")
+            return missing(recent.problem, 502)
+        return Page(
+            template="incident.html.j2",
+            title=f"{task}: {headline(event)}",
+            values={
+                "task": task,
+                "event": event,
+                "title": headline(event),
+                "done": done(event),
+                "steps": next_steps(event, self.stage.stage),
+                "evidence": tuple(_evidence(event)),
+                "later": [each for each in lately.events if each.revision > wanted],
+                "chart": series.draw(lately.samples, lately.events, datetime.now(UTC)),
+                "pointer": pointers.otherwise({})[task],
+                "unknown": gaps(recent.problem),
+            },
+        )
+
+    def _pointers(self) -> Known[dict[str, Pointer]]:
+        return self._ask(POINTERS, self.stage.pointers)
+
+    def _recent(self, task: str) -> Known[Recent]:
+        read = partial(self.stage.recent, task, LONG, None)
+        return self._ask(f"scores and history of {task}", read)
+
+    # --- an evaluation -------------------------------------------------------------------------
+
+    def evaluation(self, query: Query, task: str, version: str) -> Page:
+        """Return the examples of an evaluation in `04-evals`."""
+        return self._evaluation(query, self.clone.logged(task, version), task)
+
+    def evaluation_of(self, query: Query, task: str, execution: str) -> Page:
+        """Return the examples of what an execution evaluated, by the results bucket."""
+        found = self.clone.of_execution(self.stage.results, task, execution)
+        return self._evaluation(query, found, task)
+
+    def _evaluation(self, query: Query, found: Known[EvaluationView], task: str) -> Page:
+        view = found.value
+        if view is None:
+            return missing(found.problem or "There is no such evaluation.")
+        index = self._indexes.get(id(view))
+        if index is None or index.view is not view:
+            index = ExampleIndex(view)
+            self._indexes.put(id(view), index)
+        wanted = Filter(
+            show=query.get("show", "all") if query.get("show") in SHOWS else "all",
+            words=query.get("words", ""),
+            tag=query.get("tag", ""),
+            field=query.get("field", ""),
+            page=_number(query.get("page")),
+        )
+        record = view.evaluation.record
+        return Page(
+            template="evaluation.html.j2",
+            title=f"{task} {record.version}",
+            values={
+                "task": task,
+                "view": view,
+                "record": record,
+                "mark": words.mark(record.verdict.status),
+                "meaning": words.meaning(record.verdict.status),
+                "index": index,
+                "wanted": wanted,
+                "found": index.find(wanted),
+                "shows": SHOWS,
+            },
+        )
+
+
+# --- what several pages need ---------------------------------------------------------------------
+
+
+def fragment(page: Page) -> str:
+    """Return what of a page changes while somebody looks; every value in it is escaped."""
+    return _environment().get_template(page.template).render(**page.values)
+
+
+def whole(page: Page, stage: str) -> str:
+    """Return a whole page."""
+    live = fragment(page)
+    return (
+        _environment()
+        .get_template("layout.html.j2")
+        .render(
+            stage=stage,
+            title=page.title,
+            live=live,
+            seen=digest(live),
+            is_live=page.every is not None,
+            section=page.template.partition(".")[0],
+        )
+    )
+
+
+def digest(live: str) -> str:
+    """Return by what the browser and we know whether it shows the newest."""
+    return hashlib.sha256(live.encode()).hexdigest()[:16]
+
+
+def missing(message: str, status: int = 404) -> Page:
+    """Return a page that says what is not there."""
+    return Page(
+        template="gone.html.j2", title="Not found", values={"message": message}, status=status
+    )
+
+
+def _no_task(task: str, pointers: Known[dict[str, Pointer]], other: str | None) -> Page:
+    problem = pointers.problem or other
+    if problem:
+        return missing(f"Whether there is a task {task} is not known. {problem}", 502)
+    return missing(f"There is no task {task}, neither in this stage nor in git.")
+
+
+def _chosen(executions: tuple[Execution, ...], wanted: str | None) -> Execution | None:
+    """Return the execution that is asked for, by default the newest that was not superseded."""
+    if wanted:
+        return next((each for each in executions if each.id == wanted), None)
+    newest = (each for each in executions if each.status != "Superseded")
+    return next(newest, executions[0] if executions else None)
+
+
+def _by_stage(actions: tuple[Action, ...]) -> dict[str, list[Action]]:
+    stages: dict[str, list[Action]] = {}
+    for action in actions:
+        stages.setdefault(action.stage, []).append(action)
+    return stages
+
+
+def _before(pointer: Pointer | None, choices: list[str]) -> str:
+    """Return what the active version is most likely to be compared with."""
+    if pointer is not None and pointer.previous is not None:
+        return pointer.previous.version
+    return choices[-1] if choices else ""
+
+
+def _evidence(event: Event) -> Iterator[tuple[str, str, str]]:
+    """Yield whose each number is, its name and the number: an event holds them as it decided."""
+    for whose, value in event.evidence.items():
+        if isinstance(value, Mapping):
+            for name, inner in value.items():
+                yield whose, str(name), _plain(inner)
+        else:
+            yield "", whose, _plain(value)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _number(text: str | None, default: int = 1) -> int:
+    """Return a number that stands in an address; `default` where it is none."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default
+
+
+@cache
+def _environment() -> Environment:
+    environment = pages.environment(TEMPLATES)
+    environment.filters |= {"ago": ago, "json": as_json, "moment": moment}
+    environment.globals |= {"marked": series.MARKED}
+    return environment
+
+
+def moment(at: datetime | str) -> str:
+    """Return a moment to the second, in UTC."""
+    when = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def ago(at: datetime | str) -> str:
+    """Return how long ago a moment was, to what matters."""
+    when = datetime.fromisoformat(at) if isinstance(at, str) else at
+    minutes = int((datetime.now(UTC) - when).total_seconds() // 60)
+    for unit, length in (("d", 1440), ("h", 60)):
+        if minutes >= 2 * length:
+            return f"{minutes // length} {unit} ago"
+    return f"{minutes} min ago" if minutes > 0 else "just now"

@@ -1,0 +1,31 @@
+"""What an evaluation came to, in one sentence that needs no statistics."""
+
+from __future__ import annotations
+
+from prompt_hub.reporting.answers import Change, Outcome
+from prompt_hub.reporting.evaluation import EvaluationView
+from prompt_hub.reporting.words import count
+
+
+def lead(view: EvaluationView) -> str:
+    """Return the sentence that stands before the statistics; empty where nothing was asked."""
+    if view.candidate is None:
+        return ""
+    examples = len(view.examples)
+    if missing := view.outcomes[Outcome.UNMEASURED]:
+        return f"{_of(missing, examples)} could not be measured."
+    if view.champion is None:
+        right = view.outcomes[Outcome.RIGHT]
+        return f"{_of(right, examples)} {'is' if right == 1 else 'are'} entirely right."
+    worse, better = view.compared[Change.LOST], view.compared[Change.WON]
+    version = view.champion.arm.version
+    if not worse and not better:
+        return f"No example scores otherwise than with {version}."
+    # What there is more of is what the version did.
+    (most, first), (rest, second) = sorted([(worse, "worse"), (better, "better")], reverse=True)
+    other = f"{rest:,} got {second}" if rest else f"none got {second}"
+    return f"{_of(most, view.compared.total())} got {first} than with {version}, {other}."
+
+
+def _of(some: int, examples: int) -> str:
+    return f"{some:,} of {count(examples, 'example')}"

@@ -1,0 +1,92 @@
+"""One example as a row: what was asked, what was expected, and what each version answered.
+
+Of outputs with several fields only those are said in which some version differs: they are what a
+reader looks for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from prompt_hub.reporting.answers import Answers
+from prompt_hub.repository.schema import Example
+
+UNKNOWN = "no longer in the repository"
+AS_EXPECTED = "as expected"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The texts of a row; `answers` has one for each version."""
+
+    input: str
+    expected: str
+    answers: tuple[str, ...]
+
+
+def row_of(example: Example | None, *versions: Answers | None) -> Row:
+    """Return an example with the answers of some versions, of repeated ones the worst."""
+    expected = dict(_leaves(example.expected)) if example else {}
+    given = [_fields(answers) for answers in versions]
+    every = dict.fromkeys(name for fields in (expected, *given) if fields for name in fields)
+    differing = [
+        name
+        for name in every
+        if any(fields is not None and fields.get(name) != expected.get(name) for fields in given)
+    ]
+    names, alone = differing or [*expected], len(every) == 1
+    return Row(
+        input=" · ".join(text for _, text in _leaves(example.input)) if example else UNKNOWN,
+        expected=_said(expected, names, alone=alone) if example else UNKNOWN,
+        answers=tuple(
+            _said(fields, names, alone=alone)
+            if fields is not None and fields != expected
+            else _otherwise(answers, as_expected=fields is not None)
+            for answers, fields in zip(versions, given, strict=True)
+        ),
+    )
+
+
+def _otherwise(answers: Answers | None, *, as_expected: bool) -> str:
+    """Say what there is to say of a version that answered no fields, or the expected ones."""
+    if answers is None:
+        return "not asked"
+    if as_expected:
+        # What lost all the same was lost to another scorer than one of fields.
+        return "; ".join(answers.losses) or AS_EXPECTED
+    return (answers.worst and answers.worst.answer) or "; ".join(answers.errors) or "no answer"
+
+
+def _fields(answers: Answers | None) -> dict[str, str] | None:
+    """Return the fields of the worst answer; None where there is none, or it is no JSON object."""
+    if answers is None or answers.worst is None:
+        return None
+    try:
+        value = json.loads(answers.worst.answer or "")
+    except ValueError:
+        return None
+    return dict(_leaves(value)) if isinstance(value, dict) else None
+
+
+def _leaves(value: JsonValue, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the place of every leaf, and what stands there."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{place}.{key}" if place else key)
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from _leaves(inner, f"{place}[{index}]")
+    else:
+        yield place, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _said(fields: dict[str, str], names: list[str], *, alone: bool) -> str:
+    """Return some fields as a text; the name of an output's only one goes without saying."""
+    values = {name: fields.get(name, "not given") for name in names}
+    if alone:
+        return next(iter(values.values()), "")
+    return "; ".join(f"{name}: {text}" for name, text in values.items())

@@ -1,0 +1,179 @@
+"""The console in a real browser: what it shows live, by keyboard, on a phone, and to axe."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect
+
+from prompt_hub.cli.console import _listen
+from prompt_hub.console import pages
+from prompt_hub.console.app import create_app
+from prompt_hub.console.stage import Execution
+from tests.unit.console.stages import EXECUTION, TOKEN, FakeStage, action, at, lived_stage
+from tests.unit.reporting.evaluations import Spec
+from tests.unit.reporting.history import TASK
+
+PAGES = {
+    "now": "/",
+    "pipeline": "/pipeline",
+    "log": f"/pipeline/{EXECUTION}/log/id-Tests",
+    "task": f"/task/{TASK}?from=1.0.0&to=1.2.0",
+    "incident": f"/incident/{TASK}/12",
+    "evaluation": f"/evaluation/{TASK}/execution/local",
+    "gone": "/task/none",
+}
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}}
+
+
+@dataclass
+class Served:
+    """A console that answers on this machine, and the stage that it shows."""
+
+    url: str
+    stage: FakeStage
+    elsewhere: list[str] = field(default_factory=list)
+    """What a page asked of anybody else."""
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def served(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Served]:
+    monkeypatch.setattr(pages, "NOW_SECONDS", 0.2)
+    monkeypatch.setattr(pages, "PIPELINE_SECONDS", 0.2)
+    console = lived_stage(tmp_path_factory.mktemp("console"), Spec(examples=120))
+    # Answers are kept for seconds: no test waits for that.
+    console._asker._clock = iter(range(0, 10**9, 10)).__next__
+    listener = _listen(0)
+    port = listener.getsockname()[1]
+    app = create_app(console, token=TOKEN, port=port)
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    assert isinstance(console.stage, FakeStage)
+    yield Served(f"http://127.0.0.1:{port}", console.stage)
+    server.should_exit = True
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+Visit = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served) -> Iterator[Visit]:
+    """Open a page of the console; at the end, assert that it asked nobody else for anything."""
+    opened: list[Page] = []
+
+    def open_(path: str, **options: object) -> Page:
+        settings = {"viewport": {"width": 1440, "height": 900}, **options}
+        context = browser.new_context(**settings)  # type: ignore[arg-type]
+        page = context.new_page()
+        opened.append(page)
+
+        def decide(route: Route) -> None:
+            if route.request.url.startswith(f"{served.url}/"):
+                route.continue_()
+            else:
+                served.elsewhere.append(route.request.url)
+                route.abort()
+
+        context.route("**/*", decide)
+        page.on("console", lambda message: served.complaints.append(message.text))
+        page.on("pageerror", lambda error: served.complaints.append(str(error)))
+        joint = "&" if "?" in path else "?"
+        page.goto(f"{served.url}{path}{joint}token={TOKEN}")
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield open_
+    for page in opened:
+        page.context.close()
+    assert served.elsewhere == []
+    assert [text for text in served.complaints if "404" not in text] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_and_nothing_is_cut_off(visit: Visit, name: str) -> None:
+    # The checker is a script of its own, which the page's policy would rightly refuse.
+    page = visit(PAGES[name], bypass_csp=True)
+    for width, scheme in itertools.product((1440, 390), ("light", "dark")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        found = Axe().run(page, options=RULES).response
+        lines = [
+            f"{width} {scheme} {entry['id']}: {entry['help']}: {node['html'][:200]}"
+            for entry in found["violations"]
+            for node in entry["nodes"]
+        ]
+        assert not lines, "\n".join(lines[:12])
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_token_leaves_the_address(visit: Visit) -> None:
+    page = visit("/")
+    assert TOKEN not in page.url
+    page.get_by_role("link", name=TASK).click()
+    expect(page.locator("h1")).to_have_text(TASK)
+
+
+def test_what_happens_appears_by_itself(visit: Visit, served: Served) -> None:
+    page = visit("/pipeline")
+    expect(page.locator("#state")).to_have_text("live, read only")
+    expect(page.locator("#live")).not_to_contain_text("Drill")
+    served.stage.done.append(action("Drill", "InProgress"))
+    expect(page.locator("#live")).to_contain_text("Drill")
+    served.stage.runs.insert(
+        0, Execution(id="n3w", status="Failed", started=at(120), updated=at(120), revision="new")
+    )
+    expect(page.locator("#chosen")).to_have_text("Execution n3w")
+
+
+def test_news_waits_for_who_types_and_keeps_the_focus(visit: Visit, served: Served) -> None:
+    page = visit("/")
+    typed = page.locator("#search")
+    typed.press_sequentially("part")
+    asked = served.stage.asked["pointers"]
+    served.stage.usd = {TASK: 0.99}
+    while served.stage.asked["pointers"] < asked + 4:
+        page.evaluate("1")
+    assert typed.input_value() == "part"
+    link = page.get_by_role("link", name="what happened")
+    link.focus()
+    expect(page.locator("#live")).to_contain_text("$0.99")
+    expect(link).to_be_focused()
+
+
+def test_everything_is_reached_by_keyboard(visit: Visit) -> None:
+    page = visit("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the page")).to_be_focused()
+    page.keyboard.press("Enter")
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('href')") == f"/task/{TASK}":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(TASK)
+
+
+def test_examples_are_narrowed_without_a_script(visit: Visit, browser: Browser) -> None:
+    page = visit(PAGES["evaluation"])
+    page.get_by_label("Show").select_option("lost")
+    page.get_by_role("button", name="Apply").click()
+    expect(page).to_have_url(re.compile("show=lost"))
+    shown = page.locator(".examples tbody tr")
+    expect(shown.first).to_contain_text("lost")
+    page.get_by_label("Search").fill("no such words")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("status").last).to_contain_text("0 examples")

@@ -1,0 +1,262 @@
+"""What the console's pages say, and what they say where a source is silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.console.pages import Console
+from prompt_hub.console.stage import Recent
+from prompt_hub.ledger.errors import LedgerMissingError
+from prompt_hub.ledger.items import EventKind
+from tests.unit.console.stages import (
+    EXECUTION,
+    Browse,
+    FakeStage,
+    denied,
+    event,
+    lived_stage,
+    pointer,
+)
+from tests.unit.reporting.evaluations import Spec
+from tests.unit.reporting.history import TASK
+
+POISON = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+PAGES = (
+    "/",
+    "/pipeline",
+    f"/pipeline/{EXECUTION}/log/id-Tests",
+    f"/task/{TASK}?from=1.0.0&to=1.2.0",
+    f"/incident/{TASK}/12",
+    f"/evaluation/{TASK}/execution/local",
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_whatever_comes_from_outside_is_text(tmp_path: Path, browse: Browse, path: str) -> None:
+    console = lived_stage(tmp_path, Spec(examples=6, text=POISON), poison=POISON)
+    answer = browse(console).get(path)
+    assert answer.status_code == 200
+    assert "<img" not in answer.text
+    assert answer.text.count("<script") == 1
+
+
+def test_a_hostile_task_name_is_text(tmp_path: Path, browse: Browse) -> None:
+    console = lived_stage(tmp_path)
+    assert isinstance(console.stage, FakeStage)
+    console.stage.all_pointers[POISON] = pointer(POISON, "1.0.0")
+    text = browse(console).get("/").text
+    assert "&lt;script&gt;alert(1)" in text
+    assert text.count("<script") == 1
+    missing = browse(console).get("/task/%3Cscript%3Ealert(1)")
+    assert missing.status_code == 404
+    assert "&lt;script&gt;alert(1)" in missing.text
+
+
+def test_now_shows_versions_score_alarm_incident_and_cost(lived: Console, browse: Browse) -> None:
+    text = browse(lived).get("/").text
+    for words in (
+        "<b>1.2.0</b>",
+        "1.3.0",
+        "0.870",
+        "of 0.800",
+        "prompt-hub-dev-score-part-fields",
+        "prompt-hub-dev-down",
+        "rolled-back",
+        f"/incident/{TASK}/12",
+        "$0.042",
+        "catalogue-team",
+        "rolled back 1.3.0 -&gt; 1.2.0",
+    ):
+        assert words in text, words
+    assert "Not known" not in text
+
+
+def test_what_needs_somebody_comes_first(lived: Console, fake: FakeStage, browse: Browse) -> None:
+    fake.all_pointers = {
+        "aaa": pointer("aaa", "1.0.0"),
+        "frozen-one": pointer("frozen-one", "1.0.0", frozen=True),
+        TASK: pointer(TASK, "1.2.0"),
+    }
+    text = browse(lived).get("/").text
+    places = [text.index(f'href="/task/{name}"') for name in (TASK, "frozen-one", "aaa")]
+    assert places == sorted(places)
+
+
+def test_five_hundred_tasks_take_one_question_and_those_of_one_page(
+    tmp_path: Path, browse: Browse
+) -> None:
+    console = lived_stage(tmp_path)
+    assert isinstance(console.stage, FakeStage)
+    stage = console.stage
+    stage.all_pointers = {f"task-{n:03}": pointer(f"task-{n:03}", "1.0.0") for n in range(500)}
+    client = browse(console)
+    text = client.get("/?page=3").text
+    assert dict(stage.asked) == {"pointers": 1, "alarms": 1, "spent": 1, "recent": 25}
+    assert "page 3 of 21" in text
+    assert "501 tasks" in text
+    assert "task-499" in client.get("/?search=TASK-499").text
+
+
+def test_who_looks_at_the_same_time_asks_once_and_a_move_is_news(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    clock = [0.0]
+    lived._asker._clock = lambda: clock[0]
+    client = browse(lived)
+    for clock[0], asked in ((0, 1), (1, 1), (3, 1), (12, 2)):
+        client.get("/")
+        assert fake.asked["recent"] == asked, clock
+    assert fake.asked["pointers"] == 3
+    clock[0] = 15
+    fake.all_pointers[TASK] = replace(fake.all_pointers[TASK], revision=12)
+    client.get("/")
+    assert fake.asked["recent"] == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "words"),
+    [
+        ("alarms", denied("DescribeAlarms"), "alarms: AWS refused DescribeAlarms (AccessDenied)."),
+        (
+            "pointers",
+            LedgerMissingError("there is no table prompt-hub-dev-ledger"),
+            "the ledger&#39;s pointers: there is no table prompt-hub-dev-ledger",
+        ),
+        (
+            "spent",
+            denied("GetMetricData"),
+            "cost of today&#39;s calls: AWS refused GetMetricData (AccessDenied).",
+        ),
+        ("recent", denied("Query"), f"scores of {TASK}: AWS refused Query (AccessDenied)."),
+    ],
+)
+def test_a_silent_source_is_named_and_the_rest_stands(
+    lived: Console, fake: FakeStage, browse: Browse, source: str, error: Exception, words: str
+) -> None:
+    fake.broken[source] = error
+    text = browse(lived).get("/").text
+    assert words in text
+    assert "111122223333" not in text
+    assert f'href="/task/{TASK}"' in text
+    assert ("no alarm" in text) is False
+
+
+def test_a_folder_without_prompts_hides_gits_side_alone(tmp_path: Path, browse: Browse) -> None:
+    console = Console(FakeStage(tmp_path), tmp_path)
+    text = browse(console).get("/").text
+    assert "is no clone of the prompts&#39; repository" in text
+    assert "<b>1.2.0</b>" in text
+
+
+def test_a_fault_of_ours_is_no_silent_source(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    fake.broken["alarms"] = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        browse(lived).get("/")
+
+
+def test_the_pipeline_shows_actions_verdicts_and_who_is_waited_for(
+    lived: Console, browse: Browse
+) -> None:
+    text = browse(lived).get("/pipeline").text
+    for words in (
+        "waits for a person",
+        "prod / Approve",
+        "InProgress",
+        "exit status 1",
+        f"/pipeline/{EXECUTION}/log/id-Tests",
+        "score 0.690 is below the threshold 0.800",
+        f"/evaluation/{TASK}/execution/{EXECUTION}",
+        "Changed by Ann",
+    ):
+        assert words in text, words
+
+
+def test_another_execution_can_be_chosen(lived: Console, browse: Browse) -> None:
+    text = browse(lived).get("/pipeline?execution=before-that").text
+    assert 'id="chosen">Execution <span class="mono">before-that' in text
+
+
+def test_a_log_shows_its_end(lived: Console, browse: Browse) -> None:
+    text = browse(lived).get(f"/pipeline/{EXECUTION}/log/id-Tests").text
+    assert "line 79" in text
+    assert browse(lived).get(f"/pipeline/{EXECUTION}/log/none").status_code == 404
+
+
+def test_a_task_shows_versions_with_who_and_why(lived: Console, browse: Browse) -> None:
+    text = browse(lived).get(f"/task/{TASK}").text
+    for words in ("quarantined", "below its threshold", "superseded", "blocked", "1.1.0", "0.832"):
+        assert words in text, words
+
+
+def test_any_two_versions_are_compared(lived: Console, browse: Browse) -> None:
+    client = browse(lived)
+    text = client.get(f"/task/{TASK}?from=1.0.0&to=1.2.0").text
+    assert "The brand is the name printed on the part" in text
+    assert "<ins>" in text
+    text = client.get(f"/task/{TASK}?from=1.1.0&to=1.2.0").text
+    assert "the text of part-fields 1.1.0 is not in the repository" in text
+
+
+def test_an_incident_says_what_happened_what_was_done_and_how_to_undo_it(
+    lived: Console, browse: Browse
+) -> None:
+    text = unescape(browse(lived).get(f"/incident/{TASK}/12").text)
+    assert "rolled back 1.3.0 -> 1.2.0" in text
+    assert "1.3.0 is below its threshold: 0.58 of 0.80" in text
+    assert "1.3.0 is quarantined and does not come back" in text
+    assert f"prompt-hub ledger activate {TASK} --stage dev --to 1.3.0" in text
+    assert "0.58" in text
+
+
+def test_an_incident_says_what_came_after_it(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    lately = fake.all_recent[TASK]
+    later = event(TASK, 15, EventKind.ACTIVATED, ("1.2.0", "1.4.0"), 120)
+    fake.all_recent[TASK] = Recent(samples=lately.samples, events=(*lately.events, later))
+    text = browse(lived).get(f"/incident/{TASK}/12").text
+    assert f"/incident/{TASK}/15" in text
+    assert "rolled-back" not in browse(lived).get("/").text.split("<svg")[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/task/none",
+        "/incident/none/1",
+        f"/incident/{TASK}/13",
+        f"/incident/{TASK}/x",
+        f"/evaluation/{TASK}/version/9.9.9",
+        f"/evaluation/{TASK}/execution/none",
+        "/elsewhere",
+    ],
+)
+def test_what_is_not_there_is_said(lived: Console, browse: Browse, path: str) -> None:
+    answer = browse(lived).get(path)
+    assert answer.status_code == 404
+    assert "Not here" in answer.text
+
+
+def test_a_task_that_cannot_be_looked_up_is_not_called_missing(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    fake.broken["pointers"] = denied("Query")
+    answer = browse(lived).get("/task/none")
+    assert answer.status_code == 502
+    assert "is not known" in answer.text
+
+
+def test_a_stream_begins_with_what_the_browser_does_not_show(
+    lived: Console, browse: Browse
+) -> None:
+    client = browse(lived)
+    page = client.get(f"/incident/{TASK}/12").text
+    seen = page.split('data-seen="')[1].split('"')[0]
+    assert client.get(f"/live/incident/{TASK}/12?seen={seen}").text == ""
+    assert "data: " in client.get(f"/live/incident/{TASK}/12").text

@@ -1,0 +1,85 @@
+"""An example as a row: only what differs, whatever the model answered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.reporting.answers import Answers
+from prompt_hub.reporting.rows import UNKNOWN, row_of
+from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.scoring import ScorerResult
+
+EXAMPLE = Example(
+    id="a",
+    input={"title": "Resistor 10 kΩ"},
+    expected={"part_class": "resistor", "value": "10 kΩ", "tags": ["smd"]},
+)
+RIGHT: JsonObject = dict(EXAMPLE.expected)
+
+
+def answers(*texts: str | JsonObject, score: float = 0.5, loss: str = "") -> Answers:
+    parts = (ScorerResult("judge", score, 1.0, loss),)
+    return Answers(
+        tuple(
+            ExampleResult(
+                id="a",
+                score=score - place / 10,
+                repeat=place,
+                answer=text if isinstance(text, str) else json.dumps(text),
+                parts=parts,
+            )
+            for place, text in enumerate(texts)
+        )
+    )
+
+
+def test_only_the_fields_that_differ_in_some_version_are_said() -> None:
+    row = row_of(EXAMPLE, answers(RIGHT | {"part_class": "diode"}), answers(RIGHT))
+    assert row.input == "Resistor 10 kΩ"
+    assert row.expected == "part_class: resistor"
+    assert row.answers == ("part_class: diode", "as expected")
+
+
+def test_a_field_that_is_right_in_one_version_stands_beside_the_wrong_one() -> None:
+    first, second = RIGHT | {"part_class": "diode"}, RIGHT | {"value": "1 kΩ"}
+    row = row_of(EXAMPLE, answers(first), answers(second))
+    assert row.expected == "part_class: resistor; value: 10 kΩ"
+    assert row.answers == ("part_class: diode; value: 10 kΩ", "part_class: resistor; value: 1 kΩ")
+
+
+def test_the_name_of_an_only_field_goes_without_saying() -> None:
+    example = EXAMPLE.model_copy(update={"expected": {"brand": "Yageo"}})
+    assert row_of(example, answers({"brand": "Murata"})).answers == ("Murata",)
+
+
+def test_what_was_not_given_is_said() -> None:
+    row = row_of(EXAMPLE, answers({"part_class": "resistor"}))
+    assert row.expected == "value: 10 kΩ; tags[0]: smd"
+    assert row.answers == ("value: not given; tags[0]: not given",)
+
+
+@pytest.mark.parametrize("text", ["a resistor", "{", "[1]", ""])
+def test_an_answer_that_is_no_object_is_shown_as_it_is(text: str) -> None:
+    row = row_of(EXAMPLE, answers(text))
+    assert row.answers == (text or "no answer",)
+    assert row.expected == "part_class: resistor; value: 10 kΩ; tags[0]: smd"
+
+
+def test_of_repeated_answers_the_worst_is_shown() -> None:
+    row = row_of(EXAMPLE, answers(RIGHT, RIGHT | {"value": "1 kΩ"}))
+    assert row.answers == ("value: 1 kΩ",)
+
+
+def test_a_right_answer_that_a_judge_marked_down_says_why() -> None:
+    row = row_of(EXAMPLE, answers(RIGHT, loss="judged 2 of 5: too curt"))
+    assert row.answers == ("judged 2 of 5: too curt",)
+
+
+def test_what_was_not_measured_or_asked_or_is_gone_is_said() -> None:
+    failed = Answers((ExampleResult(id="a", score=None, error="503 after 5 attempts"),))
+    assert row_of(EXAMPLE, failed, None).answers == ("503 after 5 attempts", "not asked")
+    gone = row_of(None, answers({"part_class": "diode"}))
+    assert (gone.input, gone.expected, gone.answers) == (UNKNOWN, UNKNOWN, ("diode",))
