@@ -116,7 +116,7 @@ lint: setup
 	@$(VENV)/zizmor --offline --quiet --persona pedantic .github && $(VENV)/hadolint pipeline_image/Dockerfile
 
 types: setup
-	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py
+	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py docs/site/*.py
 
 unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
 	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas
@@ -155,14 +155,19 @@ stuck-states: setup  ## every stuck state of docs/operations.md, left by the com
 	  --python .local/aws-cli/bin/python --requirement requirements-aws-cli.lock
 	@PATH="$(CURDIR)/.local/aws-cli/bin:$$PATH" $(VENV)/pytest -q $(if $(WORKERS),$(WORKERS) --dist loadfile) tests/stuck_states
 
-docs: setup  ## the pages and schemas that are made from the code, again
+# Then all pages as a site that needs no server, for people and for its warnings: a dead link ends it.
+SITE := .local/site
+docs: setup  ## the pages and schemas that are made from the code, again, and the site of all pages
 	@$(VENV)/prompt-hub validate --rules > docs/rules.md
 	@$(VENV)/prompt-hub validate --write-schemas
 	@$(VENV)/python -m prompt_hub.promotion.states_page docs/states.md
 	@$(VENV)/python -m prompt_hub.service.errors_page docs/http-api.md
 	@$(VENV)/python -m prompt_hub.scoring.scorers_page docs/scorers.md
 	@$(VENV)/python -m prompt_hub.llm.schemas_page docs/schemas.md
+	@$(VENV)/python -m docs.settings_page
 	@$(VENV)/python docs/decision_index.py
+	@$(VENV)/sphinx-build --quiet --fail-on-warning --conf-dir docs/site --doctree-dir $(SITE)-doctrees . $(SITE)
+	@echo "open $(SITE)/index.html"
 
 pages: setup  ## the pages that are made from the example's templates, again: permissions and costs
 	@CDK_VALIDATION=false $(VENV)/python -m docs.example_app .local/pages
@@ -179,14 +184,16 @@ dashboards: setup  ## pictures of the dashboards after `make up`, and after CALL
 pictures: chromium  ## the pictures in the README, from the pages of `make demo`
 	@$(VENV)/python -m docs.page_pictures
 
-# The largest set is resolved first, the others are held to it: one version of a package everywhere.
+# The largest set is resolved first, the others are held to it: one version of a package everywhere. AWS's command
+# line has an environment of its own, and needs an older docutils than what builds the site.
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --only-binary :all: --no-emit-package prompt-hub --no-emit-index-url --no-emit-find-links \
   --custom-compile-command 'make lock'
 lock: setup  ## lock files with hashes from the requirements; UPGRADE=--upgrade takes newer packages
 	@$(LOCK) $(UPGRADE) requirements-dev.txt --output-file requirements-dev.lock
-	@for name in requirements pipeline_image/requirements requirements-install requirements-aws-cli; do \
+	@for name in requirements pipeline_image/requirements requirements-install; do \
 	  $(LOCK) $$name.txt --constraints requirements-dev.lock --output-file $$name.lock || exit; done
+	@$(LOCK) $(UPGRADE) requirements-aws-cli.txt --output-file requirements-aws-cli.lock
 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev

@@ -21,7 +21,7 @@ def commands_of_the_readme() -> list[str]:
     """Every line of shell in the section about deploying."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (section,) = re.findall(r"^## Deploying to your account\n(.*?)^## ", text, re.M | re.S)
-    blocks = re.findall(r"^ *```\n(.*?)^ *```$", section, re.M | re.S)
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", section, re.M | re.S)
     lines = [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line]
 

@@ -70,16 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = ", ".join(COMMANDS)
         print(f"prompt-hub: no command {name!r}. Try one of: {known}.", file=sys.stderr)
         return ExitCode.USAGE
-    module, summary = COMMANDS[name]
     # We use no pydantic plugins, and looking for some in every installed package is slow.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # Imported only now, so that `--help` and `validate` never pay for a model client or a server.
     with gc_paused():
-        command = cast(Command, import_module(module))
-        from prompt_hub.cli.options import CommandParser, verbosity_of
+        command, parser = load(name)
+        from prompt_hub.cli.options import verbosity_of
         from prompt_hub.core import log_setup
-    parser = CommandParser(prog=f"prompt-hub {name}", description=summary)
-    command.configure(parser)
     arguments = parser.parse_args(words[1:])
     try:
         log_setup.configure(verbosity_of(arguments))
@@ -100,6 +96,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         print(f"prompt-hub {name}: unexpected error; please report the above.", file=sys.stderr)
         return ExitCode.UNEXPECTED
+
+
+def load(name: str) -> tuple[Command, argparse.ArgumentParser]:
+    """Import a command only now, and return it with its parser.
+
+    So `--help` and `validate` never pay for a model client or a server.
+    """
+    module, summary = COMMANDS[name]
+    command = cast(Command, import_module(module))
+    from prompt_hub.cli.options import CommandParser
+
+    parser = CommandParser(prog=f"prompt-hub {name}", description=summary)
+    command.configure(parser)
+    return command, parser
 
 
 def _overview() -> str:

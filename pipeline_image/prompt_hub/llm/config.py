@@ -72,7 +72,7 @@ class ModelConfig(BaseModel):
     alias: str
     """The name that prompts use. In a mapping of aliases it is the key."""
     provider: Annotated[str, Field(json_schema_extra=_provider_names)]
-    """The kind of endpoint; each is described below."""
+    """The kind of endpoint; docs/model-calls.md describes each."""
     model: Annotated[str, Field(pattern=r"^\S+$", examples=["openai.gpt-oss-20b-1:0"])]
     """The model as the provider calls it; in Azure the deployment."""
     base_url: (

@@ -31,7 +31,7 @@ def schemas() -> dict[str, str]:
         "registry": Registry,
         "evaluation": EvaluationRecord,
     }
-    return {f"{name}.schema.json": _text(model) for name, model in models.items()}
+    return {f"{name}.schema.json": schema_text(schema_of(model)) for name, model in models.items()}
 
 
 def write_schemas(repository: PromptRepository) -> list[str]:
@@ -43,6 +43,16 @@ def write_schemas(repository: PromptRepository) -> list[str]:
         (folder / name).write_text(text, encoding="utf-8")
         written.append(repository.relative(folder / name))
     return written
+
+
+def schema_of(model: type[BaseModel]) -> JsonSchemaValue:
+    """Make the JSON Schema of `model`, with the docstrings of its fields as descriptions."""
+    return model.model_json_schema(by_alias=True, schema_generator=_WithDocstrings)
+
+
+def schema_text(schema: JsonSchemaValue) -> str:
+    """Write `schema` as a file has it, with the draft that it keeps."""
+    return json.dumps({"$schema": METASCHEMA, **schema}, ensure_ascii=False, indent=2) + "\n"
 
 
 class _WithDocstrings(GenerateJsonSchema):
@@ -60,8 +70,3 @@ class _WithDocstrings(GenerateJsonSchema):
             if field.description is None:
                 found["properties"][field.alias or name]["description"] = words
         return found
-
-
-def _text(model: type[BaseModel]) -> str:
-    schema = model.model_json_schema(by_alias=True, schema_generator=_WithDocstrings)
-    return json.dumps({"$schema": METASCHEMA, **schema}, ensure_ascii=False, indent=2) + "\n"

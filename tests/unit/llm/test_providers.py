@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from pydantic import BaseModel
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.field_docstrings import field_docstrings
@@ -159,51 +157,6 @@ def test_a_price_of_which_no_cost_can_be_said_is_refused(of: str, price: str) ->
     alias = f'{{"provider": "openai", "model": "m", "price_per_million": {{{said}}}}}'
     with pytest.raises(PromptHubError, match=rf"price_per_million\.{of}"):
         ModelAliases.parse(f'{{"a": {alias}}}')
-
-
-def cell(value: object) -> str:
-    return " ".join(str(value).split())
-
-
-def expected_rows() -> list[str]:
-    """The table of keys, as ModelConfig says it."""
-    rows = []
-    meanings = field_docstrings(ModelConfig)
-    nested: dict[str, type[BaseModel]] = {"price_per_million": Price, "reasoning": Reasoning}
-    for key, field in ModelConfig.model_fields.items():
-        if key == "alias":
-            continue
-        rows.append(row(key, meanings[key], field.is_required(), field.default, takers(key)))
-        for name, inner in nested[key].model_fields.items() if key in nested else ():
-            needed = inner.is_required()
-            meaning = field_docstrings(nested[key])[name]
-            rows.append(row(f"{key}.{name}", meaning, needed, inner.default, "all"))
-    return rows
-
-
-def row(key: str, meaning: str, required: bool, default: object, takers: str) -> str:
-    shown = "required" if required else "none" if default is None else default
-    return f"| `{key}` | {cell(meaning)} | {shown} | {takers} |"
-
-
-def takers(key: str) -> str:
-    if key not in PROVIDER_KEYS:
-        return "all"
-    return ", ".join(
-        f"{name} (required)" if key in provider.required_keys else name
-        for name, provider in all_providers().items()
-        if key in provider.required_keys | provider.optional_keys
-    )
-
-
-@pytest.mark.shipped
-def test_the_docs_have_every_key_of_an_alias_and_no_other() -> None:
-    text = (ROOT / "docs" / "model-calls.md").read_text(encoding="utf-8")
-    table = re.search(
-        r"\| key \| meaning \| default \| providers \|\n\|[-|]+\|\n((?:\|.*\n)+)", text
-    )
-    assert table is not None
-    assert table[1].splitlines() == expected_rows()
 
 
 @pytest.mark.shipped

@@ -1,4 +1,4 @@
-"""Every command that messages, guides and the README tell people to type is one that exists."""
+"""Every command that messages tell people to type is one that exists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from prompt_hub.promotion.states import LEAST_REASON
 from prompt_hub.promotion.write_back import WrittenBack
 
 ROOT = Path(__file__).resolve().parents[3]
-GUIDE = ROOT / "docs" / "operations.md"
 DOORS = [path.name for path in (ROOT / "pipeline_image").glob("*.py")]
 
 
@@ -51,23 +50,6 @@ def event(kind: EventKind, left: str, reached: str) -> Event:
         at="2026-11-03T09:31:00.000000Z",
         notify=Notify.PENDING,
     )
-
-
-@pytest.mark.shipped
-def test_the_guides_commands_exist() -> None:
-    found = commands(GUIDE.read_text(encoding="utf-8"))
-    assert len(found) >= 8
-    for words in found:
-        assert parse(words), words
-
-
-@pytest.mark.shipped
-def test_the_readmes_commands_exist() -> None:
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    found = [line.partition("  ")[0] for line in lines if line.startswith("prompt-hub ")]
-    assert len(found) >= 10
-    for line in found:
-        assert parse(shlex.split(line)), line
 
 
 @pytest.mark.shipped

@@ -1,0 +1,111 @@
+"""The site: built without a warning, whole, and nothing of it comes from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from prompt_hub.cli.main import COMMANDS
+from prompt_hub.loader import __all__ as public_names
+
+pytestmark = pytest.mark.shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+"""What a browser fetches by itself, and by which attribute."""
+LEADING = {"search", "index", "next", "prev"}
+"""Links that a browser only knows of."""
+
+
+class Page(HTMLParser):
+    """What a page of the site fetches, where its links lead, and which anchors it has."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value for name, value in attrs if value is not None}
+        if "id" in given:
+            self.anchors.add(given["id"])
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if FETCHED.get(tag) in given and given.get("rel") not in {
+            "search",
+            "index",
+            "next",
+            "prev",
+        }:
+            self.fetched.append(given[FETCHED[tag]])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as `make docs` builds it, from nothing."""
+    folder = tmp_path_factory.mktemp("site")
+    words = ["--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", "docs/site"]
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", *words, "--doctree-dir", folder / "read", ".", folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (built.returncode, built.stderr) == (0, "")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
+
+
+def test_every_page_of_the_repository_is_there(site: Path) -> None:
+    sources = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    assert len(sources) > 100
+    made = [(site / path.relative_to(ROOT)).with_suffix(".html") for path in sources]
+    assert [page.name for page in made if not page.is_file()] == []
+
+
+def test_nothing_is_fetched_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+    fetched = {target for page in pages.values() for target in page.fetched}
+    assert len(fetched) > 3
+    assert [target for target in fetched if re.match(r"(?:[a-z]+:)?//", target)] == []
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", sheet.read_text("utf-8"))
+
+
+def test_every_link_inside_leads_somewhere(pages: dict[Path, Page]) -> None:
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:|//", link):
+                continue
+            name, _, anchor = unquote(link).partition("#")
+            target = (path.parent / name).resolve() if name else path
+            if not target.exists() or (anchor and anchor not in pages[target].anchors):
+                broken.append(f"{path.name}: {link}")
+    assert broken == []
+
+
+def test_the_reference_has_every_command_and_every_public_name(site: Path) -> None:
+    commands = (site / "docs/site/commands.html").read_text("utf-8")
+    assert [name for name in COMMANDS if f"usage: prompt-hub {name} " not in commands] == []
+    names = (site / "docs/site/loader-api.html").read_text("utf-8")
+    assert [name for name in public_names if f'id="prompt_hub.loader.{name}"' not in names] == []
+
+
+def test_it_can_be_searched_without_a_server(site: Path) -> None:
+    assert (site / "search.html").is_file()
+    index = (site / "searchindex.js").read_text("utf-8")
+    assert "rollback" in index
+    assert "README.html" in (site / "index.html").read_text("utf-8")
