@@ -23,7 +23,7 @@ from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import LOCAL_EXECUTION, RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, evaluation_by
-from prompt_hub.repository.documents import MAX_LINES_BYTES
+from prompt_hub.repository.documents import MAX_GROWING_BYTES
 from prompt_hub.repository.example_sets import SETS_DIR, ExampleSet
 
 PRODUCT = ROOT / "pipeline_image"
@@ -188,7 +188,7 @@ class BenchRepository:
         examples = prompts / "01-examples" / f"{task.TASK}.jsonl"
         with examples.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
-        if examples.stat().st_size > MAX_LINES_BYTES:
+        if examples.stat().st_size > MAX_GROWING_BYTES:
             self._set = self._moved(examples)
             self.forget()
 

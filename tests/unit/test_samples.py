@@ -28,6 +28,7 @@ from docs.settings_schemas import cdk_schema
 from prompt_hub import loader
 from prompt_hub.cli.main import COMMANDS, load
 from prompt_hub.release.manifest import load as load_manifest
+from prompt_hub.repository.example_sets import ExampleSet
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.service.api_models import ErrorResponse, RunResponse, TasksResponse
@@ -239,6 +240,7 @@ def test_a_sample_of_json_is_taken_by_what_reads_it(sample: Sample) -> None:
         "error": ErrorResponse,
         "usage": RunResponse,
         "ledger": TasksResponse,
+        "uri": ExampleSet,
     }
     if part:
         check_settings(found)

@@ -40,6 +40,10 @@ def test_the_catalogue_and_the_changelog_know_every_version(hub: Hub, tmp_path: 
 
 def test_two_versions_differ_as_they_did(previous: Copy, hub: Hub) -> None:
     message = json.loads(hub("diff", "part-class", "1.4.0", "1.5.0", "--json"))
+    now = ("input", "expected", "answers")
+    for example in message["examples"]:
+        # Since 28 November 2026 both versions' answers stand beside what was always said.
+        assert all(example.pop(name) is not None for name in now)
     assert message == read_json(FOLDER / "diff.json")
 
 

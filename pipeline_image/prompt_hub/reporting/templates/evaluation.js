@@ -1,6 +1,7 @@
 "use strict";
 // Shows the examples of the page: filter, search, and each example in full when it is opened.
 // Values are only ever set as text: nothing that a record holds can become markup.
+// Longer than a file should be: the page holds one script, whose rows share one way of showing an answer.
 (() => {
   const AT_A_TIME = 50;
   const MARKS = { right: "✓", wrong: "✗", unmeasured: "–" };

@@ -1,4 +1,7 @@
-"""Breaks of how files are written, read and locked."""
+"""Breaks of how files are written, read and locked.
+
+Longer than a file should be: one table of cases, each a few lines.
+"""
 
 from __future__ import annotations
 
