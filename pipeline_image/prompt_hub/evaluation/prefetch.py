@@ -279,7 +279,19 @@ class BatchPrefetcher:
         if state is None:
             provider.tell(f"the provider knows no batch {name} any more")
         elif state.phase == "ended":
-            await provider.read(state, lambda answer: self._store(batches, answer))
+            answered: set[str] = set()
+
+            def take(answer: BatchAnswer) -> None:
+                self._store(batches, answer)
+                if answer.response is not None:
+                    answered.add(answer.custom_id)
+
+            await provider.read(state, take)
+            if len(answered) < state.answered:
+                provider.tell(
+                    f"the results of {name} hold {len(answered)} of its {state.answered} answers;"
+                    " the others are lost"
+                )
         journal.over(batch)
         return state
 

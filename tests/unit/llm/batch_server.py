@@ -349,7 +349,9 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
                 address.path.removeprefix("/openai").removeprefix("/v1/").lstrip("/").split("/")
             )
             server.asked[f"GET {kind}"] += 1
-            if kind == "files":
+            if kind == "files" and names[0] not in server.files:
+                self.reply(404, {"error": {"message": f"No such File object: {names[0]}"}})
+            elif kind == "files":
                 self.send_file(server.files[names[0]])
             elif address.path in server.files:
                 self.send_file(server.files[address.path])
