@@ -174,7 +174,7 @@ def test_what_lies_in_s3_is_held_to_its_hash(healthy: RepositoryFolder, s3: Batc
     assert [*(healthy.root / SETS_DIR).iterdir()] == []
 
 
-@pytest.mark.parametrize("gone", ["object", "server"])
+@pytest.mark.parametrize("gone", ["object", "object for a role", "server"])
 def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
     healthy: RepositoryFolder,
     s3: BatchServer,
@@ -185,9 +185,14 @@ def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
     push()
     forget(healthy)
     s3.files.clear()
+    says = f"there is no {reference(healthy)['uri']}"
     if gone == "server":
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    with pytest.raises(PromptHubError) as caught:
+        says = "cannot be read: EndpointConnectionError"
+    elif gone == "object for a role":
+        s3.missing = 403
+        says = "cannot be read: 403, which S3 also says of what is not there"
+    with pytest.raises(PromptHubError, match=says) as caught:
         healthy.repository.examples(TASK)
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
     for command in (["evaluate", TASK], ["validate"], ["validate", "--stamp", TASK]):
