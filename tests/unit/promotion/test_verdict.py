@@ -160,4 +160,5 @@ def test_the_page_of_a_blocked_prompt_is_named_where_there_is_a_bucket(
     monkeypatch.setenv(aws_names.ENV_RESULTS_BUCKET, "kept")
     assert verdict("--tell") == 0
     (message,) = topic.published
+    assert "the page of every example (kept of 20,000 at most):" in message["Message"]
     assert "aws s3 cp s3://kept/evaluations/exec-1/brand.html brand.html" in message["Message"]
