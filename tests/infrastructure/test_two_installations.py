@@ -60,7 +60,7 @@ NO_NAMES = {
     "ServiceName of AWS::EC2::VPCEndpoint": "a service of AWS",
 }
 
-WORDS = r"prompt-hub-drill|\"prompt-hub\", ?\"(health|watch)\"|rm -rf \.git \.prompt-hub"
+WORDS = r"prompt-hub-drill|\"prompt-hub\", ?\"(health|watch)\"|(?<= )\.prompt-hub\b"
 """What the first one's name is besides: the drill's task, the command, and a clone's own folder."""
 
 
