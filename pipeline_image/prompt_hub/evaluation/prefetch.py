@@ -128,6 +128,10 @@ class BatchPrefetcher:
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
         if batches.journal.open and any(True for _ in self._missing(batches, questions)):
+            batches.provider.tell(
+                "batches of an earlier run are waited for first, as their answers are paid for; to"
+                f" do without them, delete {batches.journal.path}"
+            )
             with suppress(QueueFullError):
                 await self._collect(batches, [*batches.journal.open])
         rounds = 0
