@@ -18,7 +18,7 @@ from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.in_batches import evaluate, first_batch
 from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.judging import add_judge, sensible, use_judge
-from tests.unit.llm.batch_server import TOKENS, Batch, BatchServer, Fault, batch_server
+from tests.unit.llm.batch_server import TOKENS, Fault, batch_server
 
 METADATA = "prompts/03-metadata/part-class.yaml"
 UNKNOWN = {"seconds", "seconds_p50", "seconds_p95", "cached", "batched", "usd", "tokens"}
@@ -135,45 +135,6 @@ def test_many_that_a_batch_leaves_open_are_asked_in_another(folder: RepositoryFo
     assert set(server.paid.values()) == {1}
     assert run.record.candidate is not None
     assert run.record.candidate.unmeasured == 0
-
-
-def test_a_line_that_says_not_whose_it_is_costs_its_own_answer_alone(
-    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def garble(server: BatchServer, batch: Batch) -> None:
-        work(server, batch)
-        name = str(batch.output_file)
-        server.files[name] = b"cut off\n" + server.files[name].partition(b"\n")[2]
-
-    work = BatchServer.work
-    monkeypatch.setattr(BatchServer, "work", garble)
-    with batch_server() as server:
-        run = evaluate(folder, server)
-    assert (len(server.batches), sum(server.live.values())) == (1, 1)
-    assert "the results of batch_1 hold 39 of its 40 answers; the others are lost" in run.words
-    assert run.record.candidate is not None
-    assert run.record.candidate.unmeasured == 0
-
-
-def test_results_that_the_provider_keeps_no_longer_are_asked_for_by_the_next_run(
-    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def lose(server: BatchServer, batch: Batch) -> None:
-        work(server, batch)
-        if batch.id == "batch_1":
-            del server.files[str(batch.output_file)]
-
-    work = BatchServer.work
-    monkeypatch.setattr(BatchServer, "work", lose)
-    with batch_server() as server:
-        first = evaluate(folder, server)
-        assert "its results lack every request" in first.reasons
-        assert "the results of batch_1 hold 0 of its 40 answers" in first.words
-        assert (len(server.batches), sum(server.live.values())) == (1, 0)
-        again = evaluate(folder, server)
-    assert (len(server.batches), sum(server.live.values())) == (2, 0)
-    assert again.record.candidate is not None
-    assert again.record.candidate.batched == 40
 
 
 def test_what_a_filter_stops_in_a_batch_is_a_wrong_answer_as_ever(folder: RepositoryFolder) -> None:
