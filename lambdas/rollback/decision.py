@@ -26,6 +26,10 @@ from prompt_hub.ledger.items import (
 
 RECOVERED_ROUNDS = 8
 """Good rounds in a row that end a fall which people were paged for: two hours by default."""
+_NAMED = 3
+"""Models that a reason names, the first; a router may have asked any number of them."""
+_LONGEST_NAME = 100
+"""Characters of such a name."""
 
 
 class Action(StrEnum):
@@ -397,5 +401,13 @@ def other_models(sample: ScoreSample) -> str:
     """Say that other models answered than at the gate, by what they call themselves."""
     if not sample.answered_by_others:
         return ""
-    now, then = ", ".join(sample.answered_by), ", ".join(sample.judged_on)
+    now, then = _listed(sample.answered_by), _listed(sample.judged_on)
     return f", answered by {now}; at the gate it was {then}"
+
+
+def _listed(models: Sequence[str]) -> str:
+    """Name the first of some models, each in one line: what they are called is anybody's word."""
+    names = ["".join(filter(str.isprintable, name))[:_LONGEST_NAME] for name in models[:_NAMED]]
+    if len(models) > _NAMED:
+        names.append(f"{len(models) - _NAMED} more")
+    return ", ".join(names)

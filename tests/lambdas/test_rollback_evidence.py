@@ -148,6 +148,12 @@ def answered_by(*names: str, at_the_gate: tuple[str, ...] = ("good",)) -> Decisi
     return decision_on([replace(bad, answered_by=names, judged_on=at_the_gate), control])
 
 
+def test_a_reason_names_some_models_each_in_one_line() -> None:
+    many = answered_by("weak\nall is well", "w" * 1000, *map(str, range(40)))
+    named = f", answered by weakall is well, {'w' * 100}, 0, 39 more; at the gate it was good. "
+    assert named in many.reason
+
+
 def test_a_rollback_names_the_model_that_answered_where_the_gate_saw_another() -> None:
     other = answered_by("weak")
     assert other.action is Action.ROLL_BACK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,6 +18,8 @@ from prompt_hub.llm.response import Usage
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt, RecordsBudget
+
+logger = logging.getLogger(__name__)
 
 MOST_CALLS = 5000
 """So many calls of an evaluation say as much as all."""
@@ -171,7 +174,13 @@ class Forecast:
         results = evaluation.details.get("candidate", ())[:MOST_CALLS]
         wanted = {result.id for result in results}
         lengths: dict[str, int] = {}
-        for example in repository.examples(prompt.task):
+        try:
+            examples = repository.examples(prompt.task)
+        except PromptHubError as error:
+            # Records are answered without them.
+            logger.warning("%s What the run costs is guessed from its text.", error)
+            return
+        for example in examples:
             if example.id in wanted:
                 lengths |= self._rendered(example.id, example.input)
         samples = [

@@ -15,6 +15,7 @@ from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, t
 from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import properties, schema_problem
@@ -226,7 +227,11 @@ def known_example(
     repository: PromptRepository, task: str, contract: JsonObject
 ) -> JsonObject | None:
     """Return the fields of the first example of a task that fit `contract`; None without one."""
-    inputs = (example.input for example in repository.examples(task))
+    try:
+        inputs = (example.input for example in repository.examples(task))
+    except PromptHubError as error:
+        logger.warning("%s So the model is not asked about an example.", error)
+        return None
     return next((each for each in inputs if schema_problem(each, contract) is None), None)
 
 

@@ -8,7 +8,13 @@ from pathlib import Path
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.repository.documents import read_bytes
-from prompt_hub.repository.example_sets import open_set, push_set, reference_in
+from prompt_hub.repository.example_sets import (
+    LONGEST_REFERENCE,
+    open_set,
+    push_set,
+    reference_in,
+    set_path,
+)
 from prompt_hub.repository.reader import EXAMPLES, PromptRepository
 
 
@@ -46,13 +52,14 @@ def _push(repository: PromptRepository, task: str, file: Path | None, bucket: st
 
     place = repository.path(EXAMPLES, f"{task}.jsonl")
     name = repository.relative(place)
-    if file is None:
-        if reference_in(read_bytes(place, name), name) is not None:
-            raise PromptHubError(f"{name} names a set already.", hint="Say which file to push.")
-        file = place
+    file = file or place
     if not file.is_file():
         raise PromptHubError(f"there is no file {file}.")
     shown = name if file == place else str(file)
+    with file.open("rb") as stream:
+        names_a_set = reference_in(stream.read(LONGEST_REFERENCE), shown) is not None
+    if names_a_set:
+        raise PromptHubError(f"{shown} names a set already.", hint="Say which file to push.")
     reference = push_set(file, shown, bucket or own_bucket(), repository.root)
     with explain_write_errors(place), atomic_write(place) as stream:
         stream.write(reference.line().encode("utf-8"))
@@ -66,5 +73,8 @@ def _fetch(repository: PromptRepository, task: str) -> None:
     reference = reference_in(read_bytes(place, name), name)
     if reference is None:
         raise PromptHubError(f"{name} has its examples itself.", hint="There is nothing to fetch.")
-    with open_set(reference, name, repository.root) as stream:
-        print(stream.name)
+    open_set(reference, name, repository.root).close()
+    kept = set_path(reference, repository.root)
+    if not kept.is_file():
+        raise PromptHubError(f"{kept} cannot be written, so the set was fetched and not kept.")
+    print(kept)

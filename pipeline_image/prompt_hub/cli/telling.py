@@ -25,10 +25,19 @@ def tell(subject: str, message: str) -> bool:
         boto3.client("sns").publish(
             TopicArn=topic,
             Subject=f"{aws_names.installation()}: {subject}",
-            Message=message[:LONGEST_MESSAGE],
+            Message=_shortened(message),
         )
     except Exception as error:
         print(f"nobody was told ({type(error).__name__}: {error}); the execution ends red for it")
         return False
     print(f"told {topic}")
     return True
+
+
+def _shortened(message: str) -> str:
+    """Leave out lines before the last, and say so, where a message is too long."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    kept, _, _ = message[:LONGEST_MESSAGE].rpartition("\n")
+    _, _, last = message.rpartition("\n")
+    return f"{kept}\n… and more: the log of the action has all of it.\n\n{last[-1000:]}"

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from prompt_hub.cli.evaluate import MOST_ON_A_PAGE
 from prompt_hub.cli.telling import tell
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -82,7 +83,7 @@ def _for_its_author(task: str, outcome: TaskOutcome, execution: str) -> Iterator
         yield f"  prompt-hub diff {task} {outcome.champion} candidate"
     if bucket := os.environ.get(aws_names.ENV_RESULTS_BUCKET):
         key = aws_names.evaluation_page_key(execution, task)
-        yield "  without a clone, the page of every example:"
+        yield f"  without a clone, the page of every example (kept of {MOST_ON_A_PAGE:,} at most):"
         yield f"  aws s3 cp s3://{bucket}/{key} {task}.html"
 
 

@@ -42,8 +42,9 @@ class BatchJournal:
         """
         self._clock = clock
         self._open: dict[str, OpenBatch] = {}
+        self.path = cache_file.with_suffix(".batches.jsonl")
         try:
-            self._log = JsonLinesLog(cache_file.with_suffix(".batches.jsonl"), exclusive=True)
+            self._log = JsonLinesLog(self.path, exclusive=True)
         except BlockingIOError:
             raise PromptHubError(
                 f"another evaluation waits for batches of {cache_file.parent.name}.",

@@ -128,6 +128,10 @@ class BatchPrefetcher:
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
         if batches.journal.open and any(True for _ in self._missing(batches, questions)):
+            batches.provider.tell(
+                "batches of an earlier run are waited for first, as their answers are paid for; to"
+                f" do without them, delete {batches.journal.path}"
+            )
             with suppress(QueueFullError):
                 await self._collect(batches, [*batches.journal.open])
         rounds = 0
@@ -279,7 +283,19 @@ class BatchPrefetcher:
         if state is None:
             provider.tell(f"the provider knows no batch {name} any more")
         elif state.phase == "ended":
-            await provider.read(state, lambda answer: self._store(batches, answer))
+            answered: set[str] = set()
+
+            def take(answer: BatchAnswer) -> None:
+                self._store(batches, answer)
+                if answer.response is not None:
+                    answered.add(answer.custom_id)
+
+            await provider.read(state, take)
+            if len(answered) < state.answered:
+                provider.tell(
+                    f"the results of {name} hold {len(answered)} of its {state.answered} answers;"
+                    " the others are lost"
+                )
         journal.over(batch)
         return state
 

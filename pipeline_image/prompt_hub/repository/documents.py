@@ -52,7 +52,9 @@ class Problem:
         where = f"{self.file}:{self.line}:{self.column}"
         what = f" {self.field}:" if self.field else ""
         meant = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
-        return f"{where}:{what} found {self.found}{meant}; expected {self.expected}"
+        line = f"{where}:{what} found {self.found}{meant}; expected {self.expected}"
+        # Names of keys and files are anybody's: none begins a line of its own, in a log or a mail.
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 class InvalidDocumentsError(PromptHubError):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MISSING = frozenset({"404", "NoSuchKey"})
+_DENIED = frozenset({"403", "AccessDenied"})
 
 
 def own_bucket() -> str:
@@ -82,6 +83,9 @@ def _explained(what: str, done: str = "read") -> Iterator[None]:
         reason = type(error).__name__
         if isinstance(said, ClientError):
             reason = said.response["Error"]["Code"]
+        if reason in _DENIED:
+            # What may not list a bucket is not told what is missing there.
+            reason += ", which S3 also says of what is not there"
         raise PromptHubError(
             f"{what} cannot be {done}: {reason}.",
             hint="Check the credentials, the network and that this role may use the bucket.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from shutil import copyfileobj
@@ -36,13 +37,14 @@ RULE = "example-set"
 _PIECE = 1 << 20
 """Bytes of a set that are hashed at once."""
 _KEY = rf"{aws_names.EXAMPLE_SETS}[0-9a-f]{{64}}\.jsonl"
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class ExampleSet(Strict):
     """A reference to a set in S3."""
 
     schema_: Annotated[Literal["prompt-hub/examples@1"], Field(alias="schema")]
-    uri: Annotated[str, Field(pattern=rf"^s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9]/{_KEY}$")]
+    uri: Annotated[str, Field(pattern=rf"^s3://{_BUCKET.pattern}/{_KEY}$")]
     """Where the set lies: s3://BUCKET/examples/SHA256.jsonl."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Hash of its bytes, which its name says, too."""
@@ -94,13 +96,12 @@ def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
         InvalidDocumentsError: what lies there is not what the reference says.
         PromptHubError: it cannot be read, which is no fault of the reference: NOT_MEASURED.
     """
-    folder = root / SETS_DIR
-    path = folder / f"{reference.sha256}.jsonl"
+    path = set_path(reference, root)
     with suppress(OSError, InvalidDocumentsError):
         return _verified(path.open("rb"), reference, file)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_kept = os.access(folder, os.W_OK)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_kept = os.access(path.parent, os.W_OK)
     except OSError:
         is_kept = False
     if not is_kept:
@@ -109,6 +110,11 @@ def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
     with explain_write_errors(path), atomic_write(path) as stream:
         fetched = _fetched(reference, stream, file)
     return fetched
+
+
+def set_path(reference: ExampleSet, root: Path) -> Path:
+    """Return where a checkout keeps the set that a reference names."""
+    return root / SETS_DIR / f"{reference.sha256}.jsonl"
 
 
 def examples_of(reference: ExampleSet, file: str, root: Path) -> NumberedExamples:
@@ -138,6 +144,11 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
     count = len(read_example_file(path.open("rb"), file))
     if not count:
         raise _invalid(file, "", "no examples", "at least one")
+    if not _BUCKET.fullmatch(bucket):
+        raise PromptHubError(
+            f"{bucket!r} is no name of a bucket.",
+            hint="Give its name alone, without s3:// and folders.",
+        )
     reference = ExampleSet(
         schema_="prompt-hub/examples@1",
         uri=f"s3://{bucket}/{aws_names.examples_key(sha256)}",
@@ -147,7 +158,7 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
     )
     if size_of(reference.uri, file) != size:
         store(reference.uri, path, file)
-    kept = root / SETS_DIR / f"{sha256}.jsonl"
+    kept = set_path(reference, root)
     with explain_write_errors(kept):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as stream, atomic_write(kept) as copy:
@@ -173,7 +184,7 @@ def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
 
 
 def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
-    """Hold a set to its hash, and return it to be read from its beginning."""
+    """Hold a set to its hash and size, and return it to be read from its beginning."""
     # What is written atomically can only be read through another handle.
     readable = stream if stream.readable() else Path(stream.name).open("rb")  # noqa: SIM115
     readable.seek(0)
@@ -183,6 +194,8 @@ def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
     if sha256.hexdigest() != reference.sha256:
         found = f"a set that hashes to {sha256.hexdigest()}"
         raise _invalid(file, "sha256", found, reference.sha256)
+    if readable.tell() != reference.size:
+        raise _invalid(file, "size", f"{readable.tell()} bytes", str(reference.size))
     readable.seek(0)
     return readable
 

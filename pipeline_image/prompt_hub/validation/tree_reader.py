@@ -276,8 +276,9 @@ class _Reader:
         except InvalidDocumentsError as error:
             self._note(*error.problems)
         except PromptHubError as error:
-            found, expected = error.message.removesuffix("."), f"examples in S3; {error.hint}"
-            self._note(Problem(name, 1, 1, "", found, expected.removesuffix("."), UNREACHABLE))
+            found = error.message.removeprefix(f"{name}: ").removesuffix(".")
+            expected = f"examples in S3; {error.hint}".removesuffix(".")
+            self._note(Problem(name, 1, 1, "", found, expected, UNREACHABLE))
         return ()
 
     def _task(self, task: str, registry: Source[Registry] | None) -> TaskFiles:

@@ -390,6 +390,32 @@ def test_records_that_are_all_refused_have_lines_where_an_example_is_answered(
     assert len(model.asked) == 1, "an example of the task, once"
 
 
+@pytest.mark.parametrize("refused", [frozenset[str](), frozenset({"BAT54", "2N7002", "RC0603"})])
+def test_records_need_no_examples(
+    run: Run,
+    model: Model,
+    healthy: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    refused: frozenset[str],
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    reference = {
+        "schema": "prompt-hub/examples@1",
+        "uri": f"s3://bucket/examples/{'0' * 64}.jsonl",
+        "sha256": "0" * 64,
+        "size": 1,
+        "count": 1,
+    }
+    healthy.write("prompts/01-examples/part-class.jsonl", json.dumps(reference) + "\n")
+    model.refused = refused
+    code, lines = run(*ROWS)
+    # Of what the model refuses nobody knows then whether the records are at fault.
+    assert (code, len(lines)) == ((3, 0) if refused else (0, 3))
+
+
 def test_a_model_that_refuses_every_request_fails_no_record(run: Run, model: Model) -> None:
     model.refused = frozenset({"Part number:"})
     assert run(*ROWS) == (ExitCode.NOT_MEASURED, [])

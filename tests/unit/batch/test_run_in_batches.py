@@ -215,7 +215,36 @@ def test_a_run_that_is_killed_pays_for_nothing_twice(
     second = start(healthy, server, tmp_path)
     _, told = second.communicate(timeout=60)
     assert second.returncode == 0, told.decode()
+    (waits,) = [line for line in told.decode().splitlines() if "of an earlier run" in line]
+    assert f"do without them, delete {tmp_path / 'out.jsonl.batches'}" in waits
     lines = (tmp_path / "out.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["record"] for line in lines] == [*range(1, RECORDS + 1)]
     assert (len(server.batches), server.asked["POST /batches"]) == (1, 1)
     assert (set(server.paid.values()), sum(server.live.values())) == ({1}, 0)
+
+
+def test_who_changed_the_input_may_do_without_the_batches_of_the_old_one(
+    healthy: RepositoryFolder,
+    run: Run,
+    server: BatchServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    server.released.clear()
+    first = start(healthy, server, tmp_path)
+    deadline = time.monotonic() + 30
+    while sum(server.polls.values()) < 2:
+        assert time.monotonic() < deadline, "nobody waits for a batch"
+        time.sleep(0.005)
+    first.kill()
+    first.communicate(timeout=30)
+    (journal,) = (tmp_path / "out.jsonl.batches").rglob("*.batches.jsonl")
+    journal.unlink()
+    server.released.set()
+    before = server.polls["batch_1"]
+    others = [row(number) for number in range(101, 131)]
+    code, lines = run(*others, options=IN_BATCHES)
+    assert (code, len(lines)) == (ExitCode.OK, RECORDS)
+    assert (len(server.batches), server.polls["batch_1"]) == (2, before)
+    assert not (tmp_path / "out.jsonl.batches").exists()

@@ -82,6 +82,8 @@ class BatchServer:
     most_bytes: int = 200_000_000
     steps: int = 1
     """Questions how far a batch is until it takes the next step."""
+    missing: int = 404
+    """HTTP status of an object that is not there; 403 for who may not list the bucket."""
     port: int = 0
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
@@ -349,7 +351,9 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
                 address.path.removeprefix("/openai").removeprefix("/v1/").lstrip("/").split("/")
             )
             server.asked[f"GET {kind}"] += 1
-            if kind == "files":
+            if kind == "files" and names[0] not in server.files:
+                self.reply(404, {"error": {"message": f"No such File object: {names[0]}"}})
+            elif kind == "files":
                 self.send_file(server.files[names[0]])
             elif address.path in server.files:
                 self.send_file(server.files[address.path])
@@ -378,7 +382,7 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
 
         def do_HEAD(self) -> None:
             content = server.files.get(self.path)
-            self.send_response(404 if content is None else 200)
+            self.send_response(server.missing if content is None else 200)
             self.send_header("Content-Length", str(len(content or b"")))
             self.send_header("ETag", '"1"')
             self.end_headers()

@@ -109,6 +109,20 @@ def test_who_changed_it_is_named_with_the_commands_that_show_why(
     assert "prompt-hub report evaluation brand 1.1.0 --html brand.html" in message["Message"]
 
 
+def test_a_message_that_is_too_long_says_so_and_ends_as_ever(
+    topic: Topic, healthy: RepositoryFolder
+) -> None:
+    many = {f"task-{number}": outcome("refused") for number in range(500)}
+    promoted(healthy.root, **many)
+    assert verdict("--tell") == 0
+    (message,) = topic.published
+    lines = message["Message"].splitlines()
+    assert len(message["Message"].encode()) < 64 * 1024
+    assert lines[-1].startswith("Everything else goes on through the stages")
+    assert lines[-3] == "… and more: the log of the action has all of it."
+    assert lines[-4].startswith(("task-", "  "))
+
+
 @pytest.mark.parametrize("missing", ["topic", "service"])
 def test_where_nobody_can_be_told_the_release_goes_on_all_the_same(
     topic: Topic,
@@ -146,4 +160,5 @@ def test_the_page_of_a_blocked_prompt_is_named_where_there_is_a_bucket(
     monkeypatch.setenv(aws_names.ENV_RESULTS_BUCKET, "kept")
     assert verdict("--tell") == 0
     (message,) = topic.published
+    assert "the page of every example (kept of 20,000 at most):" in message["Message"]
     assert "aws s3 cp s3://kept/evaluations/exec-1/brand.html brand.html" in message["Message"]

@@ -165,3 +165,11 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
         assert len(read_text(path, grows)) == 1_000_001
     with pytest.raises(InvalidDocumentsError, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
+
+
+def test_a_problem_is_one_line_whatever_a_file_holds() -> None:
+    name = "a\nall valid\x1b[2J\u202e"
+    problem = Document("a.yaml", {name: 1}, {}, {(name,): (1, 1)}).key_problem(
+        (name,), "a key", "no key"
+    )
+    assert str(problem) == r"a.yaml:1:1: a\nall valid\x1b[2J\u202e: found a key; expected no key"

@@ -98,6 +98,23 @@ def test_a_set_is_fetched_once_and_by_whoever_lacks_it(
     assert capsys.readouterr().out.splitlines()[-1] == str(kept)
 
 
+def test_fetch_says_where_the_set_stays(
+    healthy: RepositoryFolder, s3: BatchServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    content = s3.files.copy().popitem()[1]
+    forget(healthy)
+    capsys.readouterr()
+    assert main(["examples", "fetch", TASK]) == ExitCode.OK
+    assert Path(capsys.readouterr().out.rstrip("\n")).read_bytes() == content
+    forget(healthy)
+    (healthy.root / SETS_DIR).rmdir()
+    (healthy.root / SETS_DIR).write_text("in the way", encoding="utf-8")
+    assert main(["examples", "fetch", TASK]) == ExitCode.USAGE
+    told = capsys.readouterr()
+    assert (told.out, "the set was fetched and not kept" in told.err) == ("", True)
+
+
 def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer) -> None:
     push()
     (kept,) = (healthy.root / SETS_DIR).iterdir()
@@ -105,7 +122,16 @@ def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer)
     s3.files.clear()
     assert push(str(kept)) == ExitCode.OK
     assert s3.files == stored
-    assert push() == ExitCode.USAGE
+    assert push() == push(str(healthy.path(EXAMPLES))) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("bucket", ["s3://bucket", "bucket/folder", "Bucket", "b"])
+def test_a_bucket_is_its_name(
+    healthy: RepositoryFolder, s3: BatchServer, capsys: pytest.CaptureFixture[str], bucket: str
+) -> None:
+    assert main(["examples", "push", TASK, "--bucket", bucket]) == ExitCode.USAGE
+    assert f"{bucket!r} is no name of a bucket" in capsys.readouterr().err
+    assert not s3.files
 
 
 @pytest.mark.parametrize(
@@ -129,6 +155,14 @@ def test_a_reference_that_is_wrong_is_invalid(
     assert main(["evaluate", TASK]) == ExitCode.BLOCKED
 
 
+def test_a_wrong_size_is_invalid_where_the_set_is_kept_too(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    push()
+    alter(healthy, size=1)
+    assert main(["validate", TASK]) == ExitCode.BLOCKED
+
+
 def test_what_lies_in_s3_is_held_to_its_hash(healthy: RepositoryFolder, s3: BatchServer) -> None:
     push()
     forget(healthy)
@@ -140,7 +174,7 @@ def test_what_lies_in_s3_is_held_to_its_hash(healthy: RepositoryFolder, s3: Batc
     assert [*(healthy.root / SETS_DIR).iterdir()] == []
 
 
-@pytest.mark.parametrize("gone", ["object", "server"])
+@pytest.mark.parametrize("gone", ["object", "object for a role", "server"])
 def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
     healthy: RepositoryFolder,
     s3: BatchServer,
@@ -151,14 +185,21 @@ def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
     push()
     forget(healthy)
     s3.files.clear()
+    says = f"there is no {reference(healthy)['uri']}"
     if gone == "server":
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    with pytest.raises(PromptHubError) as caught:
+        says = "cannot be read: EndpointConnectionError"
+    elif gone == "object for a role":
+        s3.missing = 403
+        says = "cannot be read: 403, which S3 also says of what is not there"
+    with pytest.raises(PromptHubError, match=says) as caught:
         healthy.repository.examples(TASK)
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
     for command in (["evaluate", TASK], ["validate"], ["validate", "--stamp", TASK]):
         assert main(command) == ExitCode.NOT_MEASURED
-    assert "[example-set-unread]" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "[example-set-unread]" in told
+    assert f"found {EXAMPLES}" not in told
     assert main(["validate", "brand"]) == ExitCode.OK
 
 

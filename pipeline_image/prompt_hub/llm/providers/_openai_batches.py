@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
@@ -110,11 +110,12 @@ class ApiFiles:
     async def fetch(
         self, client: openai.AsyncOpenAI, model: ModelConfig, name: str, into: IO[bytes]
     ) -> None:
-        """Download a file piece by piece."""
+        """Download a file piece by piece, unless the provider keeps it no longer."""
         files = client.files.with_streaming_response
-        async with files.content(name, timeout=FILE_SECONDS) as response:
-            async for part in response.iter_bytes():
-                into.write(part)
+        with suppress(openai.NotFoundError):
+            async with files.content(name, timeout=FILE_SECONDS) as response:
+                async for part in response.iter_bytes():
+                    into.write(part)
 
 
 class OpenAIBatches:
@@ -259,14 +260,15 @@ class OpenAIBatches:
 
 
 def _answer(model: ModelConfig, line: bytes) -> BatchAnswer:
-    """Read one line of results; raises `PermanentError` if it does not say whose it is."""
+    """Read one line of results; one that does not say whose it is answers no request."""
     try:
         result: Mapping[str, Any] = json.loads(line)
         custom_id = result["custom_id"]
         if not isinstance(custom_id, str):
             raise TypeError
     except (ValueError, LookupError, TypeError, RecursionError):
-        raise PermanentError("a line of a batch's results was not readable") from None
+        problem = "a line of the batch's results was not readable"
+        return BatchAnswer(custom_id="", response=None, problem=problem)
     try:
         return BatchAnswer(custom_id=custom_id, response=_response(model, result))
     except ReportedError as error:

@@ -15,7 +15,7 @@ READING_RULES: dict[str, tuple[str, str]] = {
         "Remove the pipe, device or socket, or give the file its read permission.",
     ),
     "too-large": (
-        "A file has at most 1 MB, JSON lines at most 50 MB.",
+        "A file has at most 1 MB, JSON lines and the registry at most 50 MB.",
         "Leave out what does not belong there; a large set of examples goes into S3:"
         " `prompt-hub examples push TASK FILE`.",
     ),
