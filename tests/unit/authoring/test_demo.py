@@ -57,6 +57,7 @@ def test_one_is_promoted_one_blocked_one_rolled_back_and_the_pages_are_written(
     for go_on in (
         ["history", TASK],
         ["diff", TASK, "0.1.0", "0.2.0"],
+        ["diff", TASK, "previous", "candidate"],
         ["replay", str(folder / f"prompts/04-evals/{TASK}/0.2.0.json")],
     ):
         assert main(go_on) == 0, go_on
