@@ -260,7 +260,9 @@ def test_files_that_are_no_export_are_refused_with_what_they_may_be(
     before = workshop.snapshot()
     for name, text, found in (
         ("other.json", '{"colour": "red"}', "JSON of no known export (colour)"),
-        ("broken.json", '{\n"a": }', "broken.json:2:1: found"),
+        ("empty.json", "", "found an empty file; expected valid JSON"),
+        ("broken.json", '{\n"a": }', "broken.json:2:1: found '}'; expected a value"),
+        ("broken.prompty", "---\na: [\n---\nhi\n", "3:1: found nothing where a value belongs"),
         ("twice.json", '{"a": 1, "a": 2}', "twice.json:1:1: found"),
         ("notes.txt", "hello", "a .txt file"),
         ("open.prompt", "---\nmodel: x\n", "a front matter without an end"),
