@@ -165,3 +165,8 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
         assert len(read_text(path, grows)) == 1_000_001
     with pytest.raises(InvalidDocumentsError, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
+
+
+def test_a_line_about_a_file_is_one_line_and_no_command_to_a_terminal() -> None:
+    problem = Problem("a.jsonl", 1, 1, "\x1b[2Jµ\nkey", "found\u2028", "Ω")
+    assert str(problem) == r"a.jsonl:1:1: \x1b[2Jµ\nkey: found found\u2028; expected Ω"

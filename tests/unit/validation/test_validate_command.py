@@ -121,7 +121,7 @@ def test_a_warning_is_told_and_blocks_nothing(
 def test_no_text_can_break_out_of_an_annotation() -> None:
     problem = Problem("a,b:c.yaml", 1, 2, "", "100%\n::warning::x\r", "y", "rule")
     assert annotation(problem) == (
-        "::error file=a%2Cb%3Ac.yaml,line=1,col=2,title=rule::found 100%25%0A::warning::x%0D;"
+        "::error file=a%2Cb%3Ac.yaml,line=1,col=2,title=rule::found 100%25\\n::warning::x\\r;"
         " expected y"
     )
 
