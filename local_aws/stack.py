@@ -194,6 +194,9 @@ class LocalStack:
         token = ("--token-file", str(self._console_token))
         ready = f"http://127.0.0.1:{port}/"
         server = self._server("console", ready, "prompt_hub.cli", *words, *token)
+        if not port:
+            # It is only looked at: the environment that it starts with takes ports.
+            return server
         # The author's clone, which says what the installation is called, is made later.
         of_people = {
             "PROMPT_HUB_ROOT": str(self.author),

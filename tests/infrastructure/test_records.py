@@ -157,7 +157,7 @@ def test_containers_read_what_was_dropped_and_write_runs(records: Assembly) -> N
     statements = statements_of(records, "dev-records", "Role")
     runs = ["/index/*", "/runs/*", "/work/*"]
     assert granted(statements) == {
-        "s3:GetObject": ["/incoming/*", *runs],
+        "s3:GetObject": ["-us-east-1/examples/*.jsonl", "/incoming/*", *runs],
         "s3:GetObjectVersion": ["/incoming/*"],
         "s3:PutObject": runs,
         "s3:ListBucket": [""],

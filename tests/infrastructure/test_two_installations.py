@@ -60,8 +60,8 @@ NO_NAMES = {
     "ServiceName of AWS::EC2::VPCEndpoint": "a service of AWS",
 }
 
-WORDS = r"prompt-hub-drill|\"prompt-hub\", ?\"(health|watch)\""
-"""What the first one's name is besides: the drill's task, and the command."""
+WORDS = r"prompt-hub-drill|\"prompt-hub\", ?\"(health|watch)\"|(?<= )\.prompt-hub\b"
+"""What the first one's name is besides: the drill's task, the command, and a clone's own folder."""
 
 
 @pytest.fixture(scope="module")

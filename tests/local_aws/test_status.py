@@ -26,7 +26,7 @@ def test_where_nothing_runs_it_says_what_starts_it(tmp_path: Path) -> None:
     (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
     state = tmp_path / "state"
     lines = list(status(LocalStack(tmp_path, state)))
-    assert [line.split("  ")[0] for line in lines[:2]] == ["cloud", "model"]
+    assert [line.split()[0] for line in lines[:3]] == ["cloud", "model", "console"]
     assert "does not run" in lines[0]
     assert "`make up` starts it" in lines[-1]
     assert not state.exists(), "looking leaves nothing behind"

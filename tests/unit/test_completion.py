@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import prompt_hub
 from prompt_hub.cli.completion import SHELLS, script
 from prompt_hub.cli.main import COMMANDS, main
 from prompt_hub.core import aws_names
@@ -44,15 +45,20 @@ def repository(tmp_path: Path) -> Path:
 
 def offered(script: Path, folder: Path, *words: str) -> set[str]:
     """What bash offers after these words, the last of them half typed."""
-    # The command that a person has on the path is the one of this environment.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # A build of the pipeline has the package on its path, and no command that is installed.
+    command = folder / "bin" / "prompt-hub"
+    command.parent.mkdir(exist_ok=True)
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m prompt_hub.cli "$@"\n')
+    command.chmod(0o755)
+    path = os.pathsep.join([str(command.parent), os.environ["PATH"]])
+    package = str(Path(prompt_hub.__path__[0]).parent)
     done = subprocess.run(
         ["bash", "-c", PRESSED_TAB, "bash", script, "prompt-hub", *words],
         capture_output=True,
         text=True,
         check=True,
         cwd=folder,
-        env={"PATH": path, "HOME": str(folder)},
+        env={"PATH": path, "HOME": str(folder), "PYTHONPATH": package},
     )
     return set(done.stdout.split())
 
