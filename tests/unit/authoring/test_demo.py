@@ -71,6 +71,15 @@ def test_a_folder_that_is_there_is_left_alone(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_made_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main(["demo", "--into", str(file / "demo")]) == 2
+    assert "cannot be made: Not a directory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wording", "title", "lists", "answer"),
     [
