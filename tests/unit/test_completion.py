@@ -76,6 +76,18 @@ def test_bash_offers_commands_options_tasks_and_stages(bash_script: Path, reposi
     assert after("doctor", "--stage", "") == {"dev", "prod"}
 
 
+def test_a_name_in_somebody_elses_clone_is_never_run(bash_script: Path, repository: Path) -> None:
+    metadata = repository / "prompts" / "03-metadata"
+    for name in ("$(touch run)", "`touch run`", "${run:=1}", "two words", "-rf", "*"):
+        (metadata / f"{name}.yaml").touch()
+    stages = [{"name": name} for name in ("$(touch run)", "dev\n$(touch run)", "dev")]
+    context = {"context": {aws_names.CONTEXT_KEY: {"stages": stages}}}
+    (repository / aws_names.CONTEXT_FILE).write_text(json.dumps(context))
+    assert offered(bash_script, repository, "history", "") == {"brand", "part-class"}
+    assert offered(bash_script, repository, "doctor", "--stage", "") == {"dev"}
+    assert not (repository / "run").exists()
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_accepts_its_script(shell: str, tmp_path: Path) -> None:
     path = tmp_path / "script"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,6 +21,9 @@ PROGRAM = "prompt-hub"
 SHELLS = ("bash", "zsh", "fish")
 LISTS = ("tasks", "stages")
 """What completion asks for while a person types: kept free of imports."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""What a task or a stage can be called. Nothing else is offered: bash expands the words that it is
+given, so a file named `$(…).yaml` in somebody's clone would be run by the tabulator key."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +40,16 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     root = Path(os.environ.get(aws_names.ENV_ROOT, "."))
     match arguments.what:
         case "tasks":
-            print("\n".join(sorted(path.stem for path in root.glob("prompts/03-metadata/*.yaml"))))
+            _list(sorted(path.stem for path in root.glob("prompts/03-metadata/*.yaml")))
         case "stages":
-            print("\n".join(_stages(root)))
+            _list(_stages(root))
         case shell:
             print(script(shell))
     return ExitCode.OK
+
+
+def _list(names: Iterable[str]) -> None:
+    print("\n".join(name for name in names if _NAME.fullmatch(name)))
 
 
 def script(shell: str) -> str:

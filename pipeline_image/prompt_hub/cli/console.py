@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
+import shlex
 import signal
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 
 PORT = 7717
 HOST = "127.0.0.1"
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,256}")
+"""What a cookie and an address hold as it is."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,13 +93,20 @@ def _token(file: Path | None) -> str:
         if not file.exists():
             with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
                 new.write(secrets.token_urlsafe(32))
+        others = stat.S_IMODE(file.stat().st_mode) & 0o077
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise PromptHubError(f"{file} cannot hold the token: {error}.") from None
-    if len(token) < 32:
+    if not _TOKEN.fullmatch(token):
         raise PromptHubError(
-            f"{file} has a token of {len(token)} characters, expected 32 or more.",
-            hint="Delete the file: the console writes a new one.",
+            f"{file} holds {len(token)} characters that are no token of the console's: expected"
+            " one line of 32 to 256 letters, digits, '-' and '_'.",
+            hint="Name a file that is not there yet: the console writes it.",
+        )
+    if others:
+        raise PromptHubError(
+            f"{file} can be read by others, who could then open the console.",
+            hint=f"chmod 600 {shlex.quote(str(file))}, or delete it: the console writes a new one.",
         )
     return token
 

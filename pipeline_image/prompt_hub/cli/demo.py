@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         f"  {program} replay prompts/04-evals/{TASK}/0.2.0.json  the verdict made again\n"
         "or in your clone:\n"
         "  make up   all of it on a local AWS, with a real model\n"
-        f"  {program} new MY-TASK   a task of your own"
+        f"  {program} new my-task   a task of your own"
     )
     return ExitCode.OK
 
@@ -62,6 +62,10 @@ def _folder(wanted: Path | None) -> Path:
     except FileExistsError:
         raise PromptHubError(
             f"{wanted} is there already.", hint="Name a folder that is not: nothing is overwritten."
+        ) from None
+    except OSError as error:
+        raise PromptHubError(
+            f"{wanted} cannot be made: {error.strerror}.", hint="Name a folder of your own."
         ) from None
     return wanted.resolve()
 

@@ -19,6 +19,7 @@ from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.reporting import words
 from prompt_hub.repository.reader import PromptRepository
 
 CLEAR = "\x1b[2J\x1b[H"
@@ -55,7 +56,7 @@ async def _follow(session: DevSession, task: str, caller: ModelClient) -> None:
 
     def show(look: Look, before: Look | None) -> None:
         if terminal:
-            scores = " → ".join(f"{found.score:.3f}" for found in session.looks[-8:] if found.score)
+            scores = " → ".join(words.score(found.score) for found in session.looks[-8:])
             print(f"{CLEAR}prompt-hub dev {task}   {scores}\n", flush=True)
         for line in in_words(look, before):
             print(line, flush=True)

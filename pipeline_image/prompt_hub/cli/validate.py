@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
         print(rules_page(), end="")
         return ExitCode.OK
-    if arguments.explain:
+    if arguments.explain is not None:
         from prompt_hub.validation.rules_page import explained
 
         print(explained(arguments.explain))

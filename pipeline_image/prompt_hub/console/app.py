@@ -19,6 +19,8 @@ LIVE = "/live"
 """Before the path of a page: the stream of its changes."""
 SEEN = "seen"
 """What a browser shows already, in the address of a stream."""
+LONGEST_NAME = 200
+"""Characters of a name in an address: no task, version, execution or action has more."""
 
 
 def create_app(console: Console, *, token: str, port: int) -> Guard:
@@ -41,7 +43,7 @@ def create_app(console: Console, *, token: str, port: int) -> Guard:
 
     @app.exception_handler(404)
     async def not_found(request: Request, _: Exception) -> HTMLResponse:
-        page = missing(f"There is no page {request.url.path}.")
+        page = _nowhere(request)
         return HTMLResponse(whole(page, console.stage.stage), page.status)
 
     return Guard(app, token=token, port=port)
@@ -73,7 +75,14 @@ def _as_stream(view: Callable[..., Page]) -> Callable[[Request], AsyncIterator[S
 
 
 def _made(view: Callable[..., Page], request: Request) -> Page:
+    names = request.path_params.values()
+    if any(len(name) > LONGEST_NAME or not name.isprintable() for name in names):
+        return _nowhere(request)
     return view(request.query_params, **request.path_params)
+
+
+def _nowhere(request: Request) -> Page:
+    return missing(f"There is no page {request.url.path}.")
 
 
 @cache

@@ -81,7 +81,8 @@ def previous_attempt(root: Path, candidate: Prompt) -> tuple[Prompt, Evaluation]
     if text is None:
         raise PromptHubError(
             f"the text of the attempt of {others[-1].record.finished_at:%Y-%m-%d %H:%M} was not"
-            " kept: an earlier version of this command judged it.",
+            " kept: its prompt was edited while it was judged, or something else than"
+            " `prompt-hub evaluate` judged it.",
             hint=hint,
         )
     return parse_model(text, key, Prompt, hint=hint), others[-1]

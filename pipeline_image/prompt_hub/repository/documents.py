@@ -52,9 +52,15 @@ class Problem:
         where = f"{self.file}:{self.line}:{self.column}"
         what = f" {self.field}:" if self.field else ""
         meant = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
-        line = f"{where}:{what} found {self.found}{meant}; expected {self.expected}"
-        # Names of keys and files are anybody's: none begins a line of its own, in a log or a mail.
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        return visible(f"{where}:{what} found {self.found}{meant}; expected {self.expected}")
+
+
+def visible(line: str) -> str:
+    """Return one line about a file, with what a terminal would obey written as its escape.
+
+    A key or a name comes out of the file: it may neither clear the screen nor begin a line.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 class InvalidDocumentsError(PromptHubError):

@@ -57,6 +57,7 @@ def test_one_is_promoted_one_blocked_one_rolled_back_and_the_pages_are_written(
     for go_on in (
         ["history", TASK],
         ["diff", TASK, "0.1.0", "0.2.0"],
+        ["diff", TASK, "previous", "candidate"],
         ["replay", str(folder / f"prompts/04-evals/{TASK}/0.2.0.json")],
     ):
         assert main(go_on) == 0, go_on
@@ -68,6 +69,15 @@ def test_a_folder_that_is_there_is_left_alone(
     assert main(["demo", "--into", str(tmp_path)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main(["demo", "--into", str(file / "demo")]) == 2
+    assert "cannot be made: Not a directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

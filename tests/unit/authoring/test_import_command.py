@@ -260,7 +260,9 @@ def test_files_that_are_no_export_are_refused_with_what_they_may_be(
     before = workshop.snapshot()
     for name, text, found in (
         ("other.json", '{"colour": "red"}', "JSON of no known export (colour)"),
-        ("broken.json", '{\n"a": }', "broken.json:2:1: found"),
+        ("empty.json", "", "found an empty file; expected valid JSON"),
+        ("broken.json", '{\n"a": }', "broken.json:2:1: found '}'; expected a value"),
+        ("broken.prompty", "---\na: [\n---\nhi\n", "3:1: found nothing where a value belongs"),
         ("twice.json", '{"a": 1, "a": 2}', "twice.json:1:1: found"),
         ("notes.txt", "hello", "a .txt file"),
         ("open.prompt", "---\nmodel: x\n", "a front matter without an end"),
@@ -364,3 +366,15 @@ def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
     assert "evals.json:1: another of several: export it alone to take it" in said
     assert any("stricter than there" in line for line in said)
     assert any("'results' of a row" in line for line in said)
+
+
+def test_a_key_of_an_export_is_no_command_to_the_terminal(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "prompt.json"
+    prompt = {"name": "n", "version": 1, "type": "text", "prompt": "Sort {{x}}", "config": {}}
+    path.write_text(json.dumps({**prompt, "\x1b[2Jgone\nNext:": 1}), encoding="utf-8")
+    assert workshop.take("fresh", str(path)) == ExitCode.OK
+    output = capsys.readouterr().out
+    assert r"'\x1b[2Jgone\nNext:' of the prompt" in output
+    assert "\x1b" not in output

@@ -195,7 +195,7 @@ UNUSABLE = [
     ({"prompts": [[{"role": "tool", "content": "x"}]], "tests": [TEST]}, "of the role 'tool'"),
     ({**PROMPT, "tests": [{**TEST, "assert": [{"type": "python", "value": "1"}]}]}, "it is code"),
     ("just: a\nthing: true\n", "no test in it says what the right answer is"),
-    ("a: [\n", "expected valid YAML"),
+    ("a: [\n", "found nothing where a value belongs; expected a value"),
     ("a: &a [*a]\n", "valid YAML"),
     ("a: !!python/object:os.system {}\n", "valid YAML"),
     ({**PROMPT, "tests": "file:///etc/hostname.csv"}, "outside the configuration's folder"),

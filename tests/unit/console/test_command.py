@@ -39,8 +39,17 @@ def test_without_a_stage_there_is_nothing_to_show(
     assert "--stage is missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "reason"), [("short", "5 characters"), ("é" * 40, "cannot hold")])
-def test_a_token_that_could_be_guessed_is_refused(
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("short", "5 characters"),
+        ("é" * 40, "cannot hold"),
+        ("a line of some other file\n" * 2, "no token of the console's"),
+        ("a" * 20 + ";" + "b" * 20, "no token of the console's"),
+        ("a" * 257, "no token of the console's"),
+    ],
+)
+def test_a_token_that_could_be_guessed_or_fits_no_cookie_is_refused(
     tmp_path: Path, text: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "token"
@@ -49,3 +58,13 @@ def test_a_token_that_could_be_guessed_is_refused(
     message = capsys.readouterr().err
     assert reason in message
     assert text not in message
+
+
+def test_a_token_that_others_may_read_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("t0ken" * 8, encoding="utf-8")
+    file.chmod(0o644)
+    assert main(["console", "--token-file", str(file)]) == 2
+    assert f"{file} can be read by others" in capsys.readouterr().err

@@ -86,3 +86,19 @@ def test_every_answer_has_a_strict_policy(lived: Console, browse: Browse, path: 
     assert "unsafe" not in policy
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize("name", ["%00", "%0a", "a" * 300, "9" * 300 + ".0.0"])
+def test_a_name_that_no_file_can_have_is_no_page(lived: Console, browse: Browse, name: str) -> None:
+    client = browse(lived)
+    for page in (
+        f"/evaluation/{TASK}/version/{name}",
+        f"/evaluation/{name}/version/1.0.0",
+        f"/evaluation/{TASK}/execution/{name}",
+        f"/task/{name}",
+        f"/incident/{name}/1",
+        f"/pipeline/{name}/log/{name}",
+        f"/live/evaluation/{TASK}/version/{name}",
+    ):
+        answer = client.get(page)
+        assert (answer.status_code, "There is no page" in answer.text) in {(404, True), (200, True)}

@@ -167,9 +167,6 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
         read_text(tmp_path / "b.yaml", "b.yaml")
 
 
-def test_a_problem_is_one_line_whatever_a_file_holds() -> None:
-    name = "a\nall valid\x1b[2J\u202e"
-    problem = Document("a.yaml", {name: 1}, {}, {(name,): (1, 1)}).key_problem(
-        (name,), "a key", "no key"
-    )
-    assert str(problem) == r"a.yaml:1:1: a\nall valid\x1b[2J\u202e: found a key; expected no key"
+def test_a_line_about_a_file_is_one_line_and_no_command_to_a_terminal() -> None:
+    problem = Problem("a.jsonl", 1, 1, "\x1b[2Jµ\nkey", "found\u2028", "Ω")
+    assert str(problem) == r"a.jsonl:1:1: \x1b[2Jµ\nkey: found found\u2028; expected Ω"

@@ -68,6 +68,7 @@ def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         "few-shot: There are as many examples with `split: shot` as the prompt shows.\n"
         "Lower `few_shot.count`, or label more examples as shots.\n"
     )
+    assert main(["validate", "--explain", ""]) == ExitCode.USAGE
     assert main(["validate", "--explain", "few-shots"]) == ExitCode.USAGE
     assert "there is no rule 'few-shots'. Did you mean 'few-shot'?" in capsys.readouterr().err
 

@@ -34,6 +34,7 @@ from prompt_hub.promotion.write_back import read_words, write_back
 from prompt_hub.release.activation import BY, execute
 from prompt_hub.release.manifest import Release, build_manifest
 from prompt_hub.release.plan import StageState, plan
+from prompt_hub.reporting.attempts import keep_prompt
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.next_steps import losses
@@ -114,6 +115,7 @@ class Demo:
             say=lambda line: None,
         )
         record = await evaluator.evaluate(TASK)
+        keep_prompt(self._repository.root, record, self._repository.candidate(TASK))
         self._tell_verdict(record)
         return self._promote(record)
 

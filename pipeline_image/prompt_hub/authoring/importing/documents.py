@@ -19,6 +19,7 @@ from prompt_hub.authoring.importing.notes import Place
 from prompt_hub.core.json_strict import MAX_DEPTH, is_deeper, strict_json, unique_keys
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem
 from prompt_hub.repository.json_positions import JsonScanner, Location
+from prompt_hub.repository.syntax_words import json_words, yaml_words
 
 MAX_VALUES = 200_000
 """Values of one file, aliases expanded: more is a bomb, not a configuration."""
@@ -145,7 +146,7 @@ def parsed_yaml(text: str, name: str) -> Node:
         if name.endswith(".json"):
             return _json(text, name, 1)
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise broken(name, line, error.problem or "broken YAML", "valid YAML") from None
+        raise broken(name, line, *yaml_words(error.problem or "broken YAML")) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise broken(name, 1, str(error).splitlines()[0], "valid YAML") from None
 
@@ -158,8 +159,16 @@ def _json(text: str, name: str, line: int) -> Node:
         if is_deeper(value):
             raise ValueError(f"values nested more than {MAX_DEPTH} deep")
     except (ValueError, RecursionError) as error:
-        raise broken(name, line, str(error), "valid JSON") from None
+        raise _broken_json(name, line, error) from None
     return Node(value, Source(name))
+
+
+def _broken_json(name: str, line: int, error: Exception) -> InvalidDocumentsError:
+    """Say what `validate` would say of a JSON text that begins in `line`."""
+    if not isinstance(error, json.JSONDecodeError):
+        return broken(name, line, str(error), "valid JSON")
+    found, expected = json_words(error, "valid JSON")
+    return broken(name, line + error.lineno - 1, found, expected)
 
 
 def parsed_json_lines(text: str, name: str) -> Node:
@@ -251,9 +260,7 @@ def _strict(text: str, name: str, line: int) -> JsonValue:
     try:
         value = strict_json(text)
     except (ValueError, RecursionError) as error:
-        at = line + error.lineno - 1 if isinstance(error, json.JSONDecodeError) else line
-        found = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
-        raise broken(name, at, found, "valid JSON") from None
+        raise _broken_json(name, line, error) from None
     return _plain(value)
 
 

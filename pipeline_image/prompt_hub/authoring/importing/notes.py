@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from prompt_hub.repository.documents import visible
+
 Place = tuple[str, int]
 """A file and a line in it, from 1."""
 
@@ -21,7 +23,7 @@ class Note:
     def __str__(self) -> str:
         file, line = self.place
         more = f" (and {self.more} more like it)" if self.more else ""
-        return f"{file}:{line}: {self.what}{more}: {self.why}"
+        return visible(f"{file}:{line}: {self.what}{more}: {self.why}")
 
 
 @dataclass
