@@ -294,7 +294,8 @@ Each statement of ours is said once, with the reason of its wildcard, in `cdk_ap
 and, for files of records, `cdk_app/records_permissions.py`; the others are CDK's own.
 
 *Used* is what allowed a call in a `make up` from nothing on the [local
-AWS](local-aws.md#permissions), from its bootstrap to the execution that a rollback starts;
+AWS](local-aws.md#permissions), from its bootstrap to the execution that a rollback starts, and in a
+`make records` after it;
 `docs/recorded_permissions.json` has the call. The other statements, and why, stand at the
 [end](#statements-that-the-run-did-not-use).
 

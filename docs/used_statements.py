@@ -1,7 +1,7 @@
 """Which statements of the roles a run of the local AWS used, and why it did not use others.
 
 `docs/recorded_permissions.json` is what `python -m local_aws.recorded_calls` wrote after a
-`make up` from nothing, under `enforce`.
+`make up` from nothing and `make records`, under `enforce`.
 """
 
 from __future__ import annotations
@@ -84,13 +84,18 @@ REASONS: tuple[tuple[str, str], ...] = (
         "It takes away; the local remote is reached over no connection, and nobody asked to write.",
     ),
     (
-        r"^Role (?:prompt-hub-dev-records|Records(?:Events)?Role) ",
-        "In the run no stage answered files of records: `cdk.json` asks for none.",
-    ),
-    (
         r"^Role (?:prompt-hub-dev-on-call|OnCallRole)",
         "In the run nobody was on call; tests/local_aws/test_on_call.py runs each documented"
         " command as this role.",
+    ),
+    (
+        r"RecordsRole .*states:(?:StopExecution|RedriveExecution)",
+        "Nothing stopped the run over records or took it up again, which is when its children are"
+        " looked at; tests/local_aws/test_state_machines.py does both.",
+    ),
+    (
+        r"logs:CreateLogDelivery",
+        "The log of a state machine is delivered by AWS alone; here it is not kept.",
     ),
     (
         r"PullRequests|pull-requests",
