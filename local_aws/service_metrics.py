@@ -130,7 +130,7 @@ def count_answer(balancer: str, group: str, status: int, seconds: float) -> None
     code = f"HTTPCode_Target_{status // 100}XX_Count"
     count("AWS/ApplicationELB", "RequestCount", "Count", dimensions)
     count("AWS/ApplicationELB", code, "Count", dimensions)
-    count("AWS/ApplicationELB", "TargetResponseTime", "Seconds", dimensions, round(seconds, 3))
+    count("AWS/ApplicationELB", "TargetResponseTime", "Seconds", dimensions, round(seconds, 6))
 
 
 def _of_messages(fan_out: Callable[..., None]) -> Callable[..., None]:
