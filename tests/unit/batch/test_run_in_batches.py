@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,11 +19,11 @@ from prompt_hub.evaluation import batch_provider
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.running import HEADER, Lines, Run
 from tests.unit.building import RepositoryFolder
+from tests.unit.command_process import start_command
 from tests.unit.llm.batch_server import TOKENS, BatchServer, batch_server
 
 IN_BATCHES = ("--backend", "batch")
 RECORDS = 30
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def row(number: int) -> str:
@@ -170,18 +168,7 @@ def start(folder: RepositoryFolder, server: BatchServer, tmp_path: Path) -> subp
     records, output = tmp_path / "parts.csv", tmp_path / "out.jsonl"
     records.write_text(HEADER + "".join(ROWS), encoding="utf-8")
     command = ["run", "part-class", str(records), str(output), *IN_BATCHES]
-    return subprocess.Popen(
-        [sys.executable, "-m", "prompt_hub.cli", *command],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "pipeline_image"),
-            "PROMPT_HUB_ROOT": str(folder.root),
-            "PROMPT_HUB_MODELS": server.models(),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=tmp_path,
-    )
+    return start_command(command, root=folder.root, models=server.models(), folder=tmp_path)
 
 
 @pytest.mark.parametrize("where", ["waiting", "submitting", "reading"])

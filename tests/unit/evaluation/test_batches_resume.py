@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.unit.building import RepositoryFolder
+from tests.unit.command_process import start_command
 from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.llm.batch_server import BatchServer, batch_server
 
 EXAMPLES = 60
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -29,18 +26,7 @@ def folder(healthy: RepositoryFolder) -> RepositoryFolder:
 
 def start(folder: RepositoryFolder, server: BatchServer, *options: str) -> subprocess.Popen[bytes]:
     command = ["evaluate", "part-class", "--json", "--backend", "batch", *options]
-    return subprocess.Popen(
-        [sys.executable, "-m", "prompt_hub.cli", *command],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "pipeline_image"),
-            "PROMPT_HUB_ROOT": str(folder.root),
-            "PROMPT_HUB_MODELS": server.models(),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=folder.root,
-    )
+    return start_command(command, root=folder.root, models=server.models(), folder=folder.root)
 
 
 def wait_until_polled(server: BatchServer) -> None:
