@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
 from local_aws.processes import LocalRunError
+from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
 from local_aws.stack import LocalStack
@@ -330,7 +331,7 @@ class Lifecycle:
         print(f"  console  {self.stack.console_url}")
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
-        print(f"  model    {self.stack.model_url}/v1")
+        print(f"  model    {self.stack.model_url}/v1: {behind(self.stack)}")
         print(f"  clone    {self.stack.author}: {clone}")
         print(f"  mail     {self.stack.mail}: what people would have been sent")
         print(f"  shell    . {self.stack.shell_file}: prompt-hub and aws then work on all this")

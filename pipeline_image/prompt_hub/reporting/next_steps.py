@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting.evaluation import ExampleView
-from prompt_hub.reporting.words import count, one_line, score
+from prompt_hub.reporting.words import one_line, score, short_of_full
 
 SHOWN = 5
 """Losses that are told; the report has all."""
@@ -17,9 +17,9 @@ MOST_EXAMPLES = 5_000
 
 
 def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
-    """Yield the worst losses of a candidate, each with what was asked, expected and answered."""
+    """Yield the worst answers of a candidate, each with what was asked, expected and answered."""
     if worst:
-        yield f"  worst of {count(len(worst), 'loss', 'losses')}:"
+        yield f"  the worst of {short_of_full(len(worst))}:"
     for example in worst[:SHOWN]:
         yield from _loss(example)
 

@@ -13,7 +13,7 @@ def test_the_worst_losses_stand_first_with_what_was_asked_expected_and_answered(
 ) -> None:
     view = view_of(evaluated())
     heading, *lines = losses(view.worst)
-    assert heading == f"  worst of {len(view.worst)} losses:"
+    assert heading == f"  the worst of {len(view.worst)} examples without the full score:"
     told = [line.split()[0] for line in lines if not line.startswith("      ")]
     assert told == [example.id for example in view.worst[:SHOWN]]
     worst = view.worst[0]

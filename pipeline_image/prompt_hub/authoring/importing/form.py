@@ -32,6 +32,7 @@ PARAMETERS = {
 }
 """Sampling parameters by the names that others have for them."""
 NO_PARAMETER = "parameters here are temperature, top_p, max_tokens and seed"
+NO_NUMBER = "a parameter of this name has to be a finite number"
 ROLES = {
     "system": "system",
     "developer": "system",
@@ -164,6 +165,8 @@ class Fields:
         self.node = node
         self._notes = notes
         self._left = dict(node.items())
+        self._refused: dict[str, str] = {}
+        """Why a parameter that we have was not taken, by its name there."""
 
     def take(self, key: str) -> Node | None:
         """Return the entry `key`, None where there is none or it is null."""
@@ -191,7 +194,13 @@ class Fields:
         found: JsonObject = {}
         for key, ours in PARAMETERS.items():
             node = self._left.get(key)
-            if node is not None and type(node.data) in (int, float) and ours not in found:
+            if node is None:
+                continue
+            if type(node.data) not in (int, float):
+                self._refused[key] = NO_NUMBER
+            elif ours in found:
+                self._refused[key] = f"{ours} is said by another name, too, and that one was taken"
+            else:
                 found[ours] = node.data
                 del self._left[key]
         return found
@@ -200,7 +209,8 @@ class Fields:
         """List every entry that was not asked for, with its place and what to do."""
         for key, node in self._left.items():
             if node.data not in (None, [], {}, ""):
-                self._notes.lost(node.place, f"'{key}' of {of}", reasons.get(key, otherwise))
+                reason = self._refused.get(key) or reasons.get(key, otherwise)
+                self._notes.lost(node.place, f"'{key}' of {of}", reason)
         self._left = {}
 
 
