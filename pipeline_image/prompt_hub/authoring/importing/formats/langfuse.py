@@ -51,6 +51,10 @@ def langfuse(node: Node, notes: Notes) -> Draft:
         parameters=config.parameters(),
         output=response_schema(config.take("response_format") or config.take("json_schema"), notes),
     )
-    config.rest("the prompt's config", _REASONS, f"{NO_PARAMETER}; an application that reads it has to keep it")
+    config.rest(
+        "the prompt's config",
+        _REASONS,
+        f"{NO_PARAMETER}; an application that reads it has to keep it",
+    )
     prompt.rest("the prompt", _REASONS, _OTHERWISE)
     return draft
