@@ -115,6 +115,8 @@ class Lifecycle:
                 f"{'started' if fresh else 'running already'}: model at"
                 f" {self.stack.model_url}, AWS at {self.stack.endpoint}",
             )
+            # Printed alone: whoever has the page of this run is not to get in by it.
+            print(f"    watch it in a browser: {self.stack.console_url}", flush=True)
 
     def _show_released(self) -> None:
         """Tell what is released, and make its pages: something to look at from the first minute."""
@@ -142,6 +144,8 @@ class Lifecycle:
                 say(lines, "deployed by an earlier run")
                 return
             self.stack.make_remote()
+            # What the console shows of git is read there.
+            self.stack.clone(self.stack.author)
             cdk = str(self.stack.root / "node_modules" / ".bin" / "cdk")
             account = f"aws://{self.stack.overrides['AWS_ACCESS_KEY_ID']}/{self.stack.region}"
             began = time.monotonic()
