@@ -29,6 +29,8 @@ def next_steps(record: EvaluationRecord) -> Iterator[str]:
     task = record.task
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
+    if record.verdict.status is Status.PASS:
+        yield "  to release it: commit and push; the pipeline evaluates, promotes and deploys it"
     if record.verdict.status is Status.INCONCLUSIVE:
         yield (
             "  ways out: label more examples, or state a wider gate.margin in"

@@ -44,3 +44,11 @@ def test_an_open_verdict_names_the_ways_out_and_a_decided_one_does_not(evaluated
     assert '--reason "WHY, in 10 characters or more"' in message
     passed = record.verdict.model_copy(update={"status": Status.PASS})
     assert "override" not in "\n".join(next_steps(record.model_copy(update={"verdict": passed})))
+
+
+def test_who_passed_is_told_what_releases_it_and_nobody_else(evaluated: Builder) -> None:
+    record = evaluated().record
+    for status in Status:
+        verdict = record.verdict.model_copy(update={"status": status})
+        message = "\n".join(next_steps(record.model_copy(update={"verdict": verdict})))
+        assert ("commit and push" in message) is (status is Status.PASS)
