@@ -30,7 +30,7 @@ def next_steps(record: EvaluationRecord) -> Iterator[str]:
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
     if record.verdict.status is Status.PASS:
-        yield "  to release it: commit and push; the pipeline evaluates, promotes and deploys it"
+        yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"
     if record.verdict.status is Status.INCONCLUSIVE:
         yield (
             "  ways out: label more examples, or state a wider gate.margin in"
