@@ -14,6 +14,7 @@ from jinja2 import nodes
 
 from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.core.foreign_text import shortened
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
@@ -44,9 +45,8 @@ def literal(text: str) -> str:
 def variable(name: str, place: Place) -> str:
     """Return a name that may be a field here; raises `InvalidDocumentsError` for any other."""
     if not _NAME.fullmatch(name) or name in _RESERVED:
-        shown = name if len(name) <= 40 else f"{name[:37]}..."
         expected = "a field's name of letters, digits and '_', such as {{name}}: rename it there"
-        raise broken(*place, f"{{{{{shown}}}}}", expected)
+        raise broken(*place, f"{{{{{shortened(name, 40)}}}}}", expected)
     return name
 
 
