@@ -6,11 +6,13 @@ did there is worse than none. Mustache and Handlebars are in `braces.py`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import nodes
+from pydantic import JsonValue
 
 from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
@@ -99,6 +101,14 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
 def closed(text: str) -> str:
     """Return a template that keeps its last line end, of which Jinja2 drops one."""
     return text + "\n" * text.endswith("\n")
+
+
+def hidden_reason(*values: JsonValue) -> str:
+    """Why values may not stand in an example, empty where they may."""
+    hidden = next(find_hidden(json.dumps(values, ensure_ascii=False)), None)
+    if hidden is None:
+        return ""
+    return f"it holds {in_words(hidden[1])}, which nobody sees and examples may not have"
 
 
 # --- Jinja2 ------------------------------------------------------------------------------------
