@@ -192,8 +192,7 @@ def _plan(
 def _cut(reading: Reading, writer: ShardWriter) -> tuple[Shard, ...]:
     with writer:
         for record in reading.records():
-            if not record.blank:
-                writer.add(record)
+            writer.add(record)
         return writer.finish()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from prompt_hub.batch.backends import LocalAnswerer
@@ -54,12 +55,8 @@ class _Wanted:
     limit: int | None
 
     def __iter__(self) -> Iterator[Record]:
-        seen = 0
-        for record in self.records():
-            if seen == self.limit:
-                return
-            seen += not record.blank
-            if not record.blank and record.number not in self.finished:
+        for record in islice(self.records(), self.limit):
+            if record.number not in self.finished:
                 yield record
 
 
