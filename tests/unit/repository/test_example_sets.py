@@ -127,6 +127,39 @@ def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer)
 
 @pytest.mark.parametrize("bucket", ["s3://bucket", "bucket/folder", "Bucket", "b"])
 def test_a_bucket_is_its_name(
+@pytest.mark.parametrize(
+    ("bucket", "settings", "readable"),
+    [
+        ("bucket", {}, False),
+        ("prompt-hub-results-111111111111-us-east-1", {}, True),
+        ("other-results-111111111111-us-east-1", {}, False),
+        ("other-results-111111111111-us-east-1", {"installation": "other"}, True),
+        ("prompt-hub-results-111111111111-us-east-1", {"region": "us-east-1"}, True),
+        ("prompt-hub-results-111111111111-us-east-1", {"region": "eu-west-1"}, False),
+        (
+            "prompt-hub-results-111111111111-us-east-1",
+            {"region": "us-east-1", "account": "222222222222"},
+            False,
+        ),
+    ],
+)
+def test_a_bucket_that_the_pipeline_may_not_read_is_told_when_a_set_goes_there(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    bucket: str,
+    settings: dict[str, str],
+    *,
+    readable: bool,
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_INSTALLATION)
+    healthy.write("cdk.json", json.dumps({"context": {"prompt-hub": settings}}))
+    assert main(["examples", "push", TASK, "--bucket", bucket]) == ExitCode.OK
+    told = capsys.readouterr().err
+    assert told == "" if readable else f"{bucket} is not " in told
+
+
     healthy: RepositoryFolder, s3: BatchServer, capsys: pytest.CaptureFixture[str], bucket: str
 ) -> None:
     assert main(["examples", "push", TASK, "--bucket", bucket]) == ExitCode.USAGE
