@@ -237,12 +237,12 @@ def known_example(
     repository: PromptRepository, task: str, contract: JsonObject
 ) -> JsonObject | None:
     """Return the fields of the first example of a task that fit `contract`; None without one."""
+    inputs = (example.input for example in repository.stream_examples(task))
     try:
-        inputs = (example.input for example in repository.examples(task))
+        return next((each for each in inputs if schema_problem(each, contract) is None), None)
     except PromptHubError as error:
         logger.warning("%s So the model is not asked about an example.", error)
         return None
-    return next((each for each in inputs if schema_problem(each, contract) is None), None)
 
 
 def _usage(usage: Usage | None) -> JsonObject | None:
