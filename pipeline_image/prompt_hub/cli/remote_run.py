@@ -124,6 +124,14 @@ def _require_alive(execution: str, stage: str | None) -> None:
     if (end := execution_end(execution, stage)) is None:
         return
     status, error = end
+    if error == aws_names.NOT_PLANNED:
+        raise PromptHubError(
+            f"the file was not planned, its container ended each time, and nothing was asked:"
+            f" {execution}.",
+            hint="The log of the stage's service says why. When that is mended, drop the file"
+            " again.",
+            exit_code=ExitCode.NOT_MEASURED,
+        )
     raise PromptHubError(
         f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",
         hint="What was answered is kept. Have it go on (docs/operations.md, A file of records that"

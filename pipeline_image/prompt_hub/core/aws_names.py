@@ -423,6 +423,8 @@ def records_source() -> str:
 
 
 EVENT_RECORDS_ANSWERED = "RecordsAnswered"
+NOT_PLANNED = "RecordsNotPlanned"
+"""Error of an execution whose file nobody could plan: nothing was asked, and no redrive helps."""
 
 
 def rollback_function(stage: str) -> str:
