@@ -18,9 +18,9 @@ from prompt_hub.batch.forecast import in_words
 from prompt_hub.batch.local_run import manifest_beside
 from prompt_hub.batch.merge import OUT
 from prompt_hub.batch.output_summary import file_as_read
-from prompt_hub.batch.planning import name_run, refusal_of
+from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
-from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan
+from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan, refusal_of
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
