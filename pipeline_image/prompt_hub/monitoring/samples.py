@@ -16,9 +16,9 @@ from random import Random
 from prompt_hub.ledger.detector import FOLLOW_UPS
 from prompt_hub.repository.schema import Example
 
-MOST_ASKED = 4096
-"""Examples that a round asks at most. A run may keep five rounds of two versions with all their
-answers, which takes some hundred megabytes."""
+MOST_ASKED = 2000
+"""Examples that a round asks at most: the calls that a round may take by default (`gate.budget`).
+A run keeps up to five rounds of two versions with all their answers."""
 
 
 class RoundSamples:
