@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local_aws.state_language import refusals
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 from tests.infrastructure.state_machine import (
@@ -344,6 +345,10 @@ def valid(definition: Json, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_definition_is_valid(definition: Json, tmp_path: Path) -> None:
     done = valid(definition, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_local_aws_runs_each_of_its_states(definition: Json) -> None:
+    assert refusals(json.dumps(definition)) == []
 
 
 def wrong(definition: Json) -> Iterator[tuple[str, Json]]:
