@@ -346,8 +346,13 @@ def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
 
 
 def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Permission, ...]:
-    """Run the commands of docs/operations.md about a stage: ledger, watch, drill and trace."""
+    """Run the commands of docs/operations.md about a stage: ledger, watch, drill, trace, console.
+
+    `with_results`: the pipeline and what it leaves lie in the stage's own account and region.
+    """
     return (
+        *read_alarms(scope),
+        *read_metrics(),
         *_change_ledger(scope, stage, _TASKS),
         *see_service(scope, stage),
         *start_watch(scope, stage),
@@ -363,7 +368,7 @@ def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Per
             [f"{arns.log_group(scope, aws_names.service_log_group(stage))}:*"],
             wildcard="The log group, as IAM writes it: the colon and all of its streams.",
         ),
-        *(_read_evidence(scope, stage) if with_results else ()),
+        *(_read_evidence(scope, stage) + _see_pipeline(scope) if with_results else ()),
     )
 
 
@@ -376,9 +381,34 @@ def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
             aws_names.image_key("*"),
             aws_names.promotion_key("*"),
             aws_names.evaluation_key("*", "*"),
+            aws_names.evaluation_details_key("*", "*"),
             aws_names.drill_key("*", stage),
         ),
         allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
+    )
+
+
+def _see_pipeline(scope: Construct) -> tuple[Permission, ...]:
+    """See what the pipeline does, and what its builds write: the pages Pipeline of the console."""
+    return (
+        allow(
+            ["codepipeline:ListActionExecutions", "codepipeline:ListPipelineExecutions"],
+            [arns.pipeline(scope)],
+        ),
+        allow(
+            ["codebuild:BatchGetBuilds"],
+            [arns.build_project(scope, "*")],
+            wildcard="CloudFormation makes up the names of the pipeline's projects. Read only, and"
+            " no build of ours has a secret in its variables.",
+        ),
+        allow(
+            ["logs:GetLogEvents"],
+            [
+                f"{arns.log_group(scope, aws_names.log_group(of))}:*"
+                for of in ("evaluation", "pipeline")
+            ],
+            wildcard="The log group, as IAM writes it: the colon and all of its streams.",
+        ),
     )
 
 
