@@ -57,5 +57,27 @@
       if (!document.hidden) follow();
     });
   }
+  const form = document.querySelector("form[data-grading]");
+  const typed = "textarea, input[type=text]";
+
+  // Keys act on who is in the form, and never while a text is typed.
+  form?.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches(typed)) return;
+    const group = event.target.closest("fieldset[data-keys]") ?? form.querySelector("fieldset[data-keys]");
+    const choice = /^[1-9]$/.test(event.key) && group?.querySelectorAll("input")[event.key - 1];
+    const target = choice || form.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (!target) return;
+    event.preventDefault();
+    target.click();
+    target.focus();
+  });
+  // A text that is typed is the value, and what is null or left out has none.
+  form?.addEventListener("input", ({ target }) => {
+    const field = target.closest(".field");
+    const value = field?.querySelector("input[value=value]");
+    if (value && target.matches(typed)) value.checked = true;
+    else if (value && target !== value) field.querySelector(typed).value = "";
+  });
+  form?.querySelector("fieldset input:checked, fieldset input, textarea, input[type=text]")?.focus();
   document.documentElement.dataset.ready = "yes";
 })();
