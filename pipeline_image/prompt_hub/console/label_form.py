@@ -54,6 +54,13 @@ class Field:
     words: str = ""
     """The contract's description of it."""
 
+    def digit(self, place: int) -> str:
+        """Return the key that chooses: a grade's own digit, of other choices their number."""
+        grades = [each for each in self.choices if type(each) is int and 0 <= each <= 9]
+        if len(grades) == len(self.choices):
+            return str(self.choices[place])
+        return str(place + 1) if place < 9 else ""
+
     @property
     def state_at(self) -> str:
         """What the input is called that says whether there is a value."""
@@ -146,14 +153,14 @@ class LabelForm:
         if not self.fields or as_json:
             text = "" if value is None else json.dumps(value, ensure_ascii=False, indent=2)
             return {JSON: [text]}
-        if value is None:
-            return {}
         given: dict[str, list[str]] = {}
         for field in self.fields:
-            if field.name in value:
+            if value is not None and field.name in value:
                 given.update(field.filled(value[field.name]))
             elif _LEFT_OUT in field.states:
                 given[field.state_at] = [_LEFT_OUT]
+        if value is None:
+            return given
         changed = any(field.is_changed_by_browsers(given) for field in self.fields)
         if not changed and canonical(self.label(given)[0]) == canonical(value):
             return given

@@ -271,7 +271,7 @@ def test_answers_are_graded_for_a_judge_and_nobody_says_whose_they_are(
     form = text.partition("data-grading")[2]
     assert "candidate" not in form
     assert "champion" not in form
-    assert grade(client, address, **{"f0": "3", "f1.is": "left out"}).status_code == 303
+    assert grade(client, address, f0="3").status_code == 303
     ((_, kept),) = read_labels(judged.clone.root, "brand-judge").last.values()
     assert kept.expected == {"grade": 4}
     assert set(kept.input) == {"input", "expected", "answer"}

@@ -96,6 +96,18 @@ def test_what_the_form_would_change_is_edited_as_json(form: LabelForm, change: J
     assert form.label(given)[0] == label
 
 
+def test_a_new_label_leaves_out_what_may_be_left_out(form: LabelForm) -> None:
+    assert form.filled(None) == {"f5.is": ["left out"], "f8.is": ["left out"]}
+
+
+def test_a_grade_is_chosen_by_its_own_digit(form: LabelForm) -> None:
+    by_name = {field.name: field for field in form.fields}
+    assert [by_name["grade"].digit(place) for place in range(5)] == ["1", "2", "3", "4", "5"]
+    marks = LabelForm({"properties": {"mark": {"type": "integer", "minimum": 0, "maximum": 2}}})
+    assert [marks.fields[0].digit(place) for place in range(3)] == ["0", "1", "2"]
+    assert [by_name["smd"].digit(place) for place in range(2)] == ["1", "2"]
+
+
 def test_no_properties_are_one_box_of_json() -> None:
     form = LabelForm({"type": "object"})
     assert form.filled({"a": [1]}) == {JSON: ['{\n  "a": [\n    1\n  ]\n}']}

@@ -62,10 +62,12 @@
 
   // Keys act on who is in the form, and never while a text is typed.
   form?.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches(typed)) return;
-    const group = event.target.closest("fieldset[data-keys]") ?? form.querySelector("fieldset[data-keys]");
-    const choice = /^[1-9]$/.test(event.key) && group?.querySelectorAll("input")[event.key - 1];
-    const target = choice || form.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    const combined = event.altKey || event.ctrlKey || event.metaKey;
+    if (combined && event.key === "Enter") form.querySelector("button").click();
+    if (combined || event.target.matches(typed)) return;
+    const group = event.target.closest("fieldset[data-keys]") ?? form;
+    const key = `[data-key="${CSS.escape(event.key)}"]`;
+    const target = group.querySelector(key) ?? form.querySelector(`:not(input)${key}`);
     if (!target) return;
     event.preventDefault();
     target.click();
@@ -78,6 +80,6 @@
     if (value && target.matches(typed)) value.checked = true;
     else if (value && target !== value) field.querySelector(typed).value = "";
   });
-  form?.querySelector("fieldset input:checked, fieldset input, textarea, input[type=text]")?.focus();
+  form?.querySelector(`[data-key]:checked, fieldset input, ${typed}`)?.focus();
   document.documentElement.dataset.ready = "yes";
 })();
