@@ -81,11 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--version", required=True, metavar="V", help="whose records are to be made again"
     )
     parser.add_argument("--run", metavar="RUN", help="this run only; all by default")
-    parser.add_argument(
-        "--stage",
-        type=stage_name,
-        help="whose active version answers; by default the released one",
-    )
+    parser.add_argument("--stage", type=stage_name, help="its active version answers, not git's")
     parser.add_argument(
         "--store",
         metavar="ADDRESS",
