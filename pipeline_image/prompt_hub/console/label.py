@@ -98,8 +98,7 @@ class Labelling:
                     grades.write_examples(self._clone.repository, task, self._grader())
                     return _see("/label")
         except PromptHubError as error:
-            status = 409 if isinstance(error, MeanwhileError) else 422
-            return self._tasks(str(error), status)
+            return self._tasks(str(error), _status(error))
         return self._tasks("the form asks for nothing that is done here.", 422)
 
     def _grade(self, desk: _Desk, query: Query, given: Given) -> Page:
@@ -113,20 +112,21 @@ class Labelling:
         label, problems = desk.form.label(given)
         if problems:
             return self._item(desk, key, query, given=given, problems=problems, status=422)
-        grade = Grade(
-            key=key,
-            example=item.example.id if item.example else None,
-            input=item.input,
-            expected=label,
-            was=item.example.expected if item.example else None,
-            by=self._grader(),
-            at=datetime.now(UTC),
-        )
         try:
+            grade = Grade(
+                key=key,
+                example=item.example.id if item.example else None,
+                input=item.input,
+                expected=label,
+                was=item.example.expected if item.example else None,
+                by=self._grader(),
+                at=datetime.now(UTC),
+            )
             grades.add_grade(self._clone.root, desk.task, grade, seen=_serial(given, "seen"))
-        except MeanwhileError as error:
-            now = self._desk(query, desk.task)
-            return self._item(now, key, query, given=given, problem=str(error), status=409)
+        except PromptHubError as error:
+            # What was typed stays on the page, whatever keeps it from being kept.
+            now, status = self._desk(query, desk.task), _status(error)
+            return self._item(now, key, query, given=given, problem=str(error), status=status)
         return _see(self._desk(query, desk.task).next(after=key))
 
     # --- pages ---------------------------------------------------------------------------------
@@ -276,6 +276,10 @@ class Labelling:
 
     def _grader(self) -> str:
         return grades.grader(self._clone.root)
+
+
+def _status(error: PromptHubError) -> int:
+    return 409 if isinstance(error, MeanwhileError) else 422
 
 
 def _see(address: str) -> Page:

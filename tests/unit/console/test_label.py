@@ -176,6 +176,21 @@ def test_what_breaks_the_contract_is_said_and_what_was_typed_stays(
     assert not read_labels(healthy.root, "part-class").last
 
 
+def test_what_was_typed_stays_where_git_does_not_know_who_grades(
+    client: TestClient, healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = first(client)
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    answer = grade(client, address, f0="3")
+    assert answer.status_code == 422
+    assert "git does not know who grades" in unescape(answer.text)
+    assert form_of(answer.text)["f0"] == "3"
+    assert not read_labels(healthy.root, "part-class").last
+
+
 def test_a_contract_that_changed_meanwhile_is_looked_at_again(
     client: TestClient, healthy: RepositoryFolder
 ) -> None:
