@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -33,6 +33,8 @@ LONGEST_REFERENCE = 4096
 """Bytes in which the first line of a file must end to be taken for one."""
 RULE = "example-set"
 """The rule that a reference and what it names break."""
+
+HINT = "Put the set there: prompt-hub examples push TASK FILE."
 
 _PIECE = 1 << 20
 """Bytes of a set that are hashed at once."""
@@ -96,7 +98,30 @@ def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
         InvalidDocumentsError: what lies there is not what the reference says.
         PromptHubError: it cannot be read, which is no fault of the reference: NOT_MEASURED.
     """
-    path = set_path(reference, root)
+    return open_stored(reference, file, set_path(reference, root), HINT)
+
+
+class StoredLines(Protocol):
+    """What names JSON lines in S3 by their hash."""
+
+    @property
+    def uri(self) -> str:
+        """Where they lie."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of their bytes."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+def open_stored(reference: StoredLines, file: str, path: Path, hint: str) -> IO[bytes]:
+    """Return the lines that a reference names from `path`, where they are fetched to if need be.
+
+    `hint` says what to do where they do not lie in S3. Raises as `open_set` does.
+    """
     with suppress(OSError, InvalidDocumentsError):
         return _verified(path.open("rb"), reference, file)
     try:
@@ -106,9 +131,9 @@ def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
         is_kept = False
     if not is_kept:
         # A container may have nowhere to keep it: it is fetched for this process alone.
-        return _fetched(reference, TemporaryFile(), file)
+        return _fetched(reference, TemporaryFile(), file, hint)
     with explain_write_errors(path), atomic_write(path) as stream:
-        fetched = _fetched(reference, stream, file)
+        fetched = _fetched(reference, stream, file, hint)
     return fetched
 
 
@@ -166,14 +191,14 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
     return reference
 
 
-def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
+def _fetched(reference: StoredLines, into: IO[bytes], file: str, hint: str) -> IO[bytes]:
     from prompt_hub.repository.example_objects import fetch, size_of
 
     size = size_of(reference.uri, file)
     if size is None:
         raise PromptHubError(
             f"{file}: there is no {reference.uri}, which it names.",
-            hint="Put the set there: prompt-hub examples push TASK FILE.",
+            hint=hint,
             exit_code=ExitCode.NOT_MEASURED,
         )
     if size != reference.size:
@@ -183,8 +208,8 @@ def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
     return _verified(into, reference, file)
 
 
-def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
-    """Hold a set to its hash and size, and return it to be read from its beginning."""
+def _verified(stream: IO[bytes], reference: StoredLines, file: str) -> IO[bytes]:
+    """Hold lines to their hash and size, and return it to be read from its beginning."""
     # What is written atomically can only be read through another handle.
     readable = stream if stream.readable() else Path(stream.name).open("rb")  # noqa: SIM115
     readable.seek(0)
@@ -192,7 +217,7 @@ def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
     while part := readable.read(_PIECE):
         sha256.update(part)
     if sha256.hexdigest() != reference.sha256:
-        found = f"a set that hashes to {sha256.hexdigest()}"
+        found = f"lines that hash to {sha256.hexdigest()}"
         raise _invalid(file, "sha256", found, reference.sha256)
     if readable.tell() != reference.size:
         raise _invalid(file, "size", f"{readable.tell()} bytes", str(reference.size))
