@@ -54,7 +54,7 @@ def shuffled(units: Sequence[ExampleFacts | Example], examples_sha256: str) -> S
     order = array("I")
     for part in parts:
         order.extend(sorted(part, key=drawn))
-    return order
+    return memoryview(order)  # whose parts are no copies
 
 
 def look_sizes(examples: int, first_look: int) -> Iterator[int]:

@@ -87,7 +87,7 @@ def read_examples(raw: bytes, file: str) -> Sequence[Example]:
     text = LineSpool()
     text.add(raw)
     lines.line = text.line
-    return ManyExamples(lines, array("I", range(len(lines.facts))))
+    return ManyExamples(lines, range(len(lines.facts)))
 
 
 def read_example_file(stream: IO[bytes], file: str) -> NumberedExamples:
@@ -104,8 +104,7 @@ def read_example_file(stream: IO[bytes], file: str) -> NumberedExamples:
         return stream.readline()
 
     lines.line = line
-    every = array("I", range(len(lines.facts)))
-    return NumberedExamples(ManyExamples(lines, every), lines)
+    return NumberedExamples(ManyExamples(lines, range(len(lines.facts))), lines)
 
 
 def _scanned(stream: IO[bytes], file: str) -> tuple[list[Example], _KeptLines]:
@@ -192,7 +191,7 @@ class _FactColumns:
 class _ManyFacts(Sequence[ExampleFacts]):
     """The facts of some examples of a file, made when they are asked for."""
 
-    def __init__(self, columns: _FactColumns, chosen: array[int]) -> None:
+    def __init__(self, columns: _FactColumns, chosen: Sequence[int]) -> None:
         self._columns = columns
         self._chosen = chosen
 
@@ -231,7 +230,7 @@ class _KeptLines:
 class ManyExamples(Sequence[Example]):
     """Some examples of a file, each read again from its line whenever it is asked for."""
 
-    def __init__(self, lines: _KeptLines, chosen: array[int]) -> None:
+    def __init__(self, lines: _KeptLines, chosen: Sequence[int]) -> None:
         """Keep the places of those that are `chosen` from a file's."""
         self._lines = lines
         self._chosen = chosen
@@ -259,8 +258,9 @@ class ManyExamples(Sequence[Example]):
 
     def at(self, places: Iterable[int]) -> ManyExamples:
         """Return those at `places`, in that order; none is read for it."""
-        chosen = self._chosen
-        return ManyExamples(self._lines, array("I", (chosen[place] for place in places)))
+        chosen = array("I", (self._chosen[place] for place in places))
+        # A part of what is chosen is no copy of it.
+        return ManyExamples(self._lines, memoryview(chosen))
 
 
 class NumberedExamples(Sequence[tuple[int, Example]]):

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 from prompt_hub.core.slots import Slots
 
-MANY = 50_000
+MANY = 10_000
 """So many different values are kept as they are; of later ones only 64 bits."""
 
 
