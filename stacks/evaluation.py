@@ -54,9 +54,7 @@ class EvaluationStack(ToolchainStack):
                 aws_names.evaluation_key("*", "*"),
                 aws_names.evaluation_details_key("*", "*"),
             ),
-            *permissions.write_results(
-                self, "evaluations/*", "verdicts/*", aws_names.details_key("*")
-            ),
+            *permissions.write_results(self, "evaluations/*", "verdicts/*"),
             *permissions.read_example_sets(self),
             *asking.granted,
             *permissions.call_models(self, settings.models.values()),

@@ -552,8 +552,8 @@ def details_key(sha256: str) -> str:
     return f"{LARGE_DETAILS}{sha256}.jsonl"
 
 
-LARGE_DETAILS = "details/"
-"""What the key of all such details begins with; they stay, for records in git name them."""
+LARGE_DETAILS = "verdicts/details/"
+"""What the key of all such details begins with: they are remembered with verdicts, and stay."""
 
 
 def promotion_key(execution: str) -> str:
