@@ -14,10 +14,10 @@ class Slots:
     Two keys that end alike are one: who cannot live with that compares what it finds.
     """
 
-    def __init__(self) -> None:
-        """Make an empty table."""
+    def __init__(self, room: int = 42) -> None:
+        """Make an empty table, which grows where it gets more than `room` keys."""
         self._used = 0
-        self._keys, self._values = array("Q", bytes(8 * 64)), array("d", bytes(8 * 64))
+        self._make(1 << (3 * room // 2).bit_length())
 
     def __len__(self) -> int:
         """Count the keys."""
@@ -46,10 +46,12 @@ class Slots:
             place = (place + 1) & last
         return place
 
+    def _make(self, size: int) -> None:
+        self._keys, self._values = array("Q", [0]) * size, array("d", [0.0]) * size
+
     def _grow(self) -> None:
         keys, values = self._keys, self._values
-        self._keys = array("Q", bytes(16 * len(keys)))
-        self._values = array("d", bytes(16 * len(keys)))
+        self._make(2 * len(keys))
         for short, value in zip(keys, values, strict=True):
             if value:
                 place = self._place(short)

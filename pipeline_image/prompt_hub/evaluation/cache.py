@@ -169,6 +169,12 @@ class ResponseStore:
             self._cache_files[path] = ResponseCacheFile(path, fields, fresh=self._fresh)
         return self._cache_files[path]
 
+    def release(self, cache_file: ResponseCacheFile) -> None:
+        """Close one file: to know where a million responses stand takes 34 MB."""
+        # Prompts of the same content have the same file.
+        if self._cache_files.pop(cache_file.path, None) is not None:
+            cache_file.close()
+
     def close(self) -> None:
         """Close every file."""
         for cache_file in self._cache_files.values():

@@ -251,9 +251,11 @@ class _Measuring:
         }
 
     def close(self) -> None:
-        """Let others wait for the batches of these prompts."""
+        """Let others wait for the batches of these prompts, and have the room of their answers."""
         if self._prefetcher is not None:
             self._prefetcher.close()
+        for prompt in self._inputs.arms.values():
+            self._engine.release(prompt)
 
     def estimate(self) -> str:
         """In words, the most that looking at every example once will ask for."""

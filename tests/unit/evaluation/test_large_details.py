@@ -189,7 +189,7 @@ def test_they_are_not_written_anew(
 @pytest.mark.parametrize("few", [0, 3])
 def test_a_tally_sums_up_what_a_dict_does(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MANY", few)
-    found, sums = Tally(), dict[object, float]()
+    found, sums = Tally(1000), dict[object, float]()
     for number in range(1000):
         key, weight = (number * 7919 % 123, "x"), 0.1 * (1 + number % 3)
         found.add(key, weight)

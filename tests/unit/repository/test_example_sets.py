@@ -168,7 +168,7 @@ def test_what_lies_in_s3_is_held_to_its_hash(healthy: RepositoryFolder, s3: Batc
     forget(healthy)
     for name, content in s3.files.items():
         s3.files[name] = content.replace(b"diode", b"triac")
-    with pytest.raises(InvalidDocumentsError, match="sha256: found a set that hashes to"):
+    with pytest.raises(InvalidDocumentsError, match="sha256: found lines that hash to"):
         healthy.repository.examples(TASK)
     assert main(["validate", TASK]) == ExitCode.BLOCKED
     assert [*(healthy.root / SETS_DIR).iterdir()] == []
