@@ -17,6 +17,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.slots import Slots
 from prompt_hub.evaluation import large_details
 from prompt_hub.evaluation.large_details import LargeDetails, large_details_in
+from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.evaluation.replay import ReplayError, replay
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
@@ -27,6 +28,7 @@ from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository import examples as example_files
+from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.scoring import tally
 from prompt_hub.scoring.tally import Tally
 from tests.unit.building import COMMIT, MADE_AT, RepositoryFolder, catalogue_answer
@@ -94,6 +96,33 @@ def test_a_line_stands_for_details_that_lie_under_their_hash_once(
     again = evaluate(healthy, "again")
     assert again.record.remembered
     assert again.details_text == large.details_text
+
+
+NAMED = "0123456789abcdef" * 4
+LINE = LargeDetails(
+    schema_="prompt-hub/details@1",
+    uri=f"s3://results/{aws_names.details_key(NAMED)}",
+    sha256=NAMED,
+    size=60_000_000,
+    count=7,
+).line()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LINE[:-60], "1.0.0.jsonl:1:"),
+        (LINE[:40], "1.0.0.jsonl:1:"),
+        (LINE + LINE, "1.0.0.jsonl:2:1: found more"),
+        (LINE.replace(f'"sha256":"{NAMED}"', f'"sha256":"{NAMED[::-1]}"'), "a name that is its"),
+        (LINE.replace('"count":7', '"count":7,"count":8'), "count"),
+        (LINE.replace("60000000", "NaN"), "NaN"),
+    ],
+)
+def test_a_line_that_is_torn_or_contradicts_itself_is_named(text: str, said: str) -> None:
+    with pytest.raises(InvalidDocumentsError, match=said) as caught:
+        large_details_in(text, "1.0.0.jsonl")
+    assert caught.value.hint == RESTORE
 
 
 def test_a_record_is_made_again_from_answers_that_are_read_one_by_one(
