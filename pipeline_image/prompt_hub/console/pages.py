@@ -279,6 +279,7 @@ class Console:
                 "record": record,
                 "mark": words.mark(record.verdict.status),
                 "meaning": words.meaning(record.verdict.status),
+                "reasons": words.reasons(record),
                 "index": index,
                 "wanted": wanted,
                 "found": index.find(wanted),
