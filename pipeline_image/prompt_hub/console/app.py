@@ -19,6 +19,8 @@ LIVE = "/live"
 """Before the path of a page: the stream of its changes."""
 SEEN = "seen"
 """What a browser shows already, in the address of a stream."""
+OVER = "over"
+"""The event after which nothing changes any more: a browser would ask again for ever."""
 LONGEST_NAME = 200
 """Characters of a name in an address: no task, version, execution or action has more."""
 
@@ -68,6 +70,7 @@ def _as_stream(view: Callable[..., Page]) -> Callable[[Request], AsyncIterator[S
                 seen = digest(live)
                 yield ServerSentEvent(data=live)
             if page.every is None:
+                yield ServerSentEvent(event=OVER, data=OVER)
                 return
             await asyncio.sleep(page.every)
 

@@ -29,7 +29,7 @@ from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
 from prompt_hub.repository.schema import version_key
 
 TEMPLATES = Path(__file__).parent / "templates"
-NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS = 5.0, 3.0, 2.0
+NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS, READING_SECONDS = 5.0, 3.0, 2.0, 0.5
 """How often a live page is made anew; what did not change is not sent."""
 LONG = 300
 """Score samples on the page of one task."""
@@ -256,6 +256,8 @@ class Console:
 
     def _evaluation(self, query: Query, found: Known[EvaluationView], task: str) -> Page:
         view = found.value
+        if found.reading:
+            return Page(template="reading.html.j2", title=task, every=READING_SECONDS)
         if view is None:
             return missing(found.problem or "There is no such evaluation.")
         index = self._indexes.get(id(view))
