@@ -106,7 +106,7 @@ class Clone:
             found = logged_evaluation(self._repository, task, version)
             if found is None:
                 raise _no_evaluation(f"{task} {version} in this clone")
-            return read_view(self._evaluations, found)
+            return read_view(self._evaluations, found, registry=self.registry().value)
 
         state = _state(self._repository.prompts / evaluation_path(task, version))
         return self._view((task, version, state), read)
@@ -120,7 +120,7 @@ class Clone:
             found = evaluation_by(results(), execution, task)
             if found is None:
                 raise _no_evaluation(f"{task} by execution {execution}")
-            return read_view(self._evaluations, found)
+            return read_view(self._evaluations, found, registry=self.registry().value)
 
         return self._view((task, execution, None), read)
 

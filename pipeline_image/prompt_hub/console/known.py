@@ -11,6 +11,7 @@ from typing import Generic, TypeVar, cast
 
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.imports import gc_paused
 from prompt_hub.ledger.errors import LedgerError
 
 T = TypeVar("T")
@@ -95,13 +96,19 @@ class Aside:
         with self._lock:
             running = self._running.get(key)
             if running is None:
-                running = self._running[key] = self._threads.submit(read)
+                running = self._running[key] = self._threads.submit(_read_and_keep, read)
         if not wait([running], patience).done:
             return None
         with self._lock:
             if self._running.get(key) is running:
                 del self._running[key]
         return cast("T", running.result())
+
+
+def _read_and_keep(read: Callable[[], object]) -> object:
+    # What is read stays: to look for garbage in it takes as long as the reading.
+    with gc_paused():
+        return read()
 
 
 def _ask(what: str, read: Callable[[], T]) -> Known[T]:
