@@ -15,7 +15,10 @@ from cdk_app.settings import SettingsError
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
-_CORE = ("__init__.py", "aws_names.py", "embedded_metrics.py", "errors.py", "exact.py")
+_CORE = (
+    *("__init__.py", "aws_names.py", "embedded_metrics.py", "errors.py", "exact.py"),
+    "foreign_text.py",
+)
 _SHARED = ("__init__.py", *(f"core/{name}" for name in _CORE), "ledger")
 """What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
 

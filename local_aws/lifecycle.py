@@ -104,6 +104,27 @@ class Lifecycle:
             self.story.pointers = self.observer.pointers()
         self._finish("pushes")
 
+    def push_again(self, lines: list[str]) -> set[str]:
+        """Push a comment, unless an earlier run has and its execution goes on.
+
+        Returns the executions that are not to be waited for.
+        """
+        demo = str(self.stack.demo)
+        pushed = self.stack.git("-C", demo, "rev-parse", "HEAD") if self.stack.demo.exists() else ""
+        before = self.observer.executions()
+        newest = next(iter(self.observer.running(set())), None)
+        if newest is not None and self.observer.runs(newest, pushed):
+            say(lines, f"pushed {pushed[:8]} already, by a run that did not end")
+            return before - {newest}
+        clone = self.stack.clone(self.stack.demo)
+        metadata = clone / "prompts" / "03-metadata" / f"{TASK}.yaml"
+        text = metadata.read_text(encoding="utf-8")
+        metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
+        commit = self.stack.push("Look at the metadata again")
+        assert commit is not None, "the metadata names the time"
+        say(lines, f"pushed {commit[:8]}")
+        return before
+
     # --- steps ---------------------------------------------------------------------------------
 
     def _start(self) -> None:
@@ -224,7 +245,7 @@ class Lifecycle:
         ) as lines:
             self.observer.await_service()
             active = self.observer.tasks()[TASK]["version"]
-            execution = self.executions.await_execution(self._push_again(lines), lines)
+            execution = self.executions.await_execution(self.push_again(lines), lines)
             failed = self.executions.failed(execution)
             if failed:
                 raise LocalRunError(self.executions.reason_of(failed))
@@ -241,27 +262,6 @@ class Lifecycle:
             say(lines, stayed_out(TASK, str(after), self.observer.version_states(TASK)))
         with self.story.step("The verdicts, by real scores") as lines:
             self.executions.tell_verdicts(execution, lines)
-
-    def _push_again(self, lines: list[str]) -> set[str]:
-        """Push a comment, unless an earlier run has and its execution goes on.
-
-        Returns the executions that are not to be waited for.
-        """
-        demo = str(self.stack.demo)
-        pushed = self.stack.git("-C", demo, "rev-parse", "HEAD") if self.stack.demo.exists() else ""
-        before = self.observer.executions()
-        newest = next(iter(self.observer.running(set())), None)
-        if newest is not None and self.observer.runs(newest, pushed):
-            say(lines, f"pushed {pushed[:8]} already, by a run that did not end")
-            return before - {newest}
-        clone = self.stack.clone(self.stack.demo)
-        metadata = clone / "prompts" / "03-metadata" / f"{TASK}.yaml"
-        text = metadata.read_text(encoding="utf-8")
-        metadata.write_text(f"{text.rstrip()}\n# looked at {now()}\n", encoding="utf-8")
-        commit = self.stack.push("Look at the metadata again")
-        assert commit is not None, "the metadata names the time"
-        say(lines, f"pushed {commit[:8]}")
-        return before
 
     def _serve(self) -> None:
         with self.story.step("The running service answers") as message:

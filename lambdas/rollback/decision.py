@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.ledger.detector import RUNS_READ, Evidence, has_fallen, is_better
 from prompt_hub.ledger.items import (
     NO_WAY_BACK,
@@ -407,7 +408,7 @@ def other_models(sample: ScoreSample) -> str:
 
 def _listed(models: Sequence[str]) -> str:
     """Name the first of some models, each in one line: what they are called is anybody's word."""
-    names = ["".join(filter(str.isprintable, name))[:_LONGEST_NAME] for name in models[:_NAMED]]
+    names = [one_line(name, _LONGEST_NAME) for name in models[:_NAMED]]
     if len(models) > _NAMED:
         names.append(f"{len(models) - _NAMED} more")
     return ", ".join(names)

@@ -33,6 +33,7 @@ def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -
         "prompt_hub/core/embedded_metrics.py",
         "prompt_hub/core/errors.py",
         "prompt_hub/core/exact.py",
+        "prompt_hub/core/foreign_text.py",
         *(f"prompt_hub/ledger/{file.name}" for file in ledger.glob("*.py")),
     }
 
@@ -57,7 +58,7 @@ def test_it_imports_the_standard_library_boto3_and_itself_only(bundle: Path) -> 
             root = imported.split(".")[0]
             assert root in {*sys.stdlib_module_names, *own, "boto3", "botocore"}, (file, imported)
             if root == "prompt_hub":
-                core = ("aws_names", "embedded_metrics", "errors", "exact")
+                core = ("aws_names", "embedded_metrics", "errors", "exact", "foreign_text")
                 shared = ("prompt_hub.ledger", *(f"prompt_hub.core.{name}" for name in core))
                 assert imported.startswith(shared) or imported in {"prompt_hub", "prompt_hub.core"}
 

@@ -150,7 +150,7 @@ def answered_by(*names: str, at_the_gate: tuple[str, ...] = ("good",)) -> Decisi
 
 def test_a_reason_names_some_models_each_in_one_line() -> None:
     many = answered_by("weak\nall is well", "w" * 1000, *map(str, range(40)))
-    named = f", answered by weakall is well, {'w' * 100}, 0, 39 more; at the gate it was good. "
+    named = f", answered by weak all is well, {'w' * 99}…, 0, 39 more; at the gate it was good. "
     assert named in many.reason
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
-from local_aws.lifecycle import stayed_out
+from local_aws.lifecycle import Lifecycle, stayed_out
 from local_aws.processes import LocalRunError
 from local_aws.regression import in_order, not_before, told
 from local_aws.run_report import Story
@@ -217,6 +217,40 @@ def test_the_lifecycle_leaves_unfinished_work_of_an_author_alone(pushed: LocalSt
     assert (author / "notes.txt").read_text(encoding="utf-8") == "unfinished"
     assert "# to do" in (author / "brand.yaml").read_text(encoding="utf-8")
     assert (author / "other.yaml").exists(), "the author's clone is up to date"
+
+
+class _Pushed(Observer):
+    """Tells of executions, the newest of the commit `of`."""
+
+    of = ""
+    ended = False
+
+    def executions(self) -> set[str]:
+        return {"first", "newest"}
+
+    def running(self, known: set[str]) -> dict[str, str]:
+        return {"newest": "Succeeded" if self.ended else "InProgress", "first": "Succeeded"}
+
+    def runs(self, execution: str, commit: str) -> bool:
+        return not self.ended and (execution, commit) == ("newest", self.of)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_further_push_that_was_interrupted_is_waited_for(pushed: LocalStack, ended: bool) -> None:
+    metadata = pushed.demo / "prompts" / "03-metadata" / "part-class.yaml"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("task: part-class\n", encoding="utf-8")
+    commit = pushed.push("Look at the metadata again")
+    lifecycle = Lifecycle(pushed)
+    observer = _Pushed(pushed)
+    observer.of, observer.ended = str(commit), ended
+    lifecycle.observer = observer
+
+    known = lifecycle.push_again([])
+
+    newest = pushed.git("-C", str(pushed.remote), "rev-parse", "main")
+    assert (newest == commit) is not ended
+    assert known == ({"first", "newest"} if ended else {"first"})
 
 
 def test_an_authors_first_push_is_not_rejected(pushed: LocalStack) -> None:

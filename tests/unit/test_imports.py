@@ -44,6 +44,7 @@ EAGER_ADAPTERS = {
 LAMBDA_SAFE = (
     "prompt_hub.core.aws_names",
     "prompt_hub.core.embedded_metrics",
+    "prompt_hub.core.foreign_text",
     "prompt_hub.ledger",
 )
 EMPTY_PACKAGES = {"prompt_hub", "prompt_hub.core", "prompt_hub.llm", "prompt_hub.llm.providers"}

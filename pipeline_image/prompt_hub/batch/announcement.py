@@ -11,6 +11,7 @@ from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.foreign_text import mail_subject
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 ANNOUNCED = "announced.json"
 """Name among a run's objects: it is there once its end was announced."""
-_LONGEST_SUBJECT = 100
-"""Characters that SNS takes."""
 
 
 def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
@@ -80,7 +79,7 @@ def tell_people(subject: str, message: str) -> bool:
         return False
     import boto3
 
-    subject = f"{aws_names.installation()}: {subject}"[:_LONGEST_SUBJECT]
+    subject = mail_subject(f"{aws_names.installation()}: {subject}")
     try:
         boto3.client("sns").publish(TopicArn=topic, Subject=subject, Message=message)
     except Exception as error:

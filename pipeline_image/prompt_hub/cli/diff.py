@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from prompt_hub.cli.report import evaluations_from_environment
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.diff import Measured, PromptComparison, compare
@@ -83,13 +84,13 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
     if kind is Change.WON:
         examples = examples[::-1]
     for example in examples[:LISTED]:
-        name = words.printable(example.id)
+        name = one_line(example.id)
         yield f"  {kind:<4}  {example.before:.3f} → {example.after:.3f}  {name}"
         row = example.row
         before, after = (prompt.version for prompt in found.prompts)
         heads = ("input", "expected", before, after)
         for head, text in zip(heads, (row.input, row.expected, *row.answers), strict=True):
-            yield f"        {head:<9} {words.one_line(text)}"
+            yield f"        {head:<9} {one_line(text, words.LONGEST_LINE)}"
     if len(examples) > LISTED:
         yield f"  {kind:<4}  … and {len(examples) - LISTED:,} more (--json has them all)"
 

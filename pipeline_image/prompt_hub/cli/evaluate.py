@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency
 from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
@@ -20,6 +20,7 @@ from prompt_hub.evaluation.calibration import judging_in_words
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.results import (
     ReadableResults,
+    Results,
     execution_from_environment,
     results_from_environment,
 )
@@ -29,6 +30,9 @@ from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.reporting.words import reasons
 from prompt_hub.repository.reader import PromptRepository
+
+if TYPE_CHECKING:
+    from prompt_hub.reporting.evaluation import EvaluationView
 
 MOST_ON_A_PAGE = 20_000
 """Examples; all answers are in memory while a page is made."""
@@ -126,7 +130,7 @@ async def _evaluate(
             record = await evaluator.evaluate(task)
             say(in_words(record))
             if arguments.record and not arguments.read_only:
-                _keep_page(repository, record, say)
+                _keep_page(repository, results, record, say)
             if not arguments.record:
                 _keep_attempt(repository, record)
             # A log of the pipeline keeps no example's values, and nobody types a command into it.
@@ -141,17 +145,26 @@ def _what_next(
     repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
 ) -> Iterator[str]:
     """Yield where to look and what to do after a verdict."""
-    from prompt_hub.evaluation.store import evaluation_by
-    from prompt_hub.reporting.evaluation import read_view
     from prompt_hub.reporting.next_steps import MOST_EXAMPLES, losses, next_steps
+
+    view = _view(repository, results, record, MOST_EXAMPLES)
+    if view is not None:
+        yield from losses(view.worst)
+    yield from next_steps(record)
+
+
+def _view(
+    repository: PromptRepository, results: ReadableResults, record: EvaluationRecord, most: int
+) -> EvaluationView | None:
+    """Return all that was said in an evaluation; None of one with more than `most` examples."""
+    from prompt_hub.reporting.evaluation import read_view
     from prompt_hub.reporting.sources import Evaluations
 
-    if record.candidate is not None and record.candidate.n <= MOST_EXAMPLES:
-        found = evaluation_by(results, record.execution, record.task)
-        if found is not None:
-            evaluations = Evaluations(repository, results, record.execution)
-            yield from losses(read_view(evaluations, found).worst)
-    yield from next_steps(record)
+    if record.candidate is None or record.candidate.n > most:
+        return None
+    evaluations = Evaluations(repository, results, record.execution)
+    found = evaluations.recent(record.task)
+    return None if found is None else read_view(evaluations, found)
 
 
 def _keep_attempt(repository: PromptRepository, record: EvaluationRecord) -> None:
@@ -165,24 +178,20 @@ def _keep_attempt(repository: PromptRepository, record: EvaluationRecord) -> Non
 
 
 def _keep_page(
-    repository: PromptRepository, record: EvaluationRecord, say: Callable[[str], None]
+    repository: PromptRepository,
+    results: Results,
+    record: EvaluationRecord,
+    say: Callable[[str], None],
 ) -> None:
     """Keep the page beside the record: who has no clone reads the bucket.
 
     That there is none is no reason to have no verdict.
     """
-    from prompt_hub.evaluation.store import evaluation_by
-    from prompt_hub.reporting.evaluation import read_view
     from prompt_hub.reporting.formats import report_formats
-    from prompt_hub.reporting.sources import Evaluations
 
-    if record.candidate is None or record.candidate.n > MOST_ON_A_PAGE:
-        return
-    results = results_from_environment(repository.root)
     try:
-        found = evaluation_by(results, record.execution, record.task)
-        if found is not None:
-            view = read_view(Evaluations(repository, results, record.execution), found)
+        view = _view(repository, results, record, MOST_ON_A_PAGE)
+        if view is not None:
             key = aws_names.evaluation_page_key(record.execution, record.task)
             results.put(key, report_formats()["html"].render(view))
             say(f"  every example: {key} in the results")

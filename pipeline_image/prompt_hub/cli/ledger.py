@@ -174,7 +174,7 @@ def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
 def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     pointers = {
         task: pointer
-        for task, pointer in sorted({**ledger.pointers(), **ledger.retired()}.items())
+        for task, pointer in sorted(ledger.every_pointer().items())
         if arguments.task in {None, task}
     }
     if arguments.json:

@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 @translate_aws_errors()
 def _with_stage(tasks: Sequence[CatalogueTask], stage: str) -> tuple[CatalogueTask, ...]:
     ledger = ledger_of(stage)
-    return with_stage(tasks, stage, {**ledger.pointers(), **ledger.retired()})
+    return with_stage(tasks, stage, ledger.every_pointer())
 
 
 def evaluations_from_environment() -> Evaluations:

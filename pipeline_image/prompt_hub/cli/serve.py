@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prompt_hub.cli.options import verbosity_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import uvicorn
 
+    from prompt_hub.ledger.table import Ledger
     from prompt_hub.llm.config import ModelConfig
     from prompt_hub.service.http import AsgiApp
     from prompt_hub.service.shared_state import SharedMemory
@@ -63,16 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve until SIGTERM or Ctrl-C, then let calls in flight end."""
-    if not 0 < arguments.poll_seconds <= threading.TIMEOUT_MAX:
-        raise PromptHubError("--poll-seconds must be a number of seconds, more than 0.")
-    if not 0 <= arguments.port < 2**16:
-        raise PromptHubError("--port must be between 0 (a free one) and 65535.")
-    if arguments.workers < 0:
-        raise PromptHubError("--workers must be 0 (one for each core) or more.")
-    if arguments.max_calls < 1:
-        raise PromptHubError("--max-calls must be 1 or more.")
-    from prompt_hub.ledger.errors import LedgerError
-    from prompt_hub.ledger.table import Ledger
+    _require_usable(arguments)
     from prompt_hub.llm.client import ModelClient
     from prompt_hub.llm.config import ModelAliases
     from prompt_hub.release.carried import carried_hashes, carried_prompts
@@ -92,10 +85,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     release = carried_hashes(repository.root)
     prompts = carried_prompts(repository, release)
     stage = os.environ.get(aws_names.ENV_STAGE, "local")
-    try:
-        ledger = Ledger.from_environment()
-    except LedgerError as error:
-        raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
+    ledger = _ledger()
     aliases = ModelAliases.from_environment()
     memory = shared_memory(arguments.workers, list(aliases))
     client = ModelClient(aliases) if memory is None else SharedLimitClient(aliases, memory)
@@ -113,19 +103,75 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         poller=poller,
         client=client,
     )
-    if memory is not None:
-        # Once, not in each worker, and not with its first call.
-        import platform
 
-        import uvicorn.lifespan.on
-        import uvicorn.loops.asyncio  # noqa: F401
+    def listen(app: AsgiApp, sockets: list[socket] | None = None) -> None:
+        # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
+        QuietServer(behind_balancer(app, arguments.host, arguments.port)).run(sockets)
 
-        import prompt_hub.service.time_limits  # noqa: F401
-        from prompt_hub.repository import contracts
+    create = partial(create_app, service, poll_seconds=arguments.poll_seconds, callers=callers)
+    if memory is None:
+        _settle()
+        listen(create(admission=Admission(arguments.max_calls)))
+        return ExitCode.OK
 
-        contracts.load()
-        # The SDK says it in a header; the standard library asks a program, and remembers.
-        platform.platform()
+    def serve(place: int, listener: socket, state: FollowedState) -> None:
+        assert isinstance(client, SharedLimitClient)
+        assert memory is not None
+        client.worker, service.poller, state.prompts = place, state, prompts
+        admission = Admission(arguments.max_calls, memory.calls_in_hand, place)
+        listen(create(admission=admission, announce=False), [listener])
+
+    _load_for_workers()
+    _settle()
+    sockets = listeners(arguments.host, arguments.port, memory.workers)
+    log_line(
+        "started", release=release.release, instance=service.instance.id, workers=memory.workers
+    )
+    code = Supervisor(poller, memory, sockets, serve, prompts).run(arguments.poll_seconds)
+    log_line("stopped", release=release.release, instance=service.instance.id)
+    return code
+
+
+def _require_usable(arguments: argparse.Namespace) -> None:
+    """Raise `PromptHubError` for a number that nothing can be done with."""
+    if not 0 < arguments.poll_seconds <= threading.TIMEOUT_MAX:
+        raise PromptHubError("--poll-seconds must be a number of seconds, more than 0.")
+    if not 0 <= arguments.port < 2**16:
+        raise PromptHubError("--port must be between 0 (a free one) and 65535.")
+    if arguments.workers < 0:
+        raise PromptHubError("--workers must be 0 (one for each core) or more.")
+    if arguments.max_calls < 1:
+        raise PromptHubError("--max-calls must be 1 or more.")
+
+
+def _ledger() -> Ledger:
+    from prompt_hub.ledger.errors import LedgerError
+    from prompt_hub.ledger.table import Ledger
+
+    try:
+        return Ledger.from_environment()
+    except LedgerError as error:
+        raise PromptHubError(f"{error}.", hint=f"Set {aws_names.ENV_LEDGER_TABLE}.") from None
+
+
+def _load_for_workers() -> None:
+    """Load what every worker needs: once, not in each of them, and not with its first call."""
+    import platform
+
+    import uvicorn.lifespan.on
+    import uvicorn.loops.asyncio  # noqa: F401
+
+    import prompt_hub.service.time_limits  # noqa: F401
+    from prompt_hub.repository import contracts
+
+    contracts.load()
+    # The SDK says it in a header; the standard library asks a program, and remembers.
+    platform.platform()
+
+
+def _settle() -> None:
+    """Fit the interpreter to a service whose modules are loaded."""
     # A thread that reads a large request gives the event loop its turn after so many seconds, and
     # what was loaded until now stays: it need not be looked at each time rubbish is collected.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -134,40 +180,6 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     # A call makes hundreds of objects and leaves none behind: looking for cycles after each few
     # hundred took a twenty-fifth of the service's time.
     gc.set_threshold(COLLECT_AFTER, 20, 20)
-
-    def listen(app: AsgiApp, sockets: list[socket] | None = None) -> None:
-        # Told to stop is not failed: uvicorn lets calls end, then raises the signal once more.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.OK))
-        config = behind_balancer(app, arguments.host, arguments.port)
-        QuietServer(config).run(sockets)
-
-    if memory is None:
-        admission = Admission(arguments.max_calls)
-        poll_seconds = arguments.poll_seconds
-        listen(create_app(service, poll_seconds=poll_seconds, admission=admission, callers=callers))
-        return ExitCode.OK
-
-    def serve(place: int, listener: socket, state: FollowedState) -> None:
-        assert isinstance(client, SharedLimitClient)
-        assert memory is not None
-        client.worker, service.poller, state.prompts = place, state, prompts
-        admission = Admission(arguments.max_calls, memory.calls_in_hand, place)
-        app = create_app(
-            service,
-            poll_seconds=arguments.poll_seconds,
-            admission=admission,
-            callers=callers,
-            announce=False,
-        )
-        listen(app, [listener])
-
-    sockets = listeners(arguments.host, arguments.port, memory.workers)
-    log_line(
-        "started", release=release.release, instance=service.instance.id, workers=memory.workers
-    )
-    code = Supervisor(poller, memory, sockets, serve, prompts).run(arguments.poll_seconds)
-    log_line("stopped", release=release.release, instance=service.instance.id)
-    return code
 
 
 def shared_memory(workers: int, models: Sequence[ModelConfig]) -> SharedMemory | None:

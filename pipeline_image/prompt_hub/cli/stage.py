@@ -69,7 +69,7 @@ def ledger_of(stage: str) -> Ledger:
 def require_known(ledger: Ledger, task: str) -> None:
     """Raise `PromptHubError` unless the stage has, had or could have a version of `task`."""
     deployed = ledger.deployed()
-    known = {*ledger.pointers(), *ledger.retired(), *(deployed.carries if deployed else ())}
+    known = {*ledger.every_pointer(), *(deployed.carries if deployed else ())}
     if task not in known:
         from prompt_hub.repository.reader import no_task
 

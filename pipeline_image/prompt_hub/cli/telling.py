@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.foreign_text import mail_subject
 
 LONGEST_MESSAGE = 20_000
 """Characters; SNS takes 256 KiB, but a mail that long is read by nobody."""
@@ -24,7 +25,7 @@ def tell(subject: str, message: str) -> bool:
     try:
         boto3.client("sns").publish(
             TopicArn=topic,
-            Subject=f"{aws_names.installation()}: {subject}",
+            Subject=mail_subject(f"{aws_names.installation()}: {subject}"),
             Message=_shortened(message),
         )
     except Exception as error:

@@ -108,16 +108,13 @@ def _stage(stage: str) -> StageReader:
 
     from prompt_hub.evaluation.results import BucketResults
     from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.repository.example_objects import own_bucket
 
-    bucket = os.environ.get(aws_names.ENV_RESULTS_BUCKET)
-    if not bucket:
-        account = boto3.client("sts").get_caller_identity()["Account"]
-        bucket = aws_names.results_bucket(account, boto3.Session().region_name or "")
     there = session_of(stage) or boto3
     return StageReader(
         stage,
         ledger=ledger_of(stage),
-        results=BucketResults(boto3.client("s3"), bucket),
+        results=BucketResults(boto3.client("s3"), own_bucket()),
         ecr=boto3.client("ecr"),
         ecs=there.client("ecs"),
         logs=there.client("logs"),

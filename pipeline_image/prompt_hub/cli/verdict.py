@@ -12,6 +12,7 @@ from prompt_hub.cli.telling import tell
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
+from prompt_hub.core.foreign_text import shortened
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.promoter import Promotion, TaskOutcome, promotion_by
@@ -106,7 +107,7 @@ def _summary(promotion: Promotion) -> str:
         for task, outcome in promotion.tasks.items()
         if newly_refused(outcome)
     ]
-    return "; ".join(refused)[:LONGEST_SUMMARY] or "nothing"
+    return shortened("; ".join(refused), LONGEST_SUMMARY) or "nothing"
 
 
 def newly_refused(outcome: TaskOutcome) -> bool:

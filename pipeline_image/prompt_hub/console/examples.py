@@ -9,7 +9,7 @@ from functools import cached_property
 from urllib.parse import urlencode
 
 from prompt_hub.reporting.answers import Change, Outcome
-from prompt_hub.reporting.evaluation import EvaluationView, ExampleView
+from prompt_hub.reporting.evaluation import EvaluationView, ExampleView, badness
 
 ROWS = 50
 SHOWS = {
@@ -60,7 +60,7 @@ class ExampleIndex:
 
     def __init__(self, view: EvaluationView) -> None:
         self.view = view
-        self._order = sorted(view.examples, key=_badness)
+        self._order = sorted(view.examples, key=badness)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -120,13 +120,6 @@ def _shown(example: ExampleView, wanted: Filter) -> bool:
         case "unmeasured":
             return example.outcome is Outcome.UNMEASURED
     return True
-
-
-def _badness(example: ExampleView) -> tuple[int, float]:
-    score = example.candidate.score if example.candidate else None
-    if score is None:
-        return 0, 0.0
-    return (1 if example.change is Change.LOST else 2), score
 
 
 def _text(example: ExampleView) -> str:

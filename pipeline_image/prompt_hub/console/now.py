@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,8 @@ from prompt_hub.console.known import Asker, Known, gaps
 from prompt_hub.console.stage import Alarm, Recent, StageReader
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Event, EventKind, Pointer, ScoreSample
-from prompt_hub.repository.registry import Registry
+from prompt_hub.repository.registry import RegisteredTask, Registry
+from prompt_hub.repository.schema import Metadata
 
 POINTERS = "the ledger's pointers"
 ROWS = 25
@@ -86,43 +87,26 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
     page = min(max(page, 1), pages)
     shown = chosen[(page - 1) * ROWS : page * ROWS]
     active = {name: live[name] for name in shown if name in live and not live[name].retired}
-
-    def ask_recent(task: str) -> Known[Recent]:
-        read = partial(stage.recent, task, SAMPLES, EVENTS)
-        # A move of its pointer is news at once, a score within seconds: each costs a reading.
-        return asker.ask(
-            f"scores of {task}", read, seconds=SCORES_SECONDS, state=live[task].revision
-        )
-
-    with ThreadPoolExecutor(AT_ONCE) as beside:
-        recent = dict(zip(active, beside.map(ask_recent, active), strict=True))
+    recent = _ask_recent(stage, asker, active)
     versions = tuple((name, pointer.version) for name, pointer in active.items())
     spent = asker.ask(
         "cost of today's calls", partial(stage.spent, versions), seconds=60, key=versions
     )
     metadata = {name: clone.metadata(name) for name in shown}
     now = datetime.now(UTC)
-    rows = []
-    for name in shown:
-        answer = recent.get(name)
-        lately = answer.otherwise(Recent()) if answer else Recent()
-        about = metadata[name].value
-        pointer = live.get(name)
-        rows.append(
-            Row(
-                task=name,
-                owner=owners.get(name) or (about.owner if about else ""),
-                pointer=pointer,
-                released=released[name].released if name in released else None,
-                candidate=about.version if about else None,
-                every_minutes=about.score_watch.every_minutes if about else None,
-                newest=newest_of(lately.samples, pointer),
-                chart=series.draw(lately.samples, lately.events, now),
-                incident=open_incident(lately.events),
-                alarms=tuple(by_task.get(name, ())),
-                usd=spent.otherwise({}).get(name),
-            )
+    rows = (
+        _row(
+            name,
+            live.get(name),
+            released.get(name),
+            metadata[name].value,
+            recent[name].otherwise(Recent()) if name in recent else Recent(),
+            alarms=by_task.get(name, ()),
+            usd=spent.otherwise({}).get(name),
+            now=now,
         )
+        for name in shown
+    )
     return Now(
         rows=tuple(rows),
         found=len(chosen),
@@ -140,6 +124,48 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
             *(answer.problem for answer in recent.values()),
             *(answer.problem for answer in metadata.values()),
         ),
+    )
+
+
+def _ask_recent(
+    stage: StageReader, asker: Asker, active: Mapping[str, Pointer]
+) -> dict[str, Known[Recent]]:
+    """Ask for what was said lately of tasks, several at once."""
+
+    def ask(task: str) -> Known[Recent]:
+        read = partial(stage.recent, task, SAMPLES, EVENTS)
+        # A move of its pointer is news at once, a score within seconds: each costs a reading.
+        state = active[task].revision
+        return asker.ask(f"scores of {task}", read, seconds=SCORES_SECONDS, state=state)
+
+    with ThreadPoolExecutor(AT_ONCE) as beside:
+        return dict(zip(active, beside.map(ask, active), strict=True))
+
+
+def _row(
+    task: str,
+    pointer: Pointer | None,
+    registered: RegisteredTask | None,
+    metadata: Metadata | None,
+    lately: Recent,
+    *,
+    alarms: Sequence[Alarm],
+    usd: float | None,
+    now: datetime,
+) -> Row:
+    owner = registered.owner if registered else ""
+    return Row(
+        task=task,
+        owner=owner or (metadata.owner if metadata else ""),
+        pointer=pointer,
+        released=registered.released if registered else None,
+        candidate=metadata.version if metadata else None,
+        every_minutes=metadata.score_watch.every_minutes if metadata else None,
+        newest=newest_of(lately.samples, pointer),
+        chart=series.draw(lately.samples, lately.events, now),
+        incident=open_incident(lately.events),
+        alarms=tuple(alarms),
+        usd=usd,
     )
 
 

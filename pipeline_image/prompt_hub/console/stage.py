@@ -12,8 +12,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.results import BucketResults, ReadableResults
 from prompt_hub.ledger.items import Event, Pointer, ScoreSample, VersionRecord
 from prompt_hub.ledger.table import Ledger
-from prompt_hub.promotion.promoter import Promotion
-from prompt_hub.repository.json import parse_model
+from prompt_hub.promotion.promoter import Promotion, find_promotion
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -215,9 +214,7 @@ class StageReader:
 
     def promotion(self, execution: str) -> Promotion | None:
         """Return what an execution promoted and refused; None before its Promote."""
-        key = aws_names.promotion_key(execution)
-        text = self.results().get(key)
-        return None if text is None else parse_model(text, key, Promotion, hint="")
+        return find_promotion(self.results(), execution)
 
     def log(self, build: str) -> tuple[str, ...]:
         """Return the end of a build's log; nothing where it has written none."""

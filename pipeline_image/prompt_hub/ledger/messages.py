@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.foreign_text import mail_subject
 from prompt_hub.ledger.items import Event, EventKind
-
-SUBJECT_LIMIT = 100
-"""SNS takes no longer subject, and ASCII only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,7 @@ def message(event: Event, stage: str, *, repeated: bool = False) -> Message:
     """
     title = headline(event)
     return Message(
-        subject=_subject(f"[{aws_names.installation()} {stage}] {event.task}: {title}"),
+        subject=mail_subject(f"[{aws_names.installation()} {stage}] {event.task}: {title}"),
         body="\n".join(_lines(event, stage, repeated=repeated)),
     )
 
@@ -47,7 +45,9 @@ def digest(events: Sequence[Event], stage: str, *, repeated: Collection[int] = (
     for event in events:
         lines += ["", "----", *_lines(event, stage, repeated=event.revision in repeated)]
     return Message(
-        subject=_subject(f"[{aws_names.installation()} {stage}] {len(events)} events: {counts}"),
+        subject=mail_subject(
+            f"[{aws_names.installation()} {stage}] {len(events)} events: {counts}"
+        ),
         body="\n".join(lines),
     )
 
@@ -62,10 +62,6 @@ _COUNTED = {
     EventKind.RETIRED: "retired",
     EventKind.PAGED: "need a person",
 }
-
-
-def _subject(text: str) -> str:
-    return text.encode("ascii", "replace").decode("ascii")[:SUBJECT_LIMIT]
 
 
 def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:

@@ -14,8 +14,9 @@ from typing import cast
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError
+from prompt_hub.ledger.item_table import Step
 from prompt_hub.ledger.items import Attributes, Event, Notify, timestamp
-from prompt_hub.ledger.table import Ledger, Step
+from prompt_hub.ledger.table import Ledger
 
 CLAIM_KEY = (aws_names.LEDGER_OUTBOX, "CLAIM")
 MOST_AT_ONCE = 99

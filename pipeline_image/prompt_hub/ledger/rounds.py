@@ -6,18 +6,11 @@ may write into. No task has its name, and no pointer, state or history is near i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.errors import LedgerConflictError, LedgerMissingError
+from prompt_hub.ledger.item_table import ItemTable, Step
 from prompt_hub.ledger.items import Attributes, whole_number
-from prompt_hub.ledger.wire import pack, unpack_item
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
 PARTITION = f"{aws_names.LEDGER_SCORES}*watch"
 LEASE = "LEASE"
@@ -61,53 +54,17 @@ class WatchLease:
     until: str
 
 
-class WatchRounds:
+class WatchRounds(ItemTable):
     """Reads and changes the watch's own items in the ledger of one stage.
 
     Every change is conditional on what was read before: of two runs that want the same, one gets a
     `LedgerConflictError`.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
-
-    @classmethod
-    def connect(cls, table: str) -> WatchRounds:
-        """Return the watch's items in the DynamoDB table named `table`."""
-        import boto3
-        from botocore.config import Config
-
-        config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-        return cls(boto3.client("dynamodb", config=config), table)
-
     def last(self) -> dict[str, WatchRound]:
         """Return the last round of each task that had one."""
-        items: list[Mapping[str, object]] = []
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "KeyConditionExpression": (
-                f"{aws_names.LEDGER_PARTITION_KEY} = :partition"
-                f" AND begins_with({aws_names.LEDGER_SORT_KEY}, :prefix)"
-            ),
-            "ExpressionAttributeValues": {
-                ":partition": {"S": PARTITION},
-                ":prefix": {"S": ROUND_PREFIX},
-            },
-            "ConsistentRead": True,
-            "ScanIndexForward": True,
-        }
-        while True:
-            try:
-                answer = self._client.query(**request)
-            except self._client.exceptions.ResourceNotFoundException:
-                raise LedgerMissingError(f"there is no table {self._table}") from None
-            items += map(_unpacked, answer["Items"])
-            if not answer.get("LastEvaluatedKey"):
-                break
-            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         rounds = {}
-        for item in items:
+        for item in self._query(PARTITION, ROUND_PREFIX):
             task = str(item[aws_names.LEDGER_SORT_KEY]).removeprefix(ROUND_PREFIX)
             rounds[task] = WatchRound(
                 task=task,
@@ -140,17 +97,9 @@ class WatchRounds:
 
     def lease(self) -> WatchLease | None:
         """Return the newest lease, run out or not."""
-        answer = self._client.get_item(
-            TableName=self._table,
-            Key={
-                aws_names.LEDGER_PARTITION_KEY: {"S": PARTITION},
-                aws_names.LEDGER_SORT_KEY: {"S": LEASE},
-            },
-            ConsistentRead=True,
-        )
-        if not answer.get("Item"):
+        item = self._get((PARTITION, LEASE))
+        if item is None:
             return None
-        item = _unpacked(answer["Item"])
         return WatchLease(
             holder=str(item["holder"]), release=str(item["release"]), until=str(item["until"])
         )
@@ -169,29 +118,5 @@ class WatchRounds:
         )
 
     def _put(self, sort: str, attributes: Attributes, attribute: str, believed: str | None) -> None:
-        item = {
-            aws_names.LEDGER_PARTITION_KEY: PARTITION,
-            aws_names.LEDGER_SORT_KEY: sort,
-            **attributes,
-        }
-        put: dict[str, object] = {
-            "TableName": self._table,
-            "Item": {name: pack(value) for name, value in item.items()},
-        }
-        if believed is None:
-            put["ConditionExpression"] = f"attribute_not_exists({aws_names.LEDGER_PARTITION_KEY})"
-        else:
-            put["ConditionExpression"] = "#attribute = :believed"
-            put["ExpressionAttributeNames"] = {"#attribute": attribute}
-            put["ExpressionAttributeValues"] = {":believed": pack(believed)}
-        try:
-            # A transaction of one, as every write of the ledger is: one kind of conflict.
-            self._client.transact_write_items(
-                TransactItems=[{"Put": put}]  # type: ignore[typeddict-item]
-            )
-        except self._client.exceptions.TransactionCanceledException as error:
-            raise LedgerConflictError("another run of the score watch came first") from error
-
-
-def _unpacked(item: Mapping[str, object]) -> dict[str, object]:
-    return unpack_item(cast(Mapping[str, Mapping[str, object]], item))
+        key = (PARTITION, sort)
+        self._write(Step(key=key, attributes=attributes, attribute=attribute, believed=believed))

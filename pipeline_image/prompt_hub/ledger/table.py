@@ -1,4 +1,4 @@
-"""The ledger's DynamoDB table: consistent reads, conditional transactions as the only writes."""
+"""The ledger of a stage: what is active, how it came about, and what may change it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from collections.abc import Callable, Sequence
+from typing import Self, cast
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger import transitions
-from prompt_hub.ledger.errors import LedgerConflictError, LedgerError, LedgerMissingError
+from prompt_hub.ledger.errors import LedgerConflictError, LedgerError
+from prompt_hub.ledger.item_table import ItemTable, Step
 from prompt_hub.ledger.items import (
     ACTIVE,
     DEPLOYED_KEY,
     EVENT_PREFIX,
     HEAD_KEY,
     VERSION_PREFIX,
-    Attributes,
     Deployed,
     Event,
     Pointer,
@@ -32,37 +31,14 @@ from prompt_hub.ledger.items import (
     task_partition,
 )
 from prompt_hub.ledger.transitions import Cause, Change, TaskState
-from prompt_hub.ledger.wire import pack, unpack_item
-
-if TYPE_CHECKING:
-    import boto3
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
 
 logger = logging.getLogger(__name__)
 
-Key = tuple[str, str]
 ATTEMPTS = 12
 """How often a change is decided again because another one came between."""
-NOT_THERE = f"attribute_not_exists({aws_names.LEDGER_PARTITION_KEY})"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """Write a whole item, if what is there is what was believed to be there.
-
-    That is: `attribute` has the value `believed`, or, where that is `None`, there is no item.
-    Without `attributes` nothing is written, only the belief is checked.
-    """
-
-    key: Key
-    attributes: Attributes | None
-    attribute: str = "revision"
-    believed: object = None
-    unconditional: bool = False
-
-
-class Ledger:
+class Ledger(ItemTable):
     """Reads and changes the ledger of one stage.
 
     A change is decided on a task's state as read and written in one transaction that holds only if
@@ -71,26 +47,12 @@ class Ledger:
     newer event: what the caller decided on has changed.
     """
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
-
     @classmethod
     def from_environment(cls) -> Self:
         """Return the ledger named in `PROMPT_HUB_LEDGER_TABLE`; raises `LedgerError` if none is."""
         if not (table := os.environ.get(aws_names.ENV_LEDGER_TABLE)):
             raise LedgerError(f"{aws_names.ENV_LEDGER_TABLE} is not set: no ledger to read")
         return cls.connect(table)
-
-    @classmethod
-    def connect(cls, table: str, *, session: boto3.Session | None = None) -> Self:
-        """Return the ledger in the DynamoDB table named `table`; with `session`, elsewhere."""
-        import boto3
-        from botocore.config import Config
-
-        # Whoever reads the ledger would rather try again than wait for a minute.
-        config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-        return cls((session or boto3).client("dynamodb", config=config), table)
 
     # --- Reading -------------------------------------------------------------------------------
 
@@ -339,86 +301,6 @@ class Ledger:
                 return event
         raise LedgerConflictError(f"{task} could not be changed: others kept changing the ledger")
 
-    def _write(self, *steps: Step) -> None:
-        try:
-            self._client.transact_write_items(TransactItems=[self._action(step) for step in steps])
-        except self._client.exceptions.TransactionCanceledException as error:
-            reasons = cast(
-                Iterable[Mapping[str, str]], error.response.get("CancellationReasons", ())
-            )
-            codes = {reason.get("Code", "None") for reason in reasons} - {"None"}
-            if codes <= {"ConditionalCheckFailed", "TransactionConflict"}:
-                raise LedgerConflictError("somebody else changed the ledger first") from error
-            raise LedgerError(f"the ledger refused a transaction: {', '.join(codes)}") from error
-
-    def _action(self, step: Step) -> TransactWriteItemTypeDef:
-        partition, sort = step.key
-        keys = {aws_names.LEDGER_PARTITION_KEY: partition, aws_names.LEDGER_SORT_KEY: sort}
-        action: dict[str, object] = {"TableName": self._table}
-        if step.attributes is None:
-            action["Key"] = _packed(keys)
-        else:
-            action["Item"] = _packed({**keys, **step.attributes})
-        if not step.unconditional:
-            if step.believed is None:
-                action["ConditionExpression"] = NOT_THERE
-            else:
-                action["ConditionExpression"] = "#attribute = :believed"
-                action["ExpressionAttributeNames"] = {"#attribute": step.attribute}
-                action["ExpressionAttributeValues"] = {":believed": pack(step.believed)}
-        kind = "ConditionCheck" if step.attributes is None else "Put"
-        return cast("TransactWriteItemTypeDef", {kind: action})
-
-    def _get(self, key: Key) -> dict[str, object] | None:
-        partition, sort = key
-        try:
-            answer = self._client.get_item(
-                TableName=self._table,
-                Key={
-                    aws_names.LEDGER_PARTITION_KEY: {"S": partition},
-                    aws_names.LEDGER_SORT_KEY: {"S": sort},
-                },
-                ConsistentRead=True,
-            )
-        except self._client.exceptions.ResourceNotFoundException:
-            raise LedgerMissingError(f"there is no table {self._table}") from None
-        item = answer.get("Item")
-        return _unpacked(item) if item else None
-
-    def _query(
-        self,
-        partition: str,
-        prefix: str = "",
-        *,
-        newest_first: bool = False,
-        limit: int | None = None,
-    ) -> list[dict[str, object]]:
-        condition = f"{aws_names.LEDGER_PARTITION_KEY} = :partition"
-        values = {":partition": {"S": partition}}
-        if prefix:
-            condition += f" AND begins_with({aws_names.LEDGER_SORT_KEY}, :prefix)"
-            values[":prefix"] = {"S": prefix}
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "KeyConditionExpression": condition,
-            "ExpressionAttributeValues": values,
-            "ConsistentRead": True,
-            "ScanIndexForward": not newest_first,
-        }
-        if limit is not None:
-            request["Limit"] = limit
-        items: list[dict[str, object]] = []
-        while True:
-            try:
-                answer = self._client.query(**request)
-            except self._client.exceptions.ResourceNotFoundException:
-                raise LedgerMissingError(f"there is no table {self._table}") from None
-            items += map(_unpacked, answer["Items"])
-            rest = answer.get("LastEvaluatedKey")
-            if not rest or (limit is not None and len(items) >= limit):
-                return items[:limit]
-            request["ExclusiveStartKey"] = rest
-
 
 def _steps(change: Change) -> list[Step]:
     before, event, pointer = change.before, change.event, change.pointer
@@ -440,11 +322,3 @@ def _steps(change: Change) -> list[Step]:
         ),
         Step(key=event.key, attributes=event.to_attributes()),
     ]
-
-
-def _packed(item: Mapping[str, object]) -> dict[str, dict[str, object]]:
-    return {name: pack(value) for name, value in item.items()}
-
-
-def _unpacked(item: Mapping[str, object]) -> dict[str, object]:
-    return unpack_item(cast(Mapping[str, Mapping[str, object]], item))

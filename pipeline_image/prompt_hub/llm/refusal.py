@@ -14,6 +14,8 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
+from prompt_hub.core.foreign_text import one_line, shortened
+
 MAX_CHARACTERS = 300
 """Longest message that is shown."""
 MAX_NAME_CHARACTERS = 60
@@ -83,12 +85,12 @@ class Refusal:
         """
         secrets = tuple(secrets)
         names = dict.fromkeys(
-            _cut(redact(name, (), secrets), MAX_NAME_CHARACTERS)
+            shortened(redact(name, (), secrets), MAX_NAME_CHARACTERS)
             for name in (self.type, self.code)
             if name
         )
         message = redact(self.message, request, secrets).rstrip(" .")
-        message = _cut(message, MAX_CHARACTERS)
+        message = shortened(message, MAX_CHARACTERS)
         named = ", ".join(names)
         if not message:
             return named
@@ -128,7 +130,7 @@ def redact(text: str, request: Iterable[str], secrets: Iterable[str] = ()) -> st
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, _REMOVED)
-    text = _one_line(text[:_READ_CHARACTERS])
+    text = one_line(text[:_READ_CHARACTERS])
     return _SECRETS.sub(_REMOVED, _without_quotes(text, tuple(_spellings(request))))
 
 
@@ -149,8 +151,8 @@ def _texts_in(value: JsonValue) -> Iterator[str]:
             for entry in value:
                 yield from _texts_in(entry)
         case str():
-            if len(one_line := _one_line(value)) > 1:
-                yield one_line
+            if len(line := one_line(value)) > 1:
+                yield line
         case bool() | None:
             return
         case int() | float():
@@ -181,19 +183,7 @@ def _spellings(request: Iterable[str]) -> Iterator[str]:
     """Each text of a request as it is, and as it stands inside JSON."""
     for text in request:
         spellings = (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
-        yield from dict.fromkeys(map(_one_line, spellings))
-
-
-def _one_line(text: str) -> str:
-    """Take line breaks and control characters, which could forge lines of a log, out of a text."""
-    if not text.isprintable():
-        blank = {ord(mark): " " for mark in set(text) if not mark.isprintable()}
-        text = text.translate(blank)
-    return " ".join(text.split())
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1].rstrip() + _REMOVED
+        yield from dict.fromkeys(map(one_line, spellings))
 
 
 def _name(error: Mapping[str, object], status: int, *keys: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
 from prompt_hub.repository.contracts import schema_problem
@@ -78,7 +79,7 @@ _REFUSAL_CHARACTERS = 200
 
 def refused(words: str) -> Withheld:
     """Say that the model refused, in its own words as far as they are short."""
-    words = shortened(" ".join(words.split()), _REFUSAL_CHARACTERS)
+    words = one_line(words, _REFUSAL_CHARACTERS)
     return Withheld(f"the model refused: {words}" if words else "the model refused")
 
 
@@ -159,11 +160,6 @@ def object_in(text: str, prompt: Prompt) -> object:
             raise ValueError("it stands in a Markdown fence; output_fence: allowed takes that off")
         text = without_fence(text)
     return strict_json(text)
-
-
-def shortened(text: str, longest: int) -> str:
-    """Return a text, its end left out where it is longer than `longest` characters."""
-    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def repair_surrogates(text: str) -> str:

@@ -94,10 +94,11 @@ class ScoreWatch:
 
     def _tell_of_idle_tasks(self) -> ExitCode:
         """Say that the watch lives where it has nothing to measure: silence would page people."""
-        active, retired = self.ledger.pointers(), self.ledger.retired()
+        known = self.ledger.every_pointer()
+        active = {task for task, pointer in known.items() if not pointer.retired}
         idle = [task for task in self.repository.tasks() if task not in active]
         for task in idle:
-            self.say(f"{task}: {self._why_idle(retired=task in retired)}")
+            self.say(f"{task}: {self._why_idle(retired=task in known)}")
         if idle:
             metrics.publish_heartbeats(self.cloudwatch, self.stage, idle)
         return ExitCode.OK

@@ -11,7 +11,7 @@ from pydantic import Field
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.results import Results
+from prompt_hub.evaluation.results import ReadableResults, Results
 from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
@@ -73,14 +73,20 @@ def promotion_by(results: Results, execution: str) -> Promotion:
     Raises:
         PromptHubError: it left no promotion record, or the record is not what it should be.
     """
-    key = aws_names.promotion_key(execution)
-    text = results.get(key)
-    if text is None:
+    promotion = find_promotion(results, execution)
+    if promotion is None:
         raise PromptHubError(
             f"execution {execution} has no promotion record.",
             hint=_LOOK_THERE,
         )
-    return parse_model(text, key, Promotion, hint=_LOOK_THERE)
+    return promotion
+
+
+def find_promotion(results: ReadableResults, execution: str) -> Promotion | None:
+    """Return what an execution promoted; None before its Promote. Else as `promotion_by`."""
+    key = aws_names.promotion_key(execution)
+    text = results.get(key)
+    return None if text is None else parse_model(text, key, Promotion, hint=_LOOK_THERE)
 
 
 _LOOK_THERE = "Look at its Promote action."

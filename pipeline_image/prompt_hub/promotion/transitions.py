@@ -94,21 +94,31 @@ def promote(
     versions = {record.version: entry}
     changes: dict[str, str | None] = _evaluation_files(record, details)
     if state is not State.RELEASED:
-        lock = Lock(
-            sha256=candidate.sha256,
-            in_order=True,
-            promoted_at=at,
-            evaluation=evaluation_path(task, record.version),
-            commit=record.commit,
-        )
-        released = candidate.model_copy(update={"lock": lock})
-        changes[production_path(task)] = prompt_text(released)
+        changes |= _released_files(record, candidate, champion, at)
         if champion is not None:
-            changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
             versions |= standing.transition(champion.version, Event.SUPERSEDE)
     return changes | standing.updated_registry(
         metadata, versions, released=record.version, verdict=_verdict(record, at)
     )
+
+
+def _released_files(
+    record: EvaluationRecord, candidate: Prompt, champion: Prompt | None, at: datetime
+) -> dict[str, str | None]:
+    """Return the released prompt with its lock, and the champion in the archive."""
+    task = record.task
+    lock = Lock(
+        sha256=candidate.sha256,
+        in_order=True,
+        promoted_at=at,
+        evaluation=evaluation_path(task, record.version),
+        commit=record.commit,
+    )
+    released = candidate.model_copy(update={"lock": lock})
+    files: dict[str, str | None] = {production_path(task): prompt_text(released)}
+    if champion is not None:
+        files[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
+    return files
 
 
 def refuse(

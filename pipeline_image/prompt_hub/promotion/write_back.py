@@ -88,7 +88,7 @@ def read_words(stage: str, ledger: Ledger) -> list[StageWord]:
     return [
         word
         # Git knows nothing of the drill's own task, which is rolled back for show.
-        for task in sorted({*ledger.pointers(), *ledger.retired()} - {aws_names.DRILL_TASK})
+        for task in sorted(ledger.every_pointer().keys() - {aws_names.DRILL_TASK})
         for word in stage_words(stage, task, ledger.versions(task), ledger.events(task))
     ]
 

@@ -90,7 +90,7 @@ class StageReader:
     def ledger(self) -> LedgerEvidence:
         """Read the ledger; the head comes first, so that a change meanwhile is no gap."""
         revision = self._ledger.revision()
-        pointers = {**self._ledger.pointers(), **self._ledger.retired()}
+        pointers = self._ledger.every_pointer()
         return LedgerEvidence(
             revision=revision,
             pointers=pointers,

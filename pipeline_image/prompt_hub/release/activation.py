@@ -44,7 +44,7 @@ def execute(
 
 def _take(ledger: Ledger, release: Release, step: Step, say: Callable[[str], None]) -> bool:
     """Do one step, say it in one line; returns whether a pointer moved."""
-    cause = Cause(by=BY, reason=f"release {release.release}", at=timestamp(datetime.now(UTC)))
+    cause = Cause(by=BY, reason=_reason(release, step), at=timestamp(datetime.now(UTC)))
     match step:
         case Skip():
             say(f"{step.task}: left alone, {step.reason}")
@@ -71,6 +71,15 @@ def _take(ledger: Ledger, release: Release, step: Step, say: Callable[[str], Non
             return True
         case _:
             assert_never(step)
+
+
+def _reason(release: Release, step: Step) -> str:
+    """Name the release, and who released the version where it was not the gate."""
+    carried = release.tasks.get(step.task)
+    to = step.to.version if isinstance(step, Seed | Move) else None
+    version = carried.version(to) if carried is not None else None
+    decided = f", decided in git by {version.decided_by}" if version and version.decided_by else ""
+    return f"release {release.release}{decided}"
 
 
 def _move(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypedDict
 
-from prompt_hub.reporting import words
+from prompt_hub.core.foreign_text import escaped
 from prompt_hub.reporting.pages import folded
 from prompt_hub.reporting.prompt_diff import Difference, Run
 
@@ -43,4 +43,5 @@ def difference_lines(difference: Difference, *, coloured: bool = False) -> Itera
 
 def _signed(run: Run, signs: tuple[str, str]) -> str:
     text = folded(run.text) if run.kind == "same" else run.text
-    return f"{signs[0]}{words.printable(text)}{signs[1]}"
+    shown = escaped(text, keep="\n\t")
+    return f"{signs[0]}{shown}{signs[1]}"

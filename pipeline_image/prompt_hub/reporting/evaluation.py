@@ -249,7 +249,7 @@ class EvaluationView:
     def worst(self) -> tuple[ExampleView, ...]:
         """Examples with a loss, the worst first; those the champion did better come before."""
         wrong = [example for example in self.examples if example.outcome is Outcome.WRONG]
-        return tuple(sorted(wrong, key=_badness))
+        return tuple(sorted(wrong, key=badness))
 
 
 def read_view(
@@ -396,6 +396,12 @@ def _history(
     return tuple(past[version] for version in newest)
 
 
-def _badness(example: ExampleView) -> tuple[bool, float]:
+def badness(example: ExampleView) -> tuple[int, float]:
+    """Return what examples are sorted by, those first that a person should look at.
+
+    They are those that were not measured, then those that were lost against the champion.
+    """
     score = example.candidate.score if example.candidate else None
-    return example.change is not Change.LOST, 0.0 if score is None else score
+    if score is None:
+        return 0, 0.0
+    return (1 if example.change is Change.LOST else 2), score

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from prompt_hub.core.foreign_text import one_line
+
 LONGEST = 160
 """Characters of one value; the page has the whole."""
 
@@ -22,8 +24,7 @@ _MARKUP = re.compile(
 
 def escaped(text: str) -> str:
     """Text as Markdown that shows it as it is, on one line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return _MARKUP.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), line)
+    return _MARKUP.sub(lambda found: "".join(f"&#{ord(c)};" for c in found[0]), one_line(text))
 
 
 def code(text: str, longest: int = LONGEST) -> str:
@@ -31,8 +32,7 @@ def code(text: str, longest: int = LONGEST) -> str:
 
     Cut long ones.
     """
-    cut = text if len(text) <= longest else f"{text[:longest]} …"
-    return f"<code>{escaped(cut)}</code>"
+    return f"<code>{escaped(one_line(text, longest))}</code>"
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: int) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting.evaluation import ExampleView
-from prompt_hub.reporting.words import count, one_line, score
+from prompt_hub.reporting.words import LONGEST_LINE, count, score
 
 SHOWN = 5
 """Losses that are told; the report has all."""
@@ -45,12 +46,16 @@ def _loss(example: ExampleView) -> Iterator[str]:
     if candidate is None:
         return
     before = "" if example.champion is None else f", champion {score(example.champion.score)}"
-    yield f"    {example.id}  {score(candidate.score)}{before}"
+    yield f"    {one_line(example.id)}  {score(candidate.score)}{before}"
     known = example.example
     if known is not None:
-        yield f"      input     {one_line(json.dumps(known.input, ensure_ascii=False))}"
-        yield f"      expected  {one_line(json.dumps(known.expected, ensure_ascii=False))}"
+        yield f"      input     {_line(json.dumps(known.input, ensure_ascii=False))}"
+        yield f"      expected  {_line(json.dumps(known.expected, ensure_ascii=False))}"
     for call in candidate.calls[:1]:
-        yield f"      answer    {one_line(call.answer or 'none')}"
+        yield f"      answer    {_line(call.answer or 'none')}"
         if call.problem:
-            yield f"      problem   {one_line(call.problem)}"
+            yield f"      problem   {_line(call.problem)}"
+
+
+def _line(text: str) -> str:
+    return one_line(text, LONGEST_LINE)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 NONE = "–"
 """What stands where nothing was measured."""
+LONGEST_LINE = 120
+"""Characters of an input or an answer in a terminal; the report has all of them."""
 
 _RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "missed"}
 _AMBER = {"expected-red", "inconclusive", "downgraded", "inprogress"}
@@ -119,17 +121,6 @@ def money(usd: float | None) -> str:
         return NONE
     digits = 2 if usd <= 0 else max(2, 1 - math.floor(math.log10(usd)))
     return f"${usd:,.{digits}f}"
-
-
-def printable(text: str) -> str:
-    """Text that a terminal shows as it is: a record's control characters are made visible."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
-
-
-def one_line(text: str, longest: int = 120) -> str:
-    """Return a text as one line that no terminal obeys, cut where it is long."""
-    line = printable(" ".join(text.split()))
-    return line if len(line) <= longest else f"{line[:longest]}…"
 
 
 def number(value: float) -> str:

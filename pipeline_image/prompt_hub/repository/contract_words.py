@@ -10,6 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from prompt_hub.core.foreign_text import shortened
+
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError
 
@@ -102,7 +104,7 @@ _BOUNDS = {
 def given_words(value: object) -> str:
     """Return a value as other problems quote it, without its end where it is long."""
     if isinstance(value, str):
-        return repr(value if len(value) <= _VALUE else value[: _VALUE - 1] + "…")
+        return repr(shortened(value, _VALUE))
     return short_value(json.dumps(value, ensure_ascii=False))
 
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.foreign_text import escaped
 from prompt_hub.repository.json_positions import (
     Location,
     Position,
@@ -52,15 +53,7 @@ class Problem:
         where = f"{self.file}:{self.line}:{self.column}"
         what = f" {self.field}:" if self.field else ""
         meant = f" (did you mean {self.suggestion!r}?)" if self.suggestion else ""
-        return visible(f"{where}:{what} found {self.found}{meant}; expected {self.expected}")
-
-
-def visible(line: str) -> str:
-    """Return one line about a file, with what a terminal would obey written as its escape.
-
-    A key or a name comes out of the file: it may neither clear the screen nor begin a line.
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        return escaped(f"{where}:{what} found {self.found}{meant}; expected {self.expected}")
 
 
 class InvalidDocumentsError(PromptHubError):

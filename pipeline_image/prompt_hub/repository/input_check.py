@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from prompt_hub.core.foreign_text import shortened
 from prompt_hub.repository.contracts import SchemaViolation, at, fits, misfits
 from prompt_hub.repository.schema import JsonObject
 
@@ -41,7 +42,7 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
 def problems_in(fields: JsonObject, found: Iterable[SchemaViolation]) -> list[dict[str, str]]:
     """Word the violations that were `found` in fields, as `field_problems` does."""
     entries = (
-        (_cut(field), problem)
+        (shortened(field, LONGEST_NAME), problem)
         for violation in found
         for field, problem in _entries(violation, fields)
     )
@@ -53,10 +54,6 @@ def in_words(problems: Iterable[Mapping[str, str]]) -> str:
     """Put entries of `field_problems` into one sentence."""
     words = (f"{problem['field'] or 'fields'} {problem['problem']}" for problem in problems)
     return f"the fields do not fit: {'; '.join(words)}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 def _distinct(entries: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from prompt_hub.core.foreign_text import shortened
 from prompt_hub.repository.schema import TASK_PATTERN, VERSION_PATTERN
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def found_words(value: object) -> str:
             return f"a list of {len(value)}" if value else "an empty list"
         case dict():
             return "a mapping" if value else "an empty mapping"
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return shortened(repr(value), _LONGEST)
 
 
 def expected_words(error: ErrorDetails, schema: Mapping[str, object]) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import NamedTuple
 
+from prompt_hub.core.foreign_text import shortened
+
 _CONFLICT = re.compile(r"(<{7}|>{7}|\|{7}) |={7}$")
 _BEGIN = re.compile(r"^<{7} .*$", re.MULTILINE)
 _END = re.compile(r"^>{7} .*$", re.MULTILINE)
@@ -172,7 +174,7 @@ def _there(text: str, at: int) -> str:
     rest = text[at:].split("\n", 1)[0]
     if not rest.strip():
         return "the end of the line" if text[at:].strip() else "the end"
-    return repr(rest if len(rest) <= _SHOWN else rest[: _SHOWN - 1] + "…")
+    return repr(shortened(rest, _SHOWN))
 
 
 # --- Jinja2 ------------------------------------------------------------------------------------

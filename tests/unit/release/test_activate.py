@@ -115,3 +115,8 @@ def test_a_task_whose_only_version_did_harm_goes_out_of_service_and_comes_back(
     apply(healthy.root, changes)
     activated(4)
     assert set(ledger.pointers()) == {"brand", "part-class"}
+    pointer = ledger.pointer("brand")
+    assert pointer is not None
+    decided = "release exec-4, decided in git by ann"
+    assert (pointer.changed_by, pointer.reason) == ("pipeline", decided)
+    assert ledger.pointers()["part-class"].reason == "release exec-1"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.errors import LedgerConflictError
-from prompt_hub.ledger.table import Key, Ledger, Step
+from prompt_hub.ledger.item_table import Key, Step
+from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.wire import pack, unpack_item
 
 

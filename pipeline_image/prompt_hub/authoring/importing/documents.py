@@ -7,7 +7,7 @@ import io
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -172,14 +172,14 @@ def _broken_json(name: str, line: int, error: Exception) -> InvalidDocumentsErro
 
 
 def parsed_json_lines(text: str, name: str) -> Node:
-    """Return the values of JSON lines as a list; raises `InvalidDocumentsError`."""
-    values: list[JsonValue] = []
-    lines: dict[Location, int] = {}
-    for at, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            lines[(len(values),)] = at
-            values.append(_json(line, name, at).data)
-    return Node(values, Source(name, lines))
+    """Return JSON lines as a list, numbers as JavaScript's; raises `InvalidDocumentsError`."""
+    return _lines(text, name, lambda line, at: _json(line, name, at).data)
+
+
+def _lines(text: str, name: str, read: Callable[[str, int], JsonValue]) -> Node:
+    numbered = [(at, line) for at, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines: dict[Location, int] = {(index,): at for index, (at, _) in enumerate(numbered)}
+    return Node([read(line, at) for at, line in numbered], Source(name, lines))
 
 
 def parsed_rows(text: str, name: str) -> Node:
@@ -251,9 +251,7 @@ def parsed_json(text: str, name: str) -> Node:
 
 def parsed_records(text: str, name: str) -> Node:
     """Return JSON lines as a list, numbers as they are written; raises `InvalidDocumentsError`."""
-    numbered = [(at, line) for at, line in enumerate(text.split("\n"), start=1) if line.strip()]
-    lines: dict[Location, int] = {(index,): at for index, (at, _) in enumerate(numbered)}
-    return Node([_strict(line, name, at) for at, line in numbered], Source(name, lines))
+    return _lines(text, name, lambda line, at: _strict(line, name, at))
 
 
 def _strict(text: str, name: str, line: int) -> JsonValue:

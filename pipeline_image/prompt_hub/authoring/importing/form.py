@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prompt_hub.authoring.importing.documents import Node, broken
+from prompt_hub.authoring.importing.documents import Node, broken, unkept
 from prompt_hub.authoring.importing.notes import Note, Notes, Place
+from prompt_hub.authoring.importing.reasons import NO_SETTING, REASONS
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import JsonObject
@@ -31,7 +32,6 @@ PARAMETERS = {
     "topP": "top_p",
 }
 """Sampling parameters by the names that others have for them."""
-NO_PARAMETER = "parameters here are temperature, top_p, max_tokens and seed"
 ROLES = {
     "system": "system",
     "developer": "system",
@@ -99,8 +99,8 @@ class Draft:
     """The fields that its templates read, each with its schema."""
     model: str = ""
     """The model's name there; empty where none is named."""
-    setting: JsonObject | None = None
-    """What an alias of this model could mean, None where no provider of ours has it."""
+    provider: str = ""
+    """Who serves it there, in that tool's word; empty where it is OpenAI, or not said."""
     parameters: JsonObject = field(default_factory=dict)
     output: JsonObject | None = None
     """The JSON Schema of its answers; None where they are plain text."""
@@ -108,9 +108,26 @@ class Draft:
     samples: JsonObject = field(default_factory=dict)
     """Values of fields that it gives as samples, without an answer."""
 
+    @property
+    def setting(self) -> JsonObject | None:
+        """What an alias of this model could mean, None where no provider of ours has it."""
+        if self.provider in ("", "openai"):
+            return {"provider": "openai", "model": self.model}
+        if self.provider in ("azure", "azure_openai", "foundry"):
+            url = "https://YOUR-ENDPOINT/v1"
+            return {"provider": "openai", "model": self.model, "base_url": url}
+        return None
+
 
 class UnusablePromptError(PromptHubError):
     """A prompt that cannot be carried over, and why."""
+
+
+def unique_name(name: str, number: int, taken: set[str]) -> str:
+    """Return an example's name that no other one has; `taken` is told of it."""
+    name = name if name not in taken else f"{name}-{number}"
+    taken.add(name)
+    return name
 
 
 def unusable(what: str, notes: Notes) -> PromptHubError:
@@ -162,7 +179,7 @@ class Fields:
 
     def __init__(self, node: Node, notes: Notes) -> None:
         self.node = node
-        self._notes = notes
+        self.notes = notes
         self._left = dict(node.items())
 
     def take(self, key: str) -> Node | None:
@@ -184,7 +201,11 @@ class Fields:
         if node is None or not isinstance(node.data, dict):
             return None
         del self._left[key]
-        return Fields(node, self._notes)
+        return Fields(node, self.notes)
+
+    def part(self, key: str) -> Fields:
+        """Return the entries of an object in it; none where there is no object."""
+        return self.inner(key) or Fields(Node({}, self.node.source), self.notes)
 
     def parameters(self) -> JsonObject:
         """Return the sampling parameters among the entries."""
@@ -196,12 +217,25 @@ class Fields:
                 del self._left[key]
         return found
 
-    def rest(self, of: str, reasons: Mapping[str, str], otherwise: str) -> None:
+    def rest(
+        self, of: str, reasons: Mapping[str, str] = REASONS, otherwise: str = NO_SETTING
+    ) -> None:
         """List every entry that was not asked for, with its place and what to do."""
         for key, node in self._left.items():
             if node.data not in (None, [], {}, ""):
-                self._notes.lost(node.place, f"'{key}' of {of}", reasons.get(key, otherwise))
+                self.notes.lost(node.place, f"'{key}' of {of}", reasons.get(key, otherwise))
         self._left = {}
+
+
+def end_front_matter(front: Fields, read: Container[str], declared: Mapping[str, Place]) -> None:
+    """List what a front matter says and nobody asked for, and inputs that no template reads."""
+    notes = front.notes
+    for name, place in declared.items():
+        if name not in read:
+            notes.lost(place, f"the input {name!r}", "the template does not read it")
+    front.rest("the front matter")
+    if (lost := unkept(front.node.data)) is not None:
+        notes.lost(front.node.place, "a value of the front matter", lost)
 
 
 def named(prompt: Fields, key: str = "name") -> str:

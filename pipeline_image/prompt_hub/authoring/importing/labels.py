@@ -10,16 +10,16 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.importing import javascript as js
 from prompt_hub.authoring.importing.documents import Node
-from prompt_hub.authoring.importing.form import ANSWER, Draft, Fields
+from prompt_hub.authoring.importing.form import ANSWER, Draft, Fields, unique_name
 from prompt_hub.authoring.importing.notes import Notes, Place
-from prompt_hub.authoring.importing.schemas import type_of
+from prompt_hub.authoring.importing.schemas import object_schema, type_of
+from prompt_hub.authoring.importing.templates import hidden_reason
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.placeholders import PLACEHOLDER
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.scorers.exact import ExactSettings
 from prompt_hub.scoring.scorers.json_fields import FieldRule, FieldsSettings
 from prompt_hub.scoring.scorers.text import TextSettings
-from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 _SCALARS = {"boolean", "integer", "number", "string"}
 
@@ -110,9 +110,7 @@ def labelled(
         if problem or not isinstance(expected, dict):
             notes.lost(row.place, "a row", problem or "its right answer is a text, not an object")
             continue
-        name = row.name or f"row-{number}"
-        name = name if name not in taken else f"{name}-{number}"
-        taken.add(name)
+        name = unique_name(row.name or f"row-{number}", number, taken)
         examples.append(Example(id=name[:120], input=fields, expected=expected))
     return Labelled(
         tuple(examples),
@@ -163,9 +161,8 @@ def _expected(answer: JsonValue, only: str | None) -> JsonValue:
 
 def _problem(fields: JsonObject, expected: JsonValue, output: JsonObject) -> str:
     """Why a row is no example, empty where it is one."""
-    texts = json.dumps([fields, expected], ensure_ascii=False)
-    if (hidden := next(find_hidden(texts), None)) is not None:
-        return f"it holds {in_words(hidden[1])}, which nobody sees and examples may not have"
+    if hidden := hidden_reason(fields, expected):
+        return hidden
     if isinstance(expected, dict) and (problem := schema_problem(expected, output)):
         return f"its right answer breaks the output's schema: {problem}"
     return ""
@@ -173,23 +170,14 @@ def _problem(fields: JsonObject, expected: JsonValue, output: JsonObject) -> str
 
 def _contract(answers: Sequence[JsonObject]) -> JsonObject:
     names = list(dict.fromkeys(name for answer in answers for name in answer))
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [name for name in names if all(name in answer for answer in answers)],
-        "properties": {
-            name: type_of([answer[name] for answer in answers if name in answer]) for name in names
-        },
-    }
+    return object_schema(
+        {name: type_of([answer[name] for answer in answers if name in answer]) for name in names},
+        (name for name in names if all(name in answer for answer in answers)),
+    )
 
 
 def _plain_contract() -> JsonObject:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [ANSWER],
-        "properties": {ANSWER: {"type": "string"}},
-    }
+    return object_schema({ANSWER: {"type": "string"}}, [ANSWER])
 
 
 def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
@@ -253,15 +241,11 @@ def _inputs(draft: Draft, rows: Sequence[Row], notes: Notes) -> list[JsonObject 
 
 
 def _input_contract(draft: Draft, inputs: Sequence[JsonObject]) -> JsonObject:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [*draft.variables],
-        "properties": {
-            name: schema or type_of([fields[name] for fields in inputs]) or {"type": "string"}
-            for name, schema in draft.variables.items()
-        },
+    fields: JsonObject = {
+        name: schema or type_of([given[name] for given in inputs]) or {"type": "string"}
+        for name, schema in draft.variables.items()
     }
+    return object_schema(fields, fields)
 
 
 def made_up(draft: Draft) -> tuple[JsonObject, JsonObject]:

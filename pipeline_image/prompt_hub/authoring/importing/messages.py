@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from prompt_hub.authoring.importing.documents import Node, broken
-from prompt_hub.authoring.importing.form import (
-    ROLES,
-    ChatMessage,
-    Fields,
-    UnusablePromptError,
-)
+from prompt_hub.authoring.importing.form import ROLES, ChatMessage, Fields, UnusablePromptError
 from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.reasons import HISTORY
 from prompt_hub.authoring.importing.schemas import in_todays_draft, why_unusable
 from prompt_hub.authoring.importing.templates import Converted
 from prompt_hub.core.errors import PromptHubError
@@ -19,8 +15,6 @@ from prompt_hub.repository.schema import JsonObject
 
 Convert = Callable[[str, Place], Converted]
 """Converts a template that stands somewhere."""
-NO_TOOLS = "prompts here answer with data and call no tools"
-HISTORY = "a task answers one record: a conversation so far has no place in its prompt"
 _TEXTS = {"input_text", "output_text", "text"}
 _KINDS = {"message", "chatmessage"}
 

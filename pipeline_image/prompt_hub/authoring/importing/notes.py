@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from prompt_hub.repository.documents import visible
+from prompt_hub.core.foreign_text import escaped
 
 Place = tuple[str, int]
 """A file and a line in it, from 1."""
@@ -23,7 +23,7 @@ class Note:
     def __str__(self) -> str:
         file, line = self.place
         more = f" (and {self.more} more like it)" if self.more else ""
-        return visible(f"{file}:{line}: {self.what}{more}: {self.why}")
+        return escaped(f"{file}:{line}: {self.what}{more}: {self.why}")
 
 
 @dataclass

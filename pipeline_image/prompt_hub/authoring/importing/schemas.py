@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 
 from pydantic import JsonValue
@@ -49,6 +49,18 @@ def why_unusable(schema: JsonValue) -> str | None:
         if item.rule in ("schema", "schema-keyword"):
             return f"it is no JSON Schema (it has {item.found} where {item.expected} is expected)"
     return None
+
+
+def object_schema(
+    fields: Mapping[str, JsonValue], required: Iterable[str], *, closed: bool = True
+) -> JsonObject:
+    """Return the JSON Schema of an object with these fields, and where `closed` no others."""
+    return {
+        "type": "object",
+        **({"additionalProperties": False} if closed else {}),
+        "required": [*required],
+        "properties": {**fields},
+    }
 
 
 _TYPES: dict[type, str] = {

@@ -6,14 +6,17 @@ did there is worse than none. Mustache and Handlebars are in `braces.py`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import nodes
+from pydantic import JsonValue
 
 from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.core.foreign_text import shortened
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
@@ -44,9 +47,8 @@ def literal(text: str) -> str:
 def variable(name: str, place: Place) -> str:
     """Return a name that may be a field here; raises `InvalidDocumentsError` for any other."""
     if not _NAME.fullmatch(name) or name in _RESERVED:
-        shown = name if len(name) <= 40 else f"{name[:37]}..."
         expected = "a field's name of letters, digits and '_', such as {{name}}: rename it there"
-        raise broken(*place, f"{{{{{shown}}}}}", expected)
+        raise broken(*place, f"{{{{{shortened(name, 40)}}}}}", expected)
     return name
 
 
@@ -99,6 +101,14 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
 def closed(text: str) -> str:
     """Return a template that keeps its last line end, of which Jinja2 drops one."""
     return text + "\n" * text.endswith("\n")
+
+
+def hidden_reason(*values: JsonValue) -> str:
+    """Why values may not stand in an example, empty where they may."""
+    hidden = next(find_hidden(json.dumps(values, ensure_ascii=False)), None)
+    if hidden is None:
+        return ""
+    return f"it holds {in_words(hidden[1])}, which nobody sees and examples may not have"
 
 
 # --- Jinja2 ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.importing import javascript as js
 from prompt_hub.authoring.importing.notes import Notes
-from prompt_hub.authoring.importing.schemas import type_of
+from prompt_hub.authoring.importing.schemas import object_schema, type_of
 from prompt_hub.authoring.promptfoo.prompts import ImportedPrompt
 from prompt_hub.authoring.promptfoo.scoring import Labelled
 from prompt_hub.repository.schema import JsonObject
@@ -171,12 +171,7 @@ def _contract(
         else:
             why = "may be left out, as it is in some of the tests"
             notes.changed(kept[absent].case.place, f"the variable {name!r}", why)
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": properties,
-    }
+    return object_schema(properties, required)
 
 
 def shape_of(

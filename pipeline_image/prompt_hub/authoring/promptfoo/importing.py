@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +15,11 @@ from prompt_hub.authoring.importing.form import (
     Imported,
     as_file,
     asking_for_json,
+    unique_name,
     unusable,
 )
 from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.templates import hidden_reason
 from prompt_hub.authoring.promptfoo.fitting import fitted
 from prompt_hub.authoring.promptfoo.prompts import ImportedPrompt, prompts_of
 from prompt_hub.authoring.promptfoo.providers import model_of
@@ -28,7 +29,6 @@ from prompt_hub.authoring.promptfoo.tests import cases_of
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.schema import Example, JsonObject
-from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 _CONFIG_KEYS = {
     "prompts", "providers", "targets", "tests", "defaultTest", "description", "$schema",
@@ -129,13 +129,11 @@ def _without_hidden(
 ) -> Iterator[Example]:
     """Yield the examples that validation takes: without characters that nobody sees."""
     for example, item in zip(examples, labelled, strict=True):
-        texts = [example.input, example.expected, list(example.tags)]
-        hidden = next(find_hidden(json.dumps(texts, ensure_ascii=False)), None)
-        if hidden is None:
-            yield example
+        hidden = hidden_reason(example.input, example.expected, list(example.tags))
+        if hidden:
+            notes.lost(item.case.place, "a test", hidden)
         else:
-            why = f"it holds {in_words(hidden[1])}, which nobody sees and examples may not have"
-            notes.lost(item.case.place, "a test", why)
+            yield example
 
 
 def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> list[Example]:
@@ -144,8 +142,6 @@ def _examples(labelled: Sequence[Labelled], inputs: Sequence[JsonObject]) -> lis
     examples = []
     for number, (item, fields) in enumerate(zip(labelled, inputs, strict=True), start=1):
         words = re.sub(r"[^a-z0-9]+", "-", item.case.description.lower()).strip("-")[:80]
-        name = words or f"test-{number}"
-        name = name if name not in taken else f"{name}-{number}"
-        taken.add(name)
+        name = unique_name(words or f"test-{number}", number, taken)
         examples.append(Example(id=name, input=fields, expected=item.expected, tags=item.case.tags))
     return examples

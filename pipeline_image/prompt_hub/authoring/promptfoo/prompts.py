@@ -16,6 +16,7 @@ from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
 from prompt_hub.authoring.promptfoo.templates import Translated, filled, to_jinja
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 _PATH = re.compile(r"[^\s{}]+\.[A-Za-z0-9]{1,5}(?::\w+)?")
@@ -286,5 +287,4 @@ def _message(item: JsonValue, place: Place, notes: Notes) -> tuple[str, str]:
 
 def _short(value: JsonValue) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    line = " ".join(text.split())
-    return repr(line if len(line) <= 50 else line[:47] + "...")
+    return repr(one_line(text, 50))

@@ -6,13 +6,9 @@ import re
 from collections.abc import Iterator
 
 from prompt_hub.authoring.importing.documents import Node
-from prompt_hub.authoring.importing.form import (
-    NO_PARAMETER,
-    PARAMETERS,
-    ImportedModel,
-    alias_of,
-)
+from prompt_hub.authoring.importing.form import PARAMETERS, ImportedModel, alias_of
 from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.reasons import NO_PARAMETER
 from prompt_hub.authoring.promptfoo.reading import Project
 from prompt_hub.repository.schema import JsonObject
 

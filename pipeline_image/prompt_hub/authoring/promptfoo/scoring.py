@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -20,6 +20,7 @@ from prompt_hub.authoring.importing.form import ANSWER
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.schemas import (
     in_todays_draft,
+    object_schema,
     read_schema,
     type_of,
     why_unusable,
@@ -205,7 +206,7 @@ def _contract(schema: JsonObject | None, answers: Sequence[_Answer]) -> _Contrac
         return _Contract({**schema, "type": "object"}, False, names[0] if len(names) == 1 else None)
     if not answers:
         text: JsonObject = {ANSWER: {"type": "string"}}
-        return _Contract(_object(text, [ANSWER], closed=True), True, ANSWER)
+        return _Contract(object_schema(text, [ANSWER]), True, ANSWER)
     found = [answer.value for answer in answers if isinstance(answer.value, dict)]
     names = list(dict.fromkeys(name for answer in found for name in answer))
     # Code that compares a field says nothing about the others.
@@ -217,18 +218,7 @@ def _contract(schema: JsonObject | None, answers: Sequence[_Answer]) -> _Contrac
         else type_of([answer[name] for answer in found if name in answer])
         for name in names
     }
-    return _Contract(_object(types, everywhere, closed=not partly), False, None)
-
-
-def _object(
-    properties: Mapping[str, JsonValue], required: Sequence[str], *, closed: bool
-) -> JsonObject:
-    return {
-        "type": "object",
-        **({"additionalProperties": False} if closed else {}),
-        "required": list(required),
-        "properties": dict(properties),
-    }
+    return _Contract(object_schema(types, everywhere, closed=not partly), False, None)
 
 
 def _is_contract(assertion: Assertion, contract: _Contract) -> bool:

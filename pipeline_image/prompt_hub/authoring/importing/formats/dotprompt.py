@@ -6,33 +6,25 @@ import re
 from pathlib import Path
 
 from prompt_hub.authoring.importing.braces import Handlebars, Tag
-from prompt_hub.authoring.importing.documents import Node, parsed_page, unkept
+from prompt_hub.authoring.importing.documents import parsed_page
 from prompt_hub.authoring.importing.form import (
-    NO_PARAMETER,
     ROLES,
     ChatMessage,
     Draft,
     Fields,
     UnusablePromptError,
+    end_front_matter,
     with_question,
 )
 from prompt_hub.authoring.importing.formats.picoschema import schema_of
-from prompt_hub.authoring.importing.messages import HISTORY, NO_TOOLS
 from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER
 from prompt_hub.authoring.importing.schemas import type_of, why_unusable
 from prompt_hub.authoring.importing.templates import closed
 from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.schema import JsonObject
 
-_REASONS = {
-    **dict.fromkeys(("tools", "toolDefs"), NO_TOOLS),
-    "variant": "a variant is a task or a version of its own here",
-    "metadata": "say it in the description or the owner of the metadata",
-    "version": "an imported task begins at its own first version",
-    "name": "the task's name is the one of the command",
-}
-_OTHERWISE = "a task has no such setting; code of yours that read it must find it elsewhere"
 _ROLE = re.compile(r"role\s+(?:\"([a-z]+)\"|'([a-z]+)')")
 _SECTION = re.compile(r"section\s+(?:\"[^\"]*\"|'[^']*')")
 
@@ -88,28 +80,22 @@ def dotprompt(path: Path, notes: Notes) -> Draft:
     converter = _Messages(page.front.source.file, types, notes)
     converter.convert(page.body, page.line)
     converter.end_message()
-    for name in types.keys() - converter.variables.keys():
-        notes.lost(place, f"the input {name!r}", "the template does not read it")
-    model = front.text("model")
-    config = front.inner("config") or Fields(Node({}, page.front.source), notes)
+    provider, _, model = front.text("model").rpartition("/")
+    config = front.part("config")
     draft = Draft(
         name=f"dotprompt {title}",
         place=place,
         messages=with_question(converter.messages, place, notes),
         variables=converter.variables,
-        model=model.rpartition("/")[2],
-        setting={"provider": "openai", "model": model.rpartition("/")[2]}
-        if model.startswith("openai/")
-        else None,
+        model=model,
+        provider=provider or "not said",
         parameters=config.parameters(),
         output=_output(front.inner("output"), notes),
         description=description,
         samples={name: samples[name] for name in converter.variables.keys() & samples.keys()},
     )
     config.rest("the config", {}, NO_PARAMETER)
-    front.rest("the front matter", _REASONS, _OTHERWISE)
-    if (lost := unkept(page.front.data)) is not None:
-        notes.lost(place, "a value of the front matter", lost)
+    end_front_matter(front, draft.variables, dict.fromkeys(types, place))
     return draft
 
 
@@ -132,7 +118,7 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
     for name, node in default.items() if default is not None else ():
         samples[name] = node.data
         types.setdefault(name, type_of([node.data]))
-    given.rest("'input'", {}, _OTHERWISE)
+    given.rest("'input'", {})
     return types, samples
 
 
@@ -144,7 +130,7 @@ def _output(given: Fields | None, notes: Notes) -> JsonObject | None:
     if format_ not in ("", "json", "text"):
         why = "answers are one JSON object"
         notes.lost(given.node.place, f"the format {format_!r}", why)
-    given.rest("'output'", {}, _OTHERWISE)
+    given.rest("'output'", {})
     if declared is None:
         return None
     schema = schema_of(declared, notes)

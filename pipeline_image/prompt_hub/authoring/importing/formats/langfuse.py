@@ -5,22 +5,13 @@ from __future__ import annotations
 import re
 
 from prompt_hub.authoring.importing.documents import Node, broken
-from prompt_hub.authoring.importing.form import NO_PARAMETER, Draft, Fields, named, with_question
-from prompt_hub.authoring.importing.messages import NO_TOOLS, Chat, response_schema
+from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
+from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.reasons import NO_PARAMETER
 from prompt_hub.authoring.importing.templates import Converted, from_names, merged
 
 _REFERENCE = re.compile(r"@@@langfusePrompt:[^@]*@@@")
-_REASONS = {
-    "labels": "which version is live is the registry's and the ledger's: `prompt-hub ledger show`",
-    "tags": "a task has an owner and a description, and no tags",
-    "commitMessage": "write it into the message of the commit",
-    "commit_message": "write it into the message of the commit",
-    "resolutionGraph": "the prompt stands here as a whole",
-    "tools": NO_TOOLS,
-    "tool_choice": NO_TOOLS,
-}
-_OTHERWISE = "a task has no such setting"
 
 
 def langfuse(node: Node, notes: Notes) -> Draft:
@@ -39,18 +30,16 @@ def langfuse(node: Node, notes: Notes) -> Draft:
     if (said := prompt.take("prompt")) is None:
         raise broken(*node.place, "no 'prompt'", "a text or a list of messages")
     chat.read(said, role="user")
-    config = prompt.inner("config") or Fields(Node({}, node.source), notes)
-    model = config.text("model")
+    config = prompt.part("config")
     draft = Draft(
         name=name,
         place=node.place,
         messages=with_question(chat.messages, node.place, notes),
         variables=merged(chat.parts),
-        model=model,
-        setting={"provider": "openai", "model": model},
+        model=config.text("model"),
         parameters=config.parameters(),
         output=response_schema(config.take("response_format") or config.take("json_schema"), notes),
     )
-    config.rest("the prompt's config", _REASONS, f"{NO_PARAMETER}; code that reads it keeps it")
-    prompt.rest("the prompt", _REASONS, _OTHERWISE)
+    config.rest("the prompt's config", otherwise=f"{NO_PARAMETER}; code that reads it keeps it")
+    prompt.rest("the prompt")
     return draft

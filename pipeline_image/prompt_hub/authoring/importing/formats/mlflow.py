@@ -7,9 +7,10 @@ import json
 from pydantic import JsonValue
 
 from prompt_hub.authoring.importing.documents import Node, broken
-from prompt_hub.authoring.importing.form import NO_PARAMETER, Draft, Fields, named, with_question
+from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.reasons import NO_PARAMETER, NO_TAGS
 from prompt_hub.authoring.importing.templates import Converted, from_jinja, from_names, merged
 
 _TAGS = {
@@ -19,12 +20,6 @@ _TAGS = {
 }
 """The tags in which the registry keeps what a version's fields say."""
 _SAYS_NOTHING = ("mlflow.prompt.is_prompt", "_mlflow_prompt_type")
-_NO_TAGS = "a task has an owner and a description, and no tags"
-_REASONS = {
-    "aliases": "which version is live is the registry's and the ledger's: `prompt-hub ledger show`",
-    "commit_message": "write it into the message of the commit",
-}
-_OTHERWISE = "a task has no such setting"
 
 
 def mlflow(node: Node, notes: Notes) -> Draft:
@@ -35,7 +30,7 @@ def mlflow(node: Node, notes: Notes) -> Draft:
     found = {key: prompt.take(key) or _in_tag(tags, tag) for key, tag in _TAGS.items()}
     for key in _SAYS_NOTHING:
         tags.text(key)
-    tags.rest("the prompt's tags", {}, _NO_TAGS)
+    tags.rest("the prompt's tags", {}, NO_TAGS)
     template = found["template"]
     if template is None:
         raise broken(*node.place, "no 'template'", "a text or a list of messages")
@@ -47,20 +42,19 @@ def mlflow(node: Node, notes: Notes) -> Draft:
     chat = Chat(notes, convert)
     chat.read(template, role="user")
     config = Fields(found["model_config"] or Node({}, node.source), notes)
-    model, provider = config.text("model_name"), config.text("provider")
     draft = Draft(
         name=name,
         place=node.place,
         messages=with_question(chat.messages, node.place, notes),
         variables=merged(chat.parts),
-        model=model,
-        setting={"provider": "openai", "model": model} if provider in ("", "openai") else None,
+        model=config.text("model_name"),
+        provider=config.text("provider"),
         parameters=config.parameters(),
         output=response_schema(found["response_format"], notes),
         description=prompt.text("description"),
     )
     config.rest("the prompt's model_config", {}, NO_PARAMETER)
-    prompt.rest("the prompt", _REASONS, _OTHERWISE)
+    prompt.rest("the prompt")
     return draft
 
 

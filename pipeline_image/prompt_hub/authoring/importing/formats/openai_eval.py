@@ -6,7 +6,7 @@ import re
 
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, with_question
-from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE, REASONS
+from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE
 from prompt_hub.authoring.importing.labels import Reference, Row, rows_of
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes
@@ -28,10 +28,6 @@ _WORDS = {
     "ne": "scorers say what is right, not what is wrong",
     "like": "its reference is now the right answer, all of it: stricter than there",
     "ilike": "its reference is now the right answer, all of it: stricter than there",
-}
-_OF_THE_EVAL = {
-    "metadata": "say it in the description or the owner of the metadata",
-    "name": "the task's name is the one of the command",
 }
 _OF_A_RUN = "it tells how a run went; evaluate the task to have a record of your own"
 
@@ -67,7 +63,7 @@ def _references(node: Node, notes: Notes) -> list[Reference]:
             why = "logs are no labelled data: download them, and name a file of rows"
             notes.lost(config.node.place, f"the data source {kind!r}", why)
         config.rest("the data source", {}, "rows are a file that is named beside the eval")
-    evaluation.rest("the eval", _OF_THE_EVAL, "a task has no such setting")
+    evaluation.rest("the eval")
     found: list[Reference] = []
     for element in criteria.elements() if criteria is not None else ():
         reference = _reference(element, notes)
@@ -123,13 +119,13 @@ def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
     identity = run.text("id")
     for key in ("object", "eval_id"):
         run.text(key)
-    source = run.inner("data_source") or Fields(Node({}, node.source), notes)
+    source = run.part("data_source")
     run.rest("the run", {}, _OF_A_RUN)
     source.text("type")
     rows = _rows(source.inner("source"), notes)
     asked = source.take("input_messages")
     model = source.text("model")
-    settings = source.inner("sampling_params") or Fields(Node({}, node.source), notes)
+    settings = source.part("sampling_params")
     draft = None
     if asked is not None:
         chat = Chat(notes, lambda text, place: from_names(text, place, notes, inside="item."))
@@ -149,11 +145,10 @@ def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
             messages=with_question(chat.messages, node.place, notes),
             variables=merged(chat.parts),
             model=model,
-            setting={"provider": "openai", "model": model},
             parameters=settings.parameters(),
             output=response_schema(format_, notes),
         )
-    settings.rest("the run's parameters", REASONS, OTHERWISE)
+    settings.rest("the run's parameters", otherwise=OTHERWISE)
     source.rest("the run's data source", {}, OTHERWISE)
     return draft, rows
 

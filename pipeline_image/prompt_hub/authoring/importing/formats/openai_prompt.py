@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from prompt_hub.authoring.importing.documents import Node, broken
-from prompt_hub.authoring.importing.form import (
-    NO_PARAMETER,
-    Draft,
-    Fields,
-    named,
-    with_question,
-)
-from prompt_hub.authoring.importing.messages import HISTORY, NO_TOOLS, Chat, response_schema
+from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
+from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.reasons import NO_PARAMETER
 from prompt_hub.authoring.importing.templates import from_names, merged
 from prompt_hub.repository.schema import JsonObject
 
-REASONS = {
-    **dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls", "max_tool_calls"), NO_TOOLS),
-    **dict.fromkeys(("conversation", "previous_response_id"), HISTORY),
-    "metadata": "say it in the description or the owner of the metadata",
-    "name": "the task's name is the one of the command",
-    "reasoning": f"{NO_PARAMETER}; how much a model reasons is a choice of the model",
-    "reasoning_effort": f"{NO_PARAMETER}; how much a model reasons is a choice of the model",
-    "stop": NO_PARAMETER,
-    "frequency_penalty": NO_PARAMETER,
-    "presence_penalty": NO_PARAMETER,
-}
 OTHERWISE = (
     "a task has no such setting; leave it out, or set it where the model alias is configured"
 )
@@ -41,7 +25,6 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
         if (said := prompt.take(key)) is not None:
             chat.read(said, role=role)
     variables = merged(chat.parts)
-    model = prompt.text("model")
     format_ = prompt.take("response_format")
     if (text := prompt.inner("text")) is not None:
         format_ = text.take("format") or format_
@@ -51,14 +34,13 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
         place=node.place,
         messages=with_question(chat.messages, node.place, notes),
         variables=variables,
-        model=model,
-        setting={"provider": "openai", "model": model},
+        model=prompt.text("model"),
         parameters=prompt.parameters(),
         output=response_schema(format_, notes),
         description=prompt.text("description"),
         samples=_samples(prompt.take("variables"), variables, notes),
     )
-    prompt.rest("the prompt", REASONS, OTHERWISE)
+    prompt.rest("the prompt", otherwise=OTHERWISE)
     return draft
 
 

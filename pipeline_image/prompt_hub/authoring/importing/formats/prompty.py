@@ -16,18 +16,12 @@ from prompt_hub.authoring.importing.documents import (
     parsed_json,
     parsed_page,
     parsed_yaml,
-    unkept,
 )
-from prompt_hub.authoring.importing.form import NO_PARAMETER, Draft, Fields, with_question
-from prompt_hub.authoring.importing.messages import (
-    HISTORY,
-    NO_TOOLS,
-    Chat,
-    Convert,
-    response_schema,
-)
+from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter, with_question
+from prompt_hub.authoring.importing.messages import Chat, Convert, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
-from prompt_hub.authoring.importing.schemas import type_of
+from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
+from prompt_hub.authoring.importing.schemas import object_schema, type_of
 from prompt_hub.authoring.importing.templates import Converted, from_jinja, merged
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.schema import JsonObject
@@ -42,20 +36,6 @@ _KINDS = {
     "float": "number",
 }
 _RICH = {"thread": HISTORY, **dict.fromkeys(("image", "file", "audio"), "tasks read text alone")}
-_REASONS = {
-    "tools": NO_TOOLS,
-    "authors": "the owner of a task stands in its metadata: --owner",
-    "tags": "a task has an owner and a description, and no tags",
-    "metadata": "say it in the description or the owner of the metadata",
-    "version": "an imported task begins at its own first version",
-    "displayName": "the task's name is the one of the command",
-    "connection": "keys and endpoints are settings of the model alias, never of a prompt",
-    "configuration": "keys and endpoints are settings of the model alias, never of a prompt",
-    "response": "an answer here is all that the model says first",
-    "base": "write what it takes from the other file into this one",
-}
-_OTHERWISE = "a task has no such setting"
-_AZURE = ("azure", "azure_openai", "foundry")
 
 
 def prompty(path: Path, notes: Notes) -> Draft:
@@ -64,28 +44,24 @@ def prompty(path: Path, notes: Notes) -> Draft:
     front = Fields(page.front, notes)
     title, description = front.text("name") or path.stem, front.text("description")
     if (base := front.take("base")) is not None:
-        raise broken(*base.place, "'base', another file that this one builds on", _REASONS["base"])
+        raise broken(*base.place, "'base', another file that this one builds on", REASONS["base"])
     types, samples, rich, places = _inputs(front, notes)
     chat = Chat(notes, _converter(front, types, notes))
     for role, text, place in _sections(page, rich, notes):
         chat.add(role, text, place)
     variables = merged(chat.parts)
-    for name in types.keys() - variables.keys():
-        notes.lost(places[name], f"the input {name!r}", "the template does not read it")
-    model, setting, parameters, format_ = _model(front, path, notes)
+    model, provider, parameters, format_ = _model(front, path, notes)
     output = response_schema(format_, notes)
     if (outputs := front.take("outputs") or front.take("outputSchema")) is not None:
         output = _object(outputs, notes)
-    front.rest("the front matter", _REASONS, _OTHERWISE)
-    if (lost := unkept(page.front.data)) is not None:
-        notes.lost(page.front.place, "a value of the front matter", lost)
+    end_front_matter(front, variables, {name: places[name] for name in types})
     return Draft(
         name=f"Prompty {title}",
         place=page.front.place,
         messages=with_question(chat.messages, page.front.place, notes),
         variables=variables,
         model=model,
-        setting=setting,
+        provider=provider,
         parameters=parameters,
         output=output,
         description=description,
@@ -144,12 +120,12 @@ def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> 
                 more = Fields(format_, notes)
                 more.text("kind")
                 why = "a value is never read as a role here, whatever it says"
-                more.rest("the template's format", {"strict": why}, _OTHERWISE)
+                more.rest("the template's format", {"strict": why})
             parser = settings.take("parser")
             kind = (parser.get("kind") or parser).data if parser is not None else "prompty"
             if kind != "prompty":
                 raise broken(*settings.node.place, f"the parser {kind!r}", "the parser 'prompty'")
-            settings.rest("'template'", {}, _OTHERWISE)
+            settings.rest("'template'", {})
     if named not in ("jinja2", "mustache"):
         raise broken(*place, f"the template language {named!r}", "jinja2 or mustache")
 
@@ -238,23 +214,16 @@ def _object(node: Node, notes: Notes) -> JsonObject:
     found: JsonObject = {
         name: _property(inner, f"the field {name!r}", notes)[0] for name, inner in _properties(node)
     }
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [*found],
-        "properties": found,
-    }
+    return object_schema(found, found)
 
 
-def _model(
-    front: Fields, path: Path, notes: Notes
-) -> tuple[str, JsonObject | None, JsonObject, Node | None]:
-    """Return the model, what its alias could mean, its parameters and its answer's format."""
+def _model(front: Fields, path: Path, notes: Notes) -> tuple[str, str, JsonObject, Node | None]:
+    """Return the model, its provider, its parameters and its answer's format."""
     node = front.take("model")
     if node is None:
-        return "", None, {}, None
+        return "", "", {}, None
     if isinstance(node.data, str):
-        return node.data, {"provider": "openai", "model": node.data}, {}, None
+        return node.data, "", {}, None
     model = Fields(node, notes)
     configuration = model.inner("configuration")
     name, provider = model.text("id"), model.text("provider")
@@ -265,7 +234,7 @@ def _model(
         name = name or configuration.text("azure_deployment") or configuration.text("name")
         name = name or configuration.text("model")
         provider = provider or configuration.text("type")
-        configuration.rest("the model's configuration", {}, _REASONS["configuration"])
+        configuration.rest("the model's configuration", {}, REASONS["configuration"])
     options = model.inner("options") or model.inner("parameters")
     parameters: JsonObject = {}
     format_ = None
@@ -273,13 +242,8 @@ def _model(
         parameters = options.parameters()
         format_ = _file(options.take("response_format"), path, notes)
         options.rest("the model's parameters", {}, NO_PARAMETER)
-    model.rest("the model", _REASONS, _OTHERWISE)
-    setting: JsonObject | None = {"provider": "openai", "model": name}
-    if provider in _AZURE and setting is not None:
-        setting["base_url"] = "https://YOUR-ENDPOINT/v1"
-    elif provider not in ("", "openai"):
-        setting = None
-    return name, setting, parameters, format_
+    model.rest("the model")
+    return name, provider, parameters, format_
 
 
 def _file(node: Node | None, path: Path, notes: Notes) -> Node | None:
