@@ -103,8 +103,8 @@ def _watch(
         if stage.measure(task, by_alarm_alone=False).wait(PATIENCE_SECONDS):
             raise SystemExit(f"a round of {task} failed")
 
-    for task in (*OTHERS, *(TASK for _ in range(GOOD_ROUNDS))):
-        measure(task)
+    for name in (*OTHERS, *(TASK for _ in range(GOOD_ROUNDS))):
+        measure(name)
     now, task = open_("/"), open_(f"/task/{TASK}")
     _until(lambda: now.locator(f"{ROW} circle.score").count() >= GOOD_ROUNDS)
     take(now, "Now: before", ROW, ROW)
