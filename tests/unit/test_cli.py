@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -102,14 +103,17 @@ def test_help_pays_for_nothing_heavy() -> None:
         ("run_pipeline", "run"),
     ],
 )
-def test_the_doors_lead_to_their_commands(door: str, command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "pipeline_image" / f"{door}.py", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith(f"usage: prompt-hub {command}")
+def test_the_doors_lead_to_their_commands(
+    door: str,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", [door, "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "pipeline_image" / f"{door}.py"), run_name="__main__")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: prompt-hub {command}")
 
 
 def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:

@@ -262,6 +262,7 @@ async def _answer(
             say=say,
             progress=Progress(planned.records),
             example=planned.example,
+            tally=BatchStats(blank=planned.run.blank),
         )
         batches = source.answerer if isinstance(source.answerer, PrefetchedAnswerer) else None
         try:
@@ -304,7 +305,7 @@ def _in_words(tally: BatchStats, output: Path, layout: Layout) -> str:
     if tally.resumed:
         parts[0] += f" ({tally.resumed} finished before)"
     if tally.blank:
-        parts.append(f"{tally.blank} blank rows left out")
+        parts.append(f"{tally.blank} rows without a value left out")
     if not tally.unanswered:
         read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
         return f"{', '.join(parts)}: {output}{read_as}"

@@ -306,6 +306,21 @@ def results_bucket(account: str, region: str) -> str:
     return named("results", account, region)
 
 
+def may_be_results_bucket(name: str) -> bool:
+    """Whether a bucket may be this installation's for results, as far as is known here.
+
+    The environment says which one it is; or `cdk.json` of this folder its region, and often its
+    account.
+    """
+    if bucket := os.environ.get(ENV_RESULTS_BUCKET):
+        return name == bucket
+    account, region = r"\d{12}", r"[a-z]+(-[a-z0-9]+)+"
+    match _settings_of_checkout("where results lie", ENV_RESULTS_BUCKET):
+        case {"region": str(said), **rest}:
+            region, account = said, str(rest.get("account", account))
+    return re.fullmatch(results_bucket(account, region), name) is not None
+
+
 # --- One stage ---------------------------------------------------------------------------------
 
 
@@ -408,6 +423,8 @@ def records_source() -> str:
 
 
 EVENT_RECORDS_ANSWERED = "RecordsAnswered"
+NOT_PLANNED = "RecordsNotPlanned"
+"""Error of an execution whose file nobody could plan: nothing was asked, and no redrive helps."""
 
 
 def rollback_function(stage: str) -> str:

@@ -10,14 +10,21 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist
 
 from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
-from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of, betting_of, decide
+from prompt_hub.gate.rules import (
+    GATE_VERSION,
+    GateVersion,
+    alpha_of,
+    betting_of,
+    shows_not_worse,
+)
 from prompt_hub.gate.targeted_bets import MIXTURE, MOST, TIE, Betting, Division, betting_at
 from prompt_hub.gate.types import Conclusion, Evidence, GateExample, Power, Status, example_mean
-from prompt_hub.repository.schema import Gate, Limits
+from prompt_hub.repository.schema import Gate
 
 PROBABILITY = 0.8
 MOST_EXAMPLES = 20_000
@@ -250,13 +257,29 @@ def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
 
     With a narrower one these examples keep every comparison open. None: no margin would do.
     """
+    weights = tuple(example.weight for example in examples)
+    return _least_margin(weights, gate.confidence, gate.first_look)
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """An example of which nothing is known but its weight."""
+
+    id: str
+    weight: float
+    tags: tuple[str, ...] = ()
+
+
+# Most sets have one of a few sizes, equal weights and the default gate; `validate` asks for each.
+@lru_cache(maxsize=1024)
+def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float | None:
+    examples = [_Weighed(str(place), weight) for place, weight in enumerate(weights)]
     scores = {example.id: (1.0,) for example in examples}
     evidence = Evidence(examples=examples, candidate=scores, champion=scores)
 
     def passes(thousandths: int) -> bool:
-        tried = gate.model_copy(update={"margin": thousandths / 1000, "tags": {}})
-        found = decide(evidence, threshold=0.0, gate=tried, limits=Limits())
-        return found.status is Status.PASS
+        tried = Gate(margin=thousandths / 1000, confidence=confidence, first_look=first_look)
+        return shows_not_worse(evidence, tried)
 
     margins = range(1, 1001)
     place = bisect_left(margins, True, key=passes)

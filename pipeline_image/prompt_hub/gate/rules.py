@@ -102,6 +102,12 @@ def decide(
     )
 
 
+def shows_not_worse(evidence: Evidence, gate: Gate) -> bool:
+    """Whether the comparison with the champion rules out a loss of the margin, by itself."""
+    comparison = _Rules(evidence, gate, GATE_VERSION).comparison()
+    return comparison is not None and comparison.status is Status.PASS
+
+
 _MOST_PLACES = 15
 """Of a score in words: further digits are those of the float."""
 _BY_FORCE = (Status.BLOCK, Status.NOT_MEASURED, Status.INCONCLUSIVE, Status.PASS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from shutil import copyfileobj
@@ -96,20 +97,38 @@ def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
         InvalidDocumentsError: what lies there is not what the reference says.
         PromptHubError: it cannot be read, which is no fault of the reference: NOT_MEASURED.
     """
+    # Who has nowhere to keep it fetches it for this process alone.
+    return _kept(reference, file, root) or _fetched(reference, TemporaryFile(), file)
+
+
+def lines_of_set(reference: ExampleSet, file: str, root: Path) -> Iterator[bytes]:
+    """Yield the lines of the set that a reference names; raises as `open_set` does.
+
+    A container, which has neither a disk nor much memory, reads them as they come from S3: what
+    lies there is held to its hash behind the last line.
+    """
+    kept = _kept(reference, file, root)
+    if kept is None:
+        yield from _streamed(reference, file)
+    else:
+        with kept:
+            yield from kept
+
+
+def _kept(reference: ExampleSet, file: str, root: Path) -> IO[bytes] | None:
+    """Return a set as this checkout keeps it, fetched if need be; None where it can keep none."""
     path = set_path(reference, root)
     with suppress(OSError, InvalidDocumentsError):
         return _verified(path.open("rb"), reference, file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_kept = os.access(path.parent, os.W_OK)
+        can_keep = os.access(path.parent, os.W_OK)
     except OSError:
-        is_kept = False
-    if not is_kept:
-        # A container may have nowhere to keep it: it is fetched for this process alone.
-        return _fetched(reference, TemporaryFile(), file)
+        can_keep = False
+    if not can_keep:
+        return None
     with explain_write_errors(path), atomic_write(path) as stream:
-        fetched = _fetched(reference, stream, file)
-    return fetched
+        return _fetched(reference, stream, file)
 
 
 def set_path(reference: ExampleSet, root: Path) -> Path:
@@ -166,8 +185,29 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
     return reference
 
 
+def _streamed(reference: ExampleSet, file: str) -> Iterator[bytes]:
+    from prompt_hub.repository.example_objects import stream_lines
+
+    _require_size(reference, file)
+    sha256 = hashlib.sha256()
+    for line in stream_lines(reference.uri, file):
+        sha256.update(line)
+        yield line
+    _require_sha256(sha256.hexdigest(), reference, file)
+
+
 def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
-    from prompt_hub.repository.example_objects import fetch, size_of
+    from prompt_hub.repository.example_objects import fetch
+
+    _require_size(reference, file)
+    fetch(reference.uri, into, file)
+    into.flush()
+    return _verified(into, reference, file)
+
+
+def _require_size(reference: ExampleSet, file: str) -> None:
+    """Raise `PromptHubError` unless the object is there, with as many bytes as it should have."""
+    from prompt_hub.repository.example_objects import size_of
 
     size = size_of(reference.uri, file)
     if size is None:
@@ -178,9 +218,6 @@ def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
         )
     if size != reference.size:
         raise _invalid(file, "size", f"{size} bytes in S3", str(reference.size))
-    fetch(reference.uri, into, file)
-    into.flush()
-    return _verified(into, reference, file)
 
 
 def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
@@ -191,13 +228,16 @@ def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
     sha256 = hashlib.sha256()
     while part := readable.read(_PIECE):
         sha256.update(part)
-    if sha256.hexdigest() != reference.sha256:
-        found = f"a set that hashes to {sha256.hexdigest()}"
-        raise _invalid(file, "sha256", found, reference.sha256)
+    _require_sha256(sha256.hexdigest(), reference, file)
     if readable.tell() != reference.size:
         raise _invalid(file, "size", f"{readable.tell()} bytes", str(reference.size))
     readable.seek(0)
     return readable
+
+
+def _require_sha256(found: str, reference: ExampleSet, file: str) -> None:
+    if found != reference.sha256:
+        raise _invalid(file, "sha256", f"a set that hashes to {found}", reference.sha256)
 
 
 def _invalid(file: str, field: str, found: str, expected: str) -> InvalidDocumentsError:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -113,9 +113,30 @@ def _scanned(stream: IO[bytes], file: str) -> tuple[list[Example], _KeptLines]:
     """Look at each line; the first few examples, and where all of them are."""
     few: list[Example] = []
     lines = _KeptLines()
+    for example, number, start, beyond_doubt in _read(stream, file):
+        if len(few) < FEW:
+            few.append(example)
+        if not beyond_doubt:
+            lines.doubtful.add(start)
+        lines.starts.append(start)
+        lines.numbers.append(number)
+        lines.facts.append(ExampleFacts.of(example))
+    return few, lines
+
+
+def stream_examples(lines: Iterable[bytes], file: str) -> Iterator[Example]:
+    """Yield the examples on the lines of a file; none is kept.
+
+    Raises `InvalidDocumentsError` behind the last one, as `read_examples` does.
+    """
+    return (example for example, *_ in _read(lines, file))
+
+
+def _read(lines: Iterable[bytes], file: str) -> Iterator[tuple[Example, int, int, bool]]:
+    """Yield each example, number and start of its line, and whether that is beyond doubt."""
     reader = _LineReader(file)
     start = 0
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             text = line.decode("utf-8").removesuffix("\n")
         except UnicodeDecodeError as error:
@@ -125,19 +146,12 @@ def _scanned(stream: IO[bytes], file: str) -> tuple[list[Example], _KeptLines]:
             raise InvalidDocumentsError([problem]) from None
         example = reader.read(text, number)
         if example is not None:
-            if len(few) < FEW:
-                few.append(example)
-            if not reader.was_beyond_doubt:
-                lines.doubtful.add(start)
-            lines.starts.append(start)
-            lines.numbers.append(number)
-            lines.facts.append(ExampleFacts.of(example))
+            yield example, number, start, reader.was_beyond_doubt
         start += len(line)
     if reader.problems:
         raise InvalidDocumentsError(
             sorted(reader.problems, key=lambda problem: (problem.line, problem.column))
         )
-    return few, lines
 
 
 @dataclass(frozen=True, slots=True)
