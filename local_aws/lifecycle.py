@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from local_aws import upgrade
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
 from local_aws.processes import LocalRunError
@@ -55,7 +56,8 @@ class Lifecycle:
         """Run everything, from an empty machine to a rolled-back prompt.
 
         Where an earlier run has told the story already, a further push shows instead that nothing
-        is paid for twice and that a quarantined version stays out.
+        is paid for twice and that a quarantined version stays out. Of a checkout that was brought
+        up to date meanwhile, the newer release is pushed.
         """
         if not self._told.exists():
             self._show_released()
@@ -69,7 +71,11 @@ class Lifecycle:
             self.regression.run()
             self._follow_into_git(known)
         else:
-            self._further_push()
+            commit = upgrade.unreleased(self.stack)
+            if commit is None:
+                self._further_push()
+            else:
+                self._upgrade(commit)
             self._serve()
             self._remember()
         self._finish("run" if first else "push")
@@ -238,6 +244,20 @@ class Lifecycle:
     def _rolled_back_meanwhile(self) -> bool:
         """Whether a run that did not end came as far as the rollback, or its score watch did."""
         return self._deployed.exists() and self.observer.rolled_back(TASK)
+
+    def _upgrade(self, commit: str) -> None:
+        with self.story.step(
+            "The checkout is newer than the stage: it is merged and pushed"
+        ) as lines:
+            self.observer.await_service()
+            before = self.observer.executions()
+            say(lines, f"pushed {upgrade.push(self.stack, commit)[:8]}, with {commit[:8]} in it")
+            execution = self.executions.await_execution(before, lines)
+            failed = self.executions.failed(execution)
+            if failed and not _only_verdict(failed):
+                raise LocalRunError(self.executions.reason_of(failed))
+        with self.story.step("The verdicts, by real scores") as lines:
+            self.executions.tell_verdicts(execution, lines)
 
     def _further_push(self) -> None:
         with self.story.step(

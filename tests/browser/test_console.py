@@ -27,10 +27,20 @@ from prompt_hub.evaluation.results import RESULTS_DIR
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import evaluation_path
 from tests.browser.pages import Report, assert_accessible
-from tests.unit.console.stages import EXECUTION, PORT, TOKEN, FakeStage, action, at, lived_stage
+from tests.unit.console.stages import (
+    EXECUTION,
+    PORT,
+    TOKEN,
+    FakeStage,
+    action,
+    add_judge,
+    at,
+    lived_stage,
+)
 from tests.unit.reporting.evaluations import Spec
 from tests.unit.reporting.history import TASK
 
+EVALUATION = f"evaluation/{TASK}/execution/local"
 PAGES = {
     "now": "/",
     "pipeline": "/pipeline",
@@ -40,6 +50,9 @@ PAGES = {
     "evaluation": f"/evaluation/{TASK}/execution/local",
     "evaluation in git": f"/evaluation/{TASK}/version/1.3.0",
     "gone": "/task/none",
+    "labels": "/label",
+    "label": f"/label/{TASK}",
+    "label for a judge": f"/label/brand-judge?from={EVALUATION}",
 }
 
 
@@ -67,6 +80,9 @@ def served(
     logged.parent.mkdir(parents=True)
     for suffix in (".json", ".jsonl"):
         shutil.copy(evaluated.with_suffix(suffix), logged.with_suffix(suffix))
+    add_judge(root)
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Ann")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ann@example.com")
     # Answers are kept for seconds: no test waits for that.
     console._asker._clock = iter(range(0, 10**9, 10)).__next__
     listener = _listen(0)
@@ -109,7 +125,8 @@ def visit(browser: Browser, served: Served) -> Iterator[Visit]:
         page.on("pageerror", lambda error: served.complaints.append(str(error)))
         joint = "&" if "?" in path else "?"
         page.goto(f"{served.url}{path}{joint}token={TOKEN}")
-        page.wait_for_selector("html[data-ready]")
+        if options.get("java_script_enabled", True):
+            page.wait_for_selector("html[data-ready]")
         return page
 
     yield open_
@@ -227,3 +244,43 @@ def test_examples_are_narrowed_without_a_script(visit: Visit, browser: Browser) 
     page.get_by_label("Search").fill("no such words")
     page.get_by_role("button", name="Apply").click()
     expect(page.get_by_role("status").last).to_contain_text("0 examples")
+
+
+def test_answers_are_graded_by_keyboard_alone(visit: Visit) -> None:
+    page = visit(PAGES["label for a judge"])
+    expect(page.get_by_role("status").last).to_contain_text("0 of ")
+    asked = page.url
+    page.keyboard.press("4")
+    expect(page.get_by_label("4", exact=True)).to_be_checked()
+    # A reason may be left out; what is typed into it is one, digits and all.
+    page.get_by_role("textbox").press_sequentially("s 2 u")
+    expect(page.get_by_label("a value")).to_be_checked()
+    page.get_by_label("left out").check()
+    expect(page.get_by_role("textbox")).to_have_value("")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").last).to_contain_text("1 of ")
+    second = page.url
+    page.keyboard.press("s")
+    expect(page).not_to_have_url(second)
+    page.keyboard.press("u")
+    expect(page).to_have_url(asked)
+    expect(page.get_by_role("status").last).to_contain_text("0 of ")
+
+
+def test_the_way_back_shows_what_was_graded(visit: Visit) -> None:
+    page = visit(PAGES["label for a judge"])
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").last).to_contain_text("1 of ")
+    page.go_back()
+    expect(page.get_by_text("Graded by Ann <ann@example.com>")).to_be_visible()
+    expect(page.get_by_label("3", exact=True)).to_be_checked()
+
+
+def test_a_label_is_graded_and_written_without_a_script(visit: Visit) -> None:
+    page = visit(PAGES["label"], java_script_enabled=False)
+    page.get_by_label("brand").fill("Another <brand>")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="not in the file yet").click()
+    page.get_by_role("button", name="Write 1 grade").click()
+    expect(page.locator("main")).to_contain_text("1 corrected, 0 added, 0 confirmed")

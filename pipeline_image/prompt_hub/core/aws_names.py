@@ -323,6 +323,22 @@ def may_be_results_bucket(name: str) -> bool:
 
 # --- One stage ---------------------------------------------------------------------------------
 
+STAGE_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+"""What a stage may be called; it ends up in names of resources."""
+STAGE_LENGTHS = range(2, 17)
+"""Characters of that name: a load balancer's, which has more in it, may have 32."""
+
+
+def stage_name(name: str) -> str:
+    """Return the name of a stage; raises `ValueError` for what none can be called."""
+    if len(name) not in STAGE_LENGTHS or not re.fullmatch(STAGE_NAME, name):
+        longest = STAGE_LENGTHS[-1]
+        raise ValueError(
+            f"{name!r} is no name of a stage: expected {STAGE_LENGTHS[0]} to {longest} lower-case"
+            " letters and digits, words joined by hyphens, such as dev"
+        )
+    return name
+
 
 def stage_profile(stage: str) -> str:
     """Name of the profile in the configuration of AWS for a stage of another account or region."""
