@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
-.PHONY: help setup demo up down clean status pushes records killed-records test lint types unit coverage property property-fresh infrastructure local
+.PHONY: help setup demo up down clean status degrade recover pushes records killed-records test lint types unit coverage property property-fresh infrastructure local
 .PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards diagrams pictures console-pictures image lock
 .PHONY: bench bench-batch bench-eval bench-local bench-loader bench-pages bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
@@ -50,6 +50,12 @@ status: setup  ## what runs here now
 
 pushes: setup  ## two pushes in quick succession, each promoting another task (needs `make up` first)
 	@$(VENV)/python -m local_aws pushes
+
+degrade: setup  ## the provider puts a weaker model behind `catalogue-latest`: see a version of yours rolled back
+	@$(VENV)/python -m local_aws degrade
+
+recover: setup  ## ... and the usual one again
+	@$(VENV)/python -m local_aws recover
 
 # `ROWS=FILE`: JSON lines with an `input` each; by default the examples of the task, again and again.
 ROWS :=

@@ -17,6 +17,7 @@ from local_aws import upgrade
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
 from local_aws.processes import LocalRunError
+from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
 from local_aws.stack import LocalStack
@@ -141,6 +142,8 @@ class Lifecycle:
                 f"{'started' if fresh else 'running already'}: model at"
                 f" {self.stack.model_url}, AWS at {self.stack.endpoint}",
             )
+            # Printed alone: whoever has the page of this run is not to get in by it.
+            print(f"    watch it in a browser: {self.stack.console_url}", flush=True)
 
     def _show_released(self) -> None:
         """Tell what is released, and make its pages: something to look at from the first minute."""
@@ -168,6 +171,8 @@ class Lifecycle:
                 say(lines, "deployed by an earlier run")
                 return
             self.stack.make_remote()
+            # What the console shows of git is read there.
+            self.stack.clone(self.stack.author)
             cdk = str(self.stack.root / "node_modules" / ".bin" / "cdk")
             account = f"aws://{self.stack.overrides['AWS_ACCESS_KEY_ID']}/{self.stack.region}"
             began = time.monotonic()
@@ -350,7 +355,7 @@ class Lifecycle:
         print(f"  console  {self.stack.console_url}")
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
-        print(f"  model    {self.stack.model_url}/v1")
+        print(f"  model    {self.stack.model_url}/v1: {behind(self.stack)}")
         print(f"  clone    {self.stack.author}: {clone}")
         print(f"  mail     {self.stack.mail}: what people would have been sent")
         print(f"  shell    . {self.stack.shell_file}: prompt-hub and aws then work on all this")

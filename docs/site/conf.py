@@ -45,7 +45,7 @@ autodoc_typehints = "description"
 autoclass_content = "both"
 
 CONTENTS = {
-    "Start": ["docs/glossary", "docs/architecture"],
+    "Start": ["docs/first-hour", "docs/glossary", "docs/architecture"],
     "Prompts": [
         "docs/prompts",
         "docs/authoring",

@@ -141,6 +141,11 @@ def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None
     watched = _watched(arguments.stage, task) if arguments.stage else ()
     view = read_view(evaluations, found, links=links, watched=watched)
     forms = report_formats()
+    if found.large is not None and arguments.junit:
+        raise PromptHubError(
+            f"{found.name}: {found.large.count:,} answers are too many for a JUnit file.",
+            hint=f"The page and the summary leave them out; they lie at {found.large.uri}.",
+        )
     wanted: dict[str, Path] = {name: path for name in forms if (path := getattr(arguments, name))}
     for name, target in wanted.items():
         _write(target, forms[name].render(view))

@@ -70,7 +70,10 @@ class Clone:
 
     def commit(self) -> str:
         """Return the commit that is checked out, shortened; nothing where it is not known."""
-        commit = head_commit(self.root)
+        try:
+            commit = head_commit(self.root)
+        except PromptHubError:  # there is no git here
+            return ""
         return "" if commit == UNKNOWN_COMMIT else commit[:8]
 
     def registry(self, *, wait: bool = False) -> Known[Registry]:

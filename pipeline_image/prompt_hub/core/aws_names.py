@@ -580,6 +580,15 @@ EXAMPLE_SETS = "examples/"
 """What the key of every such set begins with; they stay, for records name them."""
 
 
+def details_key(sha256: str) -> str:
+    """Key of the details of a record that are too large for git, by the hash of their bytes."""
+    return f"{LARGE_DETAILS}{sha256}.jsonl"
+
+
+LARGE_DETAILS = "verdicts/details/"
+"""What the key of all such details begins with: they are remembered with verdicts, and stay."""
+
+
 def promotion_key(execution: str) -> str:
     """Key of what `execution` promoted, blocked or left alone."""
     return f"promotions/{execution}.json"

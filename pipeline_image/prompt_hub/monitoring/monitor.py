@@ -18,11 +18,12 @@ from random import Random, SystemRandom
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.exact import stated, surplus, weighted_mean
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
-from prompt_hub.evaluation.example_results import Result
+from prompt_hub.evaluation.example_results import Result, scores_of
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.gate.types import GateSet
 from prompt_hub.ledger.detector import (
     Evidence,
     error_of_a_run,
@@ -308,7 +309,8 @@ class ScoreMonitor:
             rounds.prompt,
             rounds.info,
             rounds.details,
-            self._asked,
+            GateSet.of(self._asked),
+            scores_of(rounds.details, self._asked),
             self._metadata.gate.confidence,
         )
         self._say(

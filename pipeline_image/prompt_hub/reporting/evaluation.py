@@ -294,7 +294,12 @@ def _notes(
     arms: Iterable[ArmView | None],
 ) -> Iterator[str]:
     """Yield what the repository no longer has as it was when the record was made."""
-    record = evaluation.record
+    record, large = evaluation.record, evaluation.large
+    if large is not None:
+        yield (
+            f"{large.count:,} answers are too many to be shown: examples, losses and how calls are"
+            f" spread are left out. Each has a line in {large.uri}."
+        )
     if examples and examples_sha256(examples) != record.examples_sha256:
         yield (
             "The examples have changed since: inputs and expected outputs are today's,"
@@ -347,6 +352,8 @@ def _examples(
 ) -> tuple[ExampleView, ...]:
     """Return the measured examples: in file order, then those that the file no longer has."""
     asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
+    if not asked:
+        return ()
     labelled = {example.id: example for example in examples}
     order = [*(name for name in labelled if name in asked), *(asked.keys() - labelled.keys())]
     return tuple(

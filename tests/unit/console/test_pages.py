@@ -147,8 +147,13 @@ def test_a_silent_source_is_named_and_the_rest_stands(
     assert ("no alarm" in text) is False
 
 
-def test_a_folder_without_prompts_hides_gits_side_alone(tmp_path: Path, browse: Browse) -> None:
-    console = Console(FakeStage(tmp_path), tmp_path)
+@pytest.mark.parametrize("folder", ["", "not made yet"])
+def test_a_folder_without_prompts_hides_gits_side_alone(
+    tmp_path: Path, browse: Browse, folder: str
+) -> None:
+    # As where a clone is made inside another one, whose folders git could be asked about.
+    (tmp_path / ".git").mkdir()
+    console = Console(FakeStage(tmp_path), tmp_path / folder)
     text = browse(console).get("/").text
     assert "is no clone of the prompts&#39; repository" in text
     assert "<b>1.2.0</b>" in text

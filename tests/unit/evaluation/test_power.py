@@ -41,7 +41,7 @@ def summed_up(count: int, wins: float, losses: float, status: Status) -> float:
 @pytest.mark.parametrize(("wins", "losses"), [(0.1, 0.1), (0.0, 0.02), (0.3, 0.1), (0.05, 0.6)])
 def test_chances_are_those_of_the_first_gates_decisions(wins: float, losses: float) -> None:
     count = 16
-    test = GateTest(MARGIN, 0.1, 1.0, DesignEffect.of(examples(count)), "1")
+    test = GateTest(MARGIN, 0.1, 1.0, DesignEffect.of([1.0] * count), "1")
     passed = summed_up(count, wins, losses, Status.PASS)
     blocked = summed_up(count, wins, losses, Status.BLOCK)
     assert test.power_to_pass(count, wins, losses) == pytest.approx(passed, abs=1e-4)
@@ -83,8 +83,8 @@ def test_chances_are_about_those_of_the_gates_decisions(
 
 
 def test_even_weights_weigh_nothing_and_uneven_ones_less() -> None:
-    assert DesignEffect.of(examples(20, weights=[3.0] * 20)) == DesignEffect(1.0, 1.0)
-    uneven = DesignEffect.of(examples(4, weights=[1.0, 1.0, 1.0, 3.0]))
+    assert DesignEffect.of([3.0] * 20) == DesignEffect(1.0, 1.0)
+    uneven = DesignEffect.of([1.0, 1.0, 1.0, 3.0])
     assert uneven.effective == pytest.approx(0.75)
     assert uneven.reach == pytest.approx(2 / 3)
 
