@@ -111,6 +111,16 @@ def notification_topic(scope: Construct, stage: str) -> str:
     return _place(scope).arn("sns", aws_names.notification_topic(stage))
 
 
+def pipeline(scope: Construct) -> str:
+    """Return the pipeline."""
+    return _place(scope).arn("codepipeline", aws_names.pipeline())
+
+
+def build_project(scope: Construct, name: str) -> str:
+    """Return a project of CodeBuild."""
+    return _place(scope).arn("codebuild", f"project/{name}")
+
+
 def pipeline_topic(scope: Construct) -> str:
     """Return the topic that tells people what the pipeline did, and what it waits for."""
     return _place(scope).arn("sns", aws_names.pipeline_topic())

@@ -8,7 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from cdk_app import nag, permissions, records_permissions
+from cdk_app import nag, on_call_permissions, records_permissions
 from cdk_app.stage_settings import OnCallSettings
 from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelConfig
@@ -48,7 +48,7 @@ class OnCallRole(Construct):
                 {"ArnEquals": {"aws:PrincipalArn": list(who.principals)}, **present}
             ),
         )
-        granted = permissions.be_on_call(self, stage, with_results=with_results)
+        granted = on_call_permissions.be_on_call(self, stage, with_results=with_results)
         if with_records:
             granted += records_permissions.take_up_records(self, stage)
         if who.repair:

@@ -1,6 +1,7 @@
 """Every permission that our own code needs, said once; a wildcard carries its reason along.
 
-Those of files of records are in `cdk_app.records_permissions`.
+Those of files of records are in `cdk_app.records_permissions`, those of people on call in
+`cdk_app.on_call_permissions`.
 
 Resources are named, not referenced: names come from `prompt_hub.core.aws_names`, so that no
 stack exports anything to another and a release never waits for an export that is in use.
@@ -180,6 +181,11 @@ def activate(scope: Construct, stage: str) -> tuple[Permission, ...]:
     return _change_ledger(scope, stage, _TASKS, aws_names.LEDGER_RELEASE)
 
 
+def decide(scope: Construct, stage: str) -> tuple[Permission, ...]:
+    """Move pointers as a person does: no sample, not what is deployed, nothing of who was told."""
+    return _change_ledger(scope, stage, _TASKS)
+
+
 def drill(scope: Construct, stage: str) -> tuple[Permission, ...]:
     """Move the pointer of the drill's own task: no history of another."""
     return _change_ledger(scope, stage, aws_names.LEDGER_TASKS + aws_names.DRILL_TASK)
@@ -339,46 +345,6 @@ def wait_for_tasks(scope: Construct, stage: str) -> tuple[Permission, ...]:
             [arns.task(scope, stage, "*")],
             wildcard="The id of a task is made when it starts.",
         ),
-    )
-
-
-# --- People on call ----------------------------------------------------------------------------
-
-
-def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Permission, ...]:
-    """Run the commands of docs/operations.md about a stage: ledger, watch, drill and trace."""
-    return (
-        *_change_ledger(scope, stage, _TASKS),
-        *see_service(scope, stage),
-        *start_watch(scope, stage),
-        *wait_for_tasks(scope, stage),
-        allow(
-            ["ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"],
-            ["*"],
-            wildcard="Neither knows a task definition as its resource. Read only, and no definition"
-            " of ours holds a secret.",
-        ),
-        allow(
-            ["logs:FilterLogEvents"],
-            [f"{arns.log_group(scope, aws_names.service_log_group(stage))}:*"],
-            wildcard="The log group, as IAM writes it: the colon and all of its streams.",
-        ),
-        *(_read_evidence(scope, stage) if with_results else ()),
-    )
-
-
-def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Read what a release was made of, and how the drill of a stage ended."""
-    return (
-        *read_results(
-            scope,
-            aws_names.manifest_key("*"),
-            aws_names.image_key("*"),
-            aws_names.promotion_key("*"),
-            aws_names.evaluation_key("*", "*"),
-            aws_names.drill_key("*", stage),
-        ),
-        allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
     )
 
 

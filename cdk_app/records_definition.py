@@ -1,7 +1,8 @@
 """What happens to a dropped file of records, in the Amazon States Language.
 
-A state that fails for good has neither a `Catch` nor a `Fail` state behind it: only so does a
-redrive, which starts with the state that failed, do its work again.
+What answers or merges and fails for good has neither a `Catch` nor a `Fail` state behind it: only
+so does a redrive, which starts with the state that failed, do its work again. A plan has both: it
+has asked nothing, and people hear which file it was of.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ _SOMETIMES = {**_TRY_AGAIN, "MaxAttempts": 4}
 """For what asks no model: nothing is worth waiting for longer than eight minutes."""
 _PAUSE_GROWS = 60
 """Seconds by which the pause before an attempt is longer than the one before the last attempt."""
-_LONGEST_PAUSE_OF_PLAN = 3 * _PAUSE_GROWS
-"""Four more attempts in six minutes."""
+_PLANS = 7
+"""Attempts at a plan, in a quarter of an hour."""
+_LONGEST_PAUSE_OF_PLAN = (_PLANS - 2) * _PAUSE_GROWS
 _LONGEST_PAUSE_OF_SHARD = 19 * _PAUSE_GROWS
 """Twenty more attempts: given up after three hours, and after eight of an outage."""
 _NO_PAUSE_YET: State = {"pause": 0}
@@ -54,6 +56,10 @@ class RecordsNames:
     network: Mapping[str, object]
     """Subnets and security groups of the service, by the names that Step Functions has for them."""
     bucket: str
+    topic: str
+    """ARN of the topic by which people hear."""
+    log_group: str
+    """Where what the containers said stands."""
     environment: Mapping[str, str]
     """Variables of the containers, beside those of the service."""
     integration: Callable[[str], str]
@@ -72,6 +78,10 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
         # What S3 makes up may begin with a hyphen.
         "'records', 'plan', '--key', $.key, States.Format('--version-id={}', $.version),"
         f" '--run', $.run, '--execution', $.execution, '--children', '{max_children}'"
+    )
+    not_planned = (
+        f"its container ended {_PLANS} times and left no plan. Nothing was asked. The log group"
+        f" {names.log_group} says why; when that is mended, drop the file again."
     )
     answer = {
         **_container(
@@ -138,6 +148,29 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
             _container(names, plan) | {"Next": "Answer"},
             longest_pause=_LONGEST_PAUSE_OF_PLAN,
             refused="Refused",
+            then={
+                "Tell people": {
+                    "Type": "Task",
+                    "Resource": names.integration("sns:publish"),
+                    "Parameters": {
+                        "TopicArn": names.topic,
+                        "Subject": f"{aws_names.installation()}: records not planned",
+                        "Message.$": f"States.Format('s3://{names.bucket}/{{}}: {not_planned}',"
+                        " $.key)",
+                    },
+                    "ResultPath": None,
+                    "Retry": [_SOMETIMES],
+                    "Catch": [
+                        {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Not planned"}
+                    ],
+                    "Next": "Not planned",
+                },
+                "Not planned": {
+                    "Type": "Fail",
+                    "Error": aws_names.NOT_PLANNED,
+                    "Cause": f"The file was not planned: {not_planned}",
+                },
+            },
         ),
         "Answer": {
             "Type": "Map",
@@ -170,6 +203,8 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                         answer,
                         longest_pause=_LONGEST_PAUSE_OF_SHARD,
                         refused="Fail a refused shard",
+                        # A redrive begins with it, so nothing stands behind it.
+                        then={"Answer a shard: the last attempt": answer | {"Retry": [_SOMETIMES]}},
                     ),
                     # As the first time, and at once: a redrive begins with it.
                     "Fail a refused shard": answer,
@@ -193,16 +228,17 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
     }
 
 
-def _attempts(name: str, task: State, *, longest_pause: int, refused: str) -> dict[str, State]:
+def _attempts(
+    name: str, task: State, *, longest_pause: int, refused: str, then: Mapping[str, State]
+) -> dict[str, State]:
     """Return the states that do `task`, and try it again and again unless it ends as refused.
 
     A `Retry` sees nothing of a container but that it failed, so after each attempt states tell
-    what is refused from what broke, and wait: not at all, then longer each time. The last attempt
-    has a `Retry` of its own, and nothing behind it.
+    what is refused from what broke, and wait: not at all, then longer each time. What still broke
+    after the longest pause goes on with the first state of `then`.
     """
     ran, ended, judged = f"{name}: did it run?", f"{name}: how did it end?", f"{name}: refused?"
     again, wait, longer = f"{name}: try again?", f"{name}: wait", f"{name}: wait longer next time"
-    last = f"{name}: the last attempt"
     return {
         name: {
             **task,
@@ -237,7 +273,11 @@ def _attempts(name: str, task: State, *, longest_pause: int, refused: str) -> di
         again: {
             "Type": "Choice",
             "Choices": [
-                {"Variable": "$.tries.pause", "NumericGreaterThan": longest_pause, "Next": last}
+                {
+                    "Variable": "$.tries.pause",
+                    "NumericGreaterThan": longest_pause,
+                    "Next": next(iter(then)),
+                }
             ],
             "Default": wait,
         },
@@ -248,7 +288,7 @@ def _attempts(name: str, task: State, *, longest_pause: int, refused: str) -> di
             "ResultPath": "$.tries",
             "Next": name,
         },
-        last: {**task, "Retry": [_SOMETIMES]},
+        **then,
     }
 
 

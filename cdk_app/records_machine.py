@@ -100,6 +100,8 @@ class RecordsMachine(Construct):
             role=arns.role(self, aws_names.records_role(stage)),
             network=network,
             bucket=bucket,
+            topic=self._topic.topic_arn,
+            log_group=aws_names.service_log_group(stage),
             environment={
                 aws_names.ENV_RECORDS_BUCKET: bucket,
                 aws_names.ENV_TOPIC_ARN: self._topic.topic_arn,

@@ -60,8 +60,9 @@ def _write_runs(scope: Construct, stage: str) -> tuple[Permission, ...]:
 
 
 def run_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Be the state machine: start containers, and itself for each shard."""
+    """Be the state machine: start containers, and itself for each shard; tell people of a file."""
     return (
+        allow(["sns:Publish"], [arns.notification_topic(scope, stage)]),
         *permissions.run_as(aws_names.records_role(stage), scope, stage),
         allow(
             ["ecs:DescribeTasks", "ecs:StopTask"],

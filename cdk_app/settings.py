@@ -73,6 +73,21 @@ class Settings(StrictSettings):
     the trust of the pull-request role."""
     github_repository_id: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """GitHub's number of the repository, for the same reason."""
+    connection_arn: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^arn:[\w-]+:(codeconnections|codestar-connections):.+:connection/.+$",
+                examples=[
+                    "arn:aws:codeconnections:us-east-1:123456789012:connection/"
+                    "0d1c8a6e-3f52-4b7a-9d21-6a5b8c7e4f10"
+                ],
+            ),
+        ]
+        | None
+    ) = None
+    """A connection to the repository that a person made, used in place of the one that we make:
+    where that was deleted, or the organisation has one."""
     github_oidc_provider_arn: (
         Annotated[
             str,

@@ -15,7 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from cdk_app.model_settings import WORD, Models
+from cdk_app.model_settings import Models
+from prompt_hub.core import aws_names
 
 REGION = r"[a-z]{2}(?:-[a-z]+)+-\d"
 DEFAULT_CIDR = "10.20.0.0/16"
@@ -251,13 +252,12 @@ class StageSettings(StrictSettings):
     What a stage costs a month: `docs/costs.md`.
     """
 
-    # Stage names end up in names of at most 32 characters, such as the load balancer's.
     name: Annotated[
         str,
         Field(
-            pattern=rf"^{WORD}$",
-            min_length=2,
-            max_length=16,
+            pattern=rf"^{aws_names.STAGE_NAME}$",
+            min_length=aws_names.STAGE_LENGTHS[0],
+            max_length=aws_names.STAGE_LENGTHS[-1],
             examples=["dev, with 2 to 16 characters"],
         ),
     ]

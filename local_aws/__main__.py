@@ -1,4 +1,4 @@
-"""`python -m local_aws up|down|status|pushes|records`: the whole lifecycle on this machine."""
+"""`python -m local_aws COMMAND`: the whole lifecycle on this machine."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import argparse
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from local_aws.isolation import isolate
 from local_aws.processes import LocalRunError
 from local_aws.stack import LocalStack
+from local_aws.weights import LocalModelError
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ("up", "down", "status", "pushes", "records", "degrade", "recover")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns 0, 1 after a failure in one sentence, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status", "pushes", "records"))
+    parser.add_argument("command", choices=COMMANDS)
     parser.add_argument(
         "--state",
         type=Path,
@@ -31,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     isolate()
     stack = LocalStack(ROOT, arguments.state.resolve())
     try:
+        _refuse_own_clone()
         if arguments.command == "down":
             stack.stop()
         elif arguments.command == "status":
@@ -39,9 +43,12 @@ def main(argv: list[str] | None = None) -> int:
 
             for line in status(stack):
                 print(line, flush=True)
+        elif arguments.command in ("degrade", "recover"):
+            for line in _change_provider(stack, arguments.command):
+                print(line, flush=True)
         else:
             _print_story(stack, arguments)
-    except LocalRunError as error:
+    except (LocalRunError, LocalModelError) as error:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
         for denial in stack.denials():
             print(denial, file=sys.stderr)
@@ -50,6 +57,28 @@ def main(argv: list[str] | None = None) -> int:
         print("\ninterrupted; `make up` goes on, `make down` stops what runs.", file=sys.stderr)
         return 130
     return 0
+
+
+def _change_provider(stack: LocalStack, command: str) -> Iterator[str]:
+    """Put another model behind the floating alias; yield what to say about it."""
+    # Here, because `down` must work with half of the packages there.
+    from local_aws import provider
+    from local_aws.stack_reader import Observer
+
+    if not stack.is_up:
+        raise LocalRunError("the local AWS does not run: `make up` starts it.")
+    if command == "recover":
+        return provider.recover(stack)
+    return provider.degrade(stack, Observer(stack).active())
+
+
+def _refuse_own_clone() -> None:
+    """Raise `LocalRunError` in a clone that a local AWS made: it would start another one in it."""
+    if (ROOT.parent / "cloud.json").is_file():
+        raise LocalRunError(
+            f"{ROOT} is a clone for prompts. The local AWS that it belongs to is in"
+            f" {ROOT.parent}: run `make` in the folder where you ran `make up`."
+        )
 
 
 def _print_story(stack: LocalStack, arguments: argparse.Namespace) -> None:

@@ -13,9 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from local_aws import upgrade
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
 from local_aws.processes import LocalRunError
+from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
 from local_aws.stack import LocalStack
@@ -55,7 +57,8 @@ class Lifecycle:
         """Run everything, from an empty machine to a rolled-back prompt.
 
         Where an earlier run has told the story already, a further push shows instead that nothing
-        is paid for twice and that a quarantined version stays out.
+        is paid for twice and that a quarantined version stays out. Of a checkout that was brought
+        up to date meanwhile, the newer release is pushed.
         """
         if not self._told.exists():
             self._show_released()
@@ -69,7 +72,11 @@ class Lifecycle:
             self.regression.run()
             self._follow_into_git(known)
         else:
-            self._further_push()
+            commit = upgrade.unreleased(self.stack)
+            if commit is None:
+                self._further_push()
+            else:
+                self._upgrade(commit)
             self._serve()
             self._remember()
         self._finish("run" if first else "push")
@@ -135,6 +142,8 @@ class Lifecycle:
                 f"{'started' if fresh else 'running already'}: model at"
                 f" {self.stack.model_url}, AWS at {self.stack.endpoint}",
             )
+            # Printed alone: whoever has the page of this run is not to get in by it.
+            print(f"    watch it in a browser: {self.stack.console_url}", flush=True)
 
     def _show_released(self) -> None:
         """Tell what is released, and make its pages: something to look at from the first minute."""
@@ -162,6 +171,8 @@ class Lifecycle:
                 say(lines, "deployed by an earlier run")
                 return
             self.stack.make_remote()
+            # What the console shows of git is read there.
+            self.stack.clone(self.stack.author)
             cdk = str(self.stack.root / "node_modules" / ".bin" / "cdk")
             account = f"aws://{self.stack.overrides['AWS_ACCESS_KEY_ID']}/{self.stack.region}"
             began = time.monotonic()
@@ -238,6 +249,20 @@ class Lifecycle:
     def _rolled_back_meanwhile(self) -> bool:
         """Whether a run that did not end came as far as the rollback, or its score watch did."""
         return self._deployed.exists() and self.observer.rolled_back(TASK)
+
+    def _upgrade(self, commit: str) -> None:
+        with self.story.step(
+            "The checkout is newer than the stage: it is merged and pushed"
+        ) as lines:
+            self.observer.await_service()
+            before = self.observer.executions()
+            say(lines, f"pushed {upgrade.push(self.stack, commit)[:8]}, with {commit[:8]} in it")
+            execution = self.executions.await_execution(before, lines)
+            failed = self.executions.failed(execution)
+            if failed and not _only_verdict(failed):
+                raise LocalRunError(self.executions.reason_of(failed))
+        with self.story.step("The verdicts, by real scores") as lines:
+            self.executions.tell_verdicts(execution, lines)
 
     def _further_push(self) -> None:
         with self.story.step(
@@ -330,7 +355,7 @@ class Lifecycle:
         print(f"  console  {self.stack.console_url}")
         print(f"  service  {self.observer.url}/v1/tasks")
         print(f"  AWS      {self.stack.endpoint}")
-        print(f"  model    {self.stack.model_url}/v1")
+        print(f"  model    {self.stack.model_url}/v1: {behind(self.stack)}")
         print(f"  clone    {self.stack.author}: {clone}")
         print(f"  mail     {self.stack.mail}: what people would have been sent")
         print(f"  shell    . {self.stack.shell_file}: prompt-hub and aws then work on all this")

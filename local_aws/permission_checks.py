@@ -215,6 +215,20 @@ def _of_log_group(check: Check, body: Json, place: _Place, state: State) -> Iter
     yield Check(action=check.action, resource=resource, keys=check.keys)
 
 
+def _of_log_stream(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask on the stream that is read: a policy that names its group needs a `:*`."""
+    stream = body.get("logStreamName", "")
+    resource = f"{check.resource.removesuffix(':*')}:log-stream:{stream}"
+    yield Check(action=check.action, resource=resource, keys=check.keys)
+
+
+def _of_builds(check: Check, body: Json, place: _Place, state: State) -> Iterator[Check]:
+    """Ask on the project of each build, which its id begins with."""
+    for build in cast(list[str], body.get("ids", [])):
+        resource = place.arn("codebuild", f"project/{build.partition(':')[0]}")
+        yield Check(action=check.action, resource=resource, keys=check.keys)
+
+
 # --- S3, Secrets Manager, STS, CloudFormation, Step Functions ----------------------------------
 
 
@@ -279,7 +293,9 @@ _CORRECTIONS: Mapping[str, _Correction] = {
     "ecs:DescribeTaskDefinition": _on_everything,
     "cloudwatch:PutMetricData": _put_metric_data,
     "cloudwatch:DescribeAlarms": _describe_alarms,
+    "codebuild:BatchGetBuilds": _of_builds,
     "logs:FilterLogEvents": _of_log_group,
+    "logs:GetLogEvents": _of_log_stream,
     "events:PutEvents": _put_events,
     "s3:GetObject": _get_object,
     "secretsmanager:GetSecretValue": _get_secret,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -13,11 +14,21 @@ import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 
 class LocalRunError(Exception):
     """What went wrong on this machine, in one sentence with the next step."""
+
+
+class _Started(TypedDict):
+    """What a process's file keeps of it; releases of before wrote no `code`."""
+
+    pid: int
+    born: str | None
+    code: NotRequired[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +43,8 @@ class Background:
     cwd: Path
     ready_status: int = 200
     """What it answers there when it is ready."""
+    code: str = ""
+    """Digest of the code that it runs: one that runs older code is started anew."""
 
     @property
     def log(self) -> Path:
@@ -44,11 +57,15 @@ class Background:
 
     def running(self) -> int | None:
         """Return the pid if the process we started still lives, whatever else reused the number."""
+        saved = self._saved()
+        return saved["pid"] if saved and _born(saved["pid"]) == saved["born"] else None
+
+    def _saved(self) -> _Started | None:
         try:
-            saved = json.loads(self._pid_file.read_text(encoding="utf-8"))
+            saved: _Started = json.loads(self._pid_file.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        return saved["pid"] if _born(saved["pid"]) == saved["born"] else None
+        return saved
 
     def start(self, *, seconds: float = 90.0) -> bool:
         """Start unless it runs, and wait until it answers; returns whether it was started now.
@@ -56,7 +73,7 @@ class Background:
         Raises:
             LocalRunError: it ended, or did not answer within `seconds`.
         """
-        if self.running() is not None and self._answers():
+        if self.running() is not None and self._runs_this_code() and self._answers():
             return False
         self.stop()
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -70,9 +87,8 @@ class Background:
                 stderr=log,
                 start_new_session=True,
             )
-        self._pid_file.write_text(
-            json.dumps({"pid": process.pid, "born": _born(process.pid)}), encoding="utf-8"
-        )
+        saved = _Started(pid=process.pid, born=_born(process.pid), code=self.code)
+        self._pid_file.write_text(json.dumps(saved), encoding="utf-8")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -102,12 +118,25 @@ class Background:
         self._pid_file.unlink(missing_ok=True)
         return pid is not None
 
+    def _runs_this_code(self) -> bool:
+        saved = self._saved()
+        return saved is not None and saved.get("code", "") == self.code
+
     def _answers(self) -> bool:
         return answers(self.ready_url, self.ready_status)
 
     def _last_line(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1][:300].rstrip(".") if lines else "it said nothing"
+
+
+@cache
+def digest_of(*folders: Path) -> str:
+    """Return a digest of all Python code in these folders."""
+    digest = hashlib.sha256()
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        digest.update(f"{path}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def end_holders(files: Iterable[Path]) -> None:

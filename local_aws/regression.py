@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from local_aws.aliases import FLOATING
+from local_aws.aliases import FLOATING, set_alias
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
 from local_aws.stack import STAGE, LocalStack
@@ -53,19 +53,7 @@ class Regression:
             good = self.observer.samples(TASK)
             for version, score in self._scores_before(good).items():
                 say(lines, f"before: {TASK} {version} scores {score:.3f}")
-            self.stack.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "local_aws.local_model",
-                    "alias",
-                    FLOATING,
-                    SMALL.name,
-                    "--state",
-                    str(self.stack.state / "model"),
-                ],
-                quiet=True,
-            )
+            set_alias(self.stack.state / "model", FLOATING, SMALL.name)
             self.story.happened(f"provider: {FLOATING} is now {SMALL.name}")
             say(
                 lines,

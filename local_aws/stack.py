@@ -20,7 +20,7 @@ from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
 from local_aws.mail import FOLDER as MAIL
 from local_aws.ports import SERVERS, reserve
-from local_aws.processes import Background, LocalRunError, end_holders
+from local_aws.processes import Background, LocalRunError, digest_of, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, fetch
 
@@ -202,8 +202,11 @@ class LocalStack:
             "PROMPT_HUB_ROOT": str(self.author),
             "PROMPT_HUB_INSTALLATION": self.installation,
         }
+        code = digest_of(self.root / "local_aws", self.root / "pipeline_image")
         # Nobody gets in without its token.
-        return replace(server, environment={**self.environment, **of_people}, ready_status=403)
+        return replace(
+            server, environment={**self.environment, **of_people}, ready_status=403, code=code
+        )
 
     def _server(self, name: str, ready_url: str, *module: str) -> Background:
         return Background(
@@ -213,6 +216,7 @@ class LocalStack:
             state=self.state,
             environment=self._plain_environment(),
             cwd=self.root,
+            code=digest_of(self.root / "local_aws"),
         )
 
     def _plain_environment(self) -> dict[str, str]:

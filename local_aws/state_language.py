@@ -17,6 +17,7 @@ Json = Mapping[str, Any]
 """A part of a definition in the Amazon States Language."""
 
 RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
+PUBLISH = "arn:aws:states:::sns:publish"
 GET_OBJECT = "arn:aws:states:::s3:getObject"
 
 _STATE = {"Type", "Comment", "InputPath", "OutputPath"}
@@ -36,11 +37,15 @@ STATES: Mapping[str, Collection[str]] = {
 """The types of states, and the fields that each may have."""
 
 _MACHINE = {"Comment", "StartAt", "States", "TimeoutSeconds", "Version"}
-_PARAMETERS = {
-    *("Cluster", "TaskDefinition", "LaunchType", "PlatformVersion", "NetworkConfiguration"),
-    *("Overrides", "Group", "Tags", "PropagateTags", "EnableExecuteCommand"),
-    "CapacityProviderStrategy",
+TASKS: Mapping[str, Collection[str]] = {
+    RUN_TASK: {
+        *("Cluster", "TaskDefinition", "LaunchType", "PlatformVersion", "NetworkConfiguration"),
+        *("Overrides", "Group", "Tags", "PropagateTags", "EnableExecuteCommand"),
+        "CapacityProviderStrategy",
+    },
+    PUBLISH: {"TopicArn", "Subject", "Message"},
 }
+"""What a task may call, and the parameters that each may have."""
 _RETRY = {
     *("ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxAttempts", "MaxDelaySeconds"),
     *("JitterStrategy", "Comment"),
@@ -130,10 +135,12 @@ def _retries(place: str, state: Json) -> Iterator[str]:
 
 
 def _task(place: str, state: Json) -> Iterator[str]:
-    if state.get("Resource") != RUN_TASK:
-        yield f"{place}: the local AWS runs {RUN_TASK}, not {state.get('Resource')}."
+    resource = state.get("Resource")
+    if not isinstance(resource, str) or resource not in TASKS:
+        yield f"{place}: the local AWS runs {' and '.join(TASKS)}, not {resource}."
+        return
     given = {name.removesuffix(".$"): 0 for name in state.get("Parameters") or {}}
-    yield from _unknown(place, given, _PARAMETERS, " in Parameters")
+    yield from _unknown(place, given, TASKS[resource], " in Parameters")
 
 
 def _map(place: str, state: Json) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The task of a state machine: an ECS task that it starts, waits for, and may have to stop.
+"""The tasks of a state machine: an ECS task that it waits for, and a message that it publishes.
 
 The emulator's own gives up after ten minutes and takes every exit code for success.
 """
@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from datetime import datetime
 from typing import Any
 
-from ministack.services import ecs, stepfunctions
+from ministack.services import ecs, sns, stepfunctions
 
 from local_aws import permissions
 from local_aws.permission_checks import Check
 from local_aws.service_roles import DeniedError
+from local_aws.state_language import PUBLISH, RUN_TASK
 from local_aws.state_walk import (
     LOOK_EVERY,
     OverdueError,
@@ -25,30 +27,48 @@ from local_aws.state_walk import (
 )
 
 _DENIED = "ECS.AccessDeniedException"
-_KIND = {"resourceType": "ecs", "resource": "runTask.sync"}
 
 
 def run_task(walk: Walk, state: Record, given: Any) -> Record:  # noqa: ANN401 - JSON
-    """Run the task and return what DescribeTasks says of it, as Step Functions writes that.
+    """Do the task; of one of ECS return what DescribeTasks says, as Step Functions writes that.
 
-    Raises `StateError`: of ECS's name where the task cannot be started, `States.TaskFailed` where
+    Raises `StateError`: of the service's name where it does not begin, `States.TaskFailed` where
     it fails, `States.Timeout` where it takes longer than the state allows.
     """
     parameters = walk.filled(state, "Parameters", given)
     region = walk.role.place.partition(":")[0]
-    details = {**_KIND, "region": region, "parameters": json.dumps(parameters)}
+    kind = _kind(state["Resource"])
+    details = {**kind, "region": region, "parameters": json.dumps(parameters)}
     walk.event("TaskScheduled", taskScheduledEventDetails=details)
     try:
-        result = _run(walk, parameters, state.get("TimeoutSeconds"))
+        if state["Resource"] == PUBLISH:
+            result = _publish(walk, parameters)
+        else:
+            result = _run(walk, parameters, state.get("TimeoutSeconds"))
     except StateError as problem:
-        details = {**_KIND, "error": problem.error, "cause": problem.cause}
+        details = {**kind, "error": problem.error, "cause": problem.cause}
         late = problem.error == "States.Timeout"
         name = "TaskTimedOut" if late else "TaskFailed"
         walk.event(name, **{f"{name[0].lower()}{name[1:]}EventDetails": details})
         raise
-    details = {**_KIND, "output": json.dumps(result)}
+    details = {**kind, "output": json.dumps(result)}
     walk.event("TaskSucceeded", taskSucceededEventDetails=details)
     return result
+
+
+def _kind(resource: str) -> Record:
+    service, action = resource.rpartition(":::")[2].split(":")
+    return {"resourceType": service, "resource": action}
+
+
+def _publish(walk: Walk, parameters: Record) -> Record:
+    topic = parameters["TopicArn"]
+    ask(walk, "sns:Publish", topic, parameters, "SNS.AuthorizationErrorException")
+    if sns._get_topic(topic)[0] is None:
+        raise StateError("SNS.NotFoundException", f"There is no topic {topic}.")
+    message = str(uuid.uuid4())
+    sns._fanout(topic, message, parameters["Message"], parameters.get("Subject", ""))
+    return {"MessageId": message}
 
 
 def ask(walk: Walk, action: str, resource: str, request: Record, error: str) -> None:
@@ -74,7 +94,7 @@ def _run(walk: Walk, parameters: Record, seconds: float | None) -> Record:
     if not answer["tasks"]:
         raise StateError("States.TaskFailed", json.dumps(_capitalised(answer["failures"])))
     cluster, task = request.get("cluster", "default"), ecs._tasks[answer["tasks"][0]["taskArn"]]
-    walk.event("TaskSubmitted", taskSubmittedEventDetails=_KIND)
+    walk.event("TaskSubmitted", taskSubmittedEventDetails=_kind(RUN_TASK))
     named = {"cluster": cluster, "tasks": [task["taskArn"]]}
     try:
         ask(walk, "ecs:DescribeTasks", "*", named, _DENIED)

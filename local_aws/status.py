@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from local_aws.countdown import duration
 from local_aws.mail import newest
 from local_aws.processes import LocalRunError, answers
+from local_aws.provider import behind
 from local_aws.stack import STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
 
@@ -25,7 +26,7 @@ def status(stack: LocalStack) -> Iterator[str]:
         yield "\n`make up` starts it, and goes on where it was."
         return
     observer = Observer(stack)
-    yield f"\nAWS      {stack.endpoint}\nmodel    {stack.model_url}/v1"
+    yield f"\nAWS      {stack.endpoint}\nmodel    {stack.model_url}/v1: {behind(stack)}"
     yield f"console  {stack.console_url}"
     yield f"clone    {stack.author}\nshell    . {stack.shell_file}"
     try:

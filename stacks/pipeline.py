@@ -35,8 +35,21 @@ _LINK = "RELEASED"
 _BLOCKED = "BLOCKED"
 """Variable of the Tell action: what this execution refused, in one line."""
 _APP = "python -m prompt_hub.release.checked_templates python app.py"
+OF_PEOPLES_TOOLS = (
+    *("authoring", "benchmarks", "console", "doctor", "loader"),
+    *("test_completion.py", "test_dashboard_picture.py"),
+)
+"""What of `tests/unit` is about code that no action, image or Lambda runs: decision 1013.
+
+tests/infrastructure/test_tested_by_a_pipeline.py derives the packages from what they do run.
+"""
 # A build has two cores at least, which two workers leave idle while tests wait.
-_TESTS = "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas"
+_TESTS = " ".join(
+    (
+        "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas",
+        *(f"--ignore=tests/unit/{name}" for name in OF_PEOPLES_TOOLS),
+    )
+)
 
 
 class PipelineStack(ToolchainStack):

@@ -36,7 +36,12 @@ class SourceStack(ToolchainStack):
             self, "Connection", connection_name=aws_names.installation(), provider_type="GitHub"
         )
         connection.apply_removal_policy(KEPT)
-        self.connection_arn = connection.attr_connection_arn
+        made = connection.attr_connection_arn
+        self.connection_arn = settings.connection_arn or made
+        if settings.connection_arn:
+            # Stacks that are deployed take it from here until they are deployed anew, and
+            # CloudFormation lets nobody take away or change what another stack takes.
+            self.export_value(made)
         crossing = any(map(settings.has_own_account, settings.stages))
         self.artifact_key = self._build_key() if crossing else None
         """Where stages have accounts of their own; CDK lets the CDK's roles there use it."""

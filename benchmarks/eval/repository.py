@@ -20,6 +20,7 @@ from benchmarks.eval.measuring import ROOT, MeasurementError, bare_environment
 from benchmarks.eval.task import Item, Outcome
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.evaluation.large_details import large_details_in
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import LOCAL_EXECUTION, RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, evaluation_by
@@ -110,8 +111,15 @@ class BenchRepository:
         return found.details["candidate"] if found else ()
 
     def outcome(self) -> Outcome:
-        """What the last run says of its examples, from its details."""
-        scores = {detail.id: detail.score for detail in self.details()}
+        """What the last run says of its examples, from its details, line by line."""
+        results = FolderResults(self.root / RESULTS_DIR)
+        scores: dict[str, float | None] = {}
+        text = results.get(aws_names.evaluation_details_key(LOCAL_EXECUTION, task.TASK)) or ""
+        large = large_details_in(text, task.TASK)
+        name = large.uri if large else aws_names.evaluation_details_key(LOCAL_EXECUTION, task.TASK)
+        with (self.root / RESULTS_DIR / name).open("rb") as lines:
+            for line in map(json.loads, lines):
+                scores[line["id"]] = line["score"]
         wanted = [scores.get(item.id) for item in task.items(self.examples)]
         return Outcome(right=wanted.count(1.0), wrong=wanted.count(0.0), missing=wanted.count(None))
 

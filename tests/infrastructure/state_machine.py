@@ -1,6 +1,6 @@
 """A way through a state machine with the emulator's own paths, functions and rules.
 
-Containers are run by whoever asks for the way; nothing waits, and no `Retry` is heeded.
+Tasks are run by whoever asks for the way; nothing waits, and no `Retry` is heeded.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.infrastructure.synthesised import Assembly, Json
 
 EXECUTION = "arn:aws:states:us-east-1:111111111111:execution:prompt-hub-dev-records:e1"
 Container = Callable[[Json], None]
-"""Runs a container with these parameters of a state; raises `StoppedError` where it fails."""
+"""Runs a task with these parameters of a state; raises `StoppedError` where it fails."""
 
 
 class StoppedError(Exception):
@@ -71,6 +71,8 @@ class Way:
             state = definition["States"][name]
             if state["Type"] == "Succeed":
                 return data
+            if state["Type"] == "Fail":
+                raise StoppedError(state["Error"], state["Cause"])
             data, name = self._enter(state, data)
         return data
 

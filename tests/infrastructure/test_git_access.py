@@ -103,3 +103,20 @@ def test_only_promote_is_handed_git_credentials(assembly: Assembly) -> None:
             assert "env" not in assembly.build_spec(action), action
     project = assembly.only("evaluation", "AWS::CodeBuild::Project")
     assert "env" not in json.loads(project["Source"]["BuildSpec"])
+
+
+def test_a_connection_that_a_person_made_takes_the_place_of_ours(
+    assembly: Assembly, synthesise: Synthesise
+) -> None:
+    arn = "arn:aws:codeconnections:us-east-1:123456789012:connection/0d1c8a6e"
+    own = synthesise({"connection_arn": arn})
+    for stack in ("prompt-hub-evaluation", "prompt-hub-pipeline"):
+        text = json.dumps(own.templates[stack])
+        assert arn in text
+        assert "prompt-hub-source:" not in text
+    # What takes the old one is deployed after this stack, and keeps it from being changed.
+    ours, theirs = (of.templates["prompt-hub-source"] for of in (assembly, own))
+    assert theirs["Resources"] == ours["Resources"]
+    exported = "ExportsOutputFnGetAttConnectionConnectionArn55362C6C"
+    assert theirs["Outputs"][exported] == ours["Outputs"][exported]
+    assert theirs["Outputs"]["ConnectionArn"]["Value"] == arn

@@ -108,6 +108,19 @@ def test_it_moves_pointers_and_forges_no_score(on_call: Assembly) -> None:
     assert "log-group:/prompt-hub/dev/service:*" in str(found["logs:FilterLogEvents"]["Resource"])
 
 
+def test_it_sees_our_pipeline_and_no_log_but_that_of_its_builds(on_call: Assembly) -> None:
+    found = actions(on_call)
+    for name in ("ListActionExecutions", "ListPipelineExecutions"):
+        (pipeline,) = listed(found[f"codepipeline:{name}"]["Resource"])
+        assert ":prompt-hub" in str(pipeline)
+        assert "*" not in str(pipeline)
+    logs = [str(group).split(":log-group:")[1] for group in found["logs:GetLogEvents"]["Resource"]]
+    assert logs == ["/prompt-hub/evaluation:*']]}", "/prompt-hub/pipeline:*']]}"]
+    keys = str(on_call.statements("dev-rollback")[role_of(on_call)[0]])
+    assert "evaluations/*/*.json'" in keys
+    assert "evaluations/*/*.jsonl'" in keys
+
+
 def test_a_stage_elsewhere_has_no_results_to_read(synthesise: Callable[..., Assembly]) -> None:
     """They lie where the pipeline is, and are read with what one has there."""
     found = synthesise(
@@ -117,7 +130,9 @@ def test_a_stage_elsewhere_has_no_results_to_read(synthesise: Callable[..., Asse
         }
     )
     name = next(stack for stack in found.templates if stack.endswith("dev-rollback"))
-    assert not {"s3:GetObject", "ecr:DescribeImages"} & set(actions(found)), name
+    there = {"s3:GetObject", "ecr:DescribeImages", "logs:GetLogEvents", "codebuild:BatchGetBuilds"}
+    assert not there & set(actions(found)), name
+    assert {"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData"} <= set(actions(found)), name
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ FOR_A_MAP_OF_SHARDS = {
 NEEDED: Mapping[str, Mapping[str, list[str]]] = {
     "arn:aws:states:::ecs:runTask.sync": FOR_RUNNING_A_TASK,
     "arn:aws:states:::s3:getObject": {"s3:GetObject": ["/runs/*/*/shards.json"]},
+    "arn:aws:states:::sns:publish": {"sns:Publish": ["prompt-hub-dev-notifications"]},
 }
 """What AWS's developer guide says that a state machine needs for what it calls."""
 

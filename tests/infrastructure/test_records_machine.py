@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local_aws.state_language import refusals
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 from tests.infrastructure.state_machine import (
@@ -102,11 +103,18 @@ def stopped(*exit_codes: int | None) -> StoppedError:
 class Containers:
     """Remembers the commands of containers, and lets the first ones fail where it is told to."""
 
-    def __init__(self, *failures: StoppedError | None) -> None:
+    def __init__(self, *failures: StoppedError | None, deaf: bool = False) -> None:
         self.commands: list[list[str]] = []
+        self.messages: list[Json] = []
         self._failures = list(failures)
+        self._deaf = deaf
 
     def __call__(self, parameters: Json) -> None:
+        if "TopicArn" in parameters:
+            if self._deaf:
+                raise StoppedError("SNS.NotFoundException", "no topic")
+            self.messages.append(parameters)
+            return
         (container,) = parameters["Overrides"]["ContainerOverrides"]
         self.commands.append(container["Command"])
         if self._failures and (failure := self._failures.pop(0)):
@@ -198,31 +206,50 @@ def test_a_shard_that_a_release_refuses_fails_at_once(definition: Json) -> None:
     assert (last["Type"], last.get("Retry"), last.get("Catch")) == ("Task", None, None)
 
 
-def test_what_fails_for_good_fails_in_the_state_that_a_redrive_begins_with(
+def test_a_shard_that_fails_for_good_fails_in_the_state_that_a_redrive_begins_with(
     definition: Json,
 ) -> None:
     states = states_of(definition)
-    assert {state["Type"] for state in states.values()} == {
-        *("Choice", "Map", "Pass", "Succeed", "Task", "Wait")
-    }
-    assert {name for name in states if "Catch" in states[name]} == {"Plan", "Answer a shard"}
+    assert {name for name, state in states.items() if state["Type"] == "Fail"} == {"Not planned"}
+    caught = {"Plan", "Answer a shard", "Tell people"}
+    assert {name for name in states if "Catch" in states[name]} == caught
     retried = {name: state["Retry"] for name, state in states.items() if "Retry" in state}
-    last = ("Plan: the last attempt", "Answer a shard: the last attempt")
-    assert retried.keys() == {*last, "Merge", "Repair"}
+    last = "Answer a shard: the last attempt"
+    assert retried.keys() == {last, "Merge", "Repair", "Tell people"}
     assert all(rule["ErrorEquals"] == ["States.ALL"] for (rule,) in retried.values())
-    for before, name in zip(([], [None]), last, strict=True):
-        way = Way(Containers(*before, *[stopped(137)] * 100), OBJECTS)
-        with pytest.raises(StoppedError):
-            way.go(definition, dropped())
-        assert way.names[-1] == name
+    way = Way(Containers(None, *[stopped(137)] * 100), OBJECTS)
+    with pytest.raises(StoppedError):
+        way.go(definition, dropped())
+    assert way.names[-1] == last
 
 
-@pytest.mark.parametrize("died", [1, 2, 4])
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("failure", [stopped(137), StoppedError("ECS.Busy", "RESOURCE:MEMORY")])
+def test_a_plan_that_dies_each_time_ends_with_a_sentence_and_people_hear_of_which_file(
+    definition: Json, failure: StoppedError, *, deaf: bool
+) -> None:
+    containers = Containers(*[failure] * 100, deaf=deaf)
+    with pytest.raises(StoppedError) as ended:
+        Way(containers, OBJECTS).go(definition, dropped())
+    assert containers.commands == [PLAN] * 7
+    assert ended.value.error == aws_names.NOT_PLANNED
+    sentence = (
+        "its container ended 7 times and left no plan. Nothing was asked. The log group"
+        " /prompt-hub/dev/service says why; when that is mended, drop the file again."
+    )
+    assert ended.value.cause == f"The file was not planned: {sentence}"
+    told = [(each["Subject"], each["Message"]) for each in containers.messages]
+    message = f"s3://prompt-hub-dev-records-AWS::AccountId/{KEY}: {sentence}"
+    assert told == ([] if deaf else [("prompt-hub: records not planned", message)])
+
+
+@pytest.mark.parametrize("died", [1, 2, 4, 6])
 def test_what_is_refused_at_a_later_attempt_is_not_tried_again(definition: Json, died: int) -> None:
     containers = Containers(*[stopped(137)] * died, stopped(1))
     way = Way(containers, OBJECTS)
     way.go(definition, dropped())
     assert containers.commands == [PLAN] * (died + 1)
+    assert containers.messages == []
     assert way.names[-1] == "Refused"
     containers = Containers(None, *[stopped(137)] * died, stopped(1), stopped(1))
     with pytest.raises(StoppedError):
@@ -266,10 +293,10 @@ def test_a_shard_is_tried_for_hours_and_what_asks_no_model_for_minutes(definitio
             way.go(definition, dropped())
         return way.pauses
 
-    assert pauses() == [0, 60, 120, 180]
+    assert pauses() == [*range(0, 6 * 60, 60)]
     assert pauses(None) == [*range(0, 20 * 60, 60)]
     assert 3.5 < seconds("Repair") / 3600 < 4.5
-    for name in ("Plan: the last attempt", "Answer a shard: the last attempt", "Merge"):
+    for name in ("Answer a shard: the last attempt", "Merge", "Tell people"):
         assert 5 < seconds(name) / 60 < 10
 
 
@@ -284,8 +311,9 @@ def test_shards_run_as_many_at_once_as_the_stage_says(definition: Json) -> None:
 
 def test_containers_are_of_the_newest_revision_with_a_role_of_their_own(definition: Json) -> None:
     tasks = [state for state in states_of(definition).values() if state["Type"] == "Task"]
-    assert len(tasks) == 7
-    for state in tasks:
+    containers = [state for state in tasks if "TopicArn" not in state["Parameters"]]
+    assert (len(tasks), len(containers)) == (7, 6)
+    for state in containers:
         assert state["Resource"] == "arn:aws:states:::ecs:runTask.sync"
         parameters = state["Parameters"]
         assert parameters["TaskDefinition"] == parameters["Cluster"] == "prompt-hub-dev"
@@ -317,6 +345,10 @@ def valid(definition: Json, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_the_definition_is_valid(definition: Json, tmp_path: Path) -> None:
     done = valid(definition, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_local_aws_runs_each_of_its_states(definition: Json) -> None:
+    assert refusals(json.dumps(definition)) == []
 
 
 def wrong(definition: Json) -> Iterator[tuple[str, Json]]:

@@ -118,8 +118,13 @@ def test_containers_are_in_the_network_of_the_service(records: Assembly) -> None
     service = flat(records.only("dev-service", "AWS::ECS::Service"))
     network = service["NetworkConfiguration"]["AwsvpcConfiguration"]
     states = states_of(definition_of(records)).values()
-    for state in (state for state in states if state["Type"] == "Task"):
-        found = state["Parameters"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+    networks = [
+        state["Parameters"]["NetworkConfiguration"]["AwsvpcConfiguration"]
+        for state in states
+        if "Cluster" in state.get("Parameters", {})
+    ]
+    assert len(networks) == 6
+    for found in networks:
         assert found["AssignPublicIp"] == network["AssignPublicIp"] == "DISABLED"
         assert [f"<{name}>" for name in found["SecurityGroups"]] == network["SecurityGroups"]
         assert sorted(f"<{name}>" for name in found["Subnets"]) == sorted(network["Subnets"])

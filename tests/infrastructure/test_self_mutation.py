@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -13,6 +17,22 @@ from tests.infrastructure.synthesised import ROOT, Assembly
 
 FIRST = "1f0c5d2e-0a4b-4f0e-9a35-8d1f7f0c6a11"
 SECOND = "2e9d7c40-7d15-4f7c-8b0e-51a2c3d4e5f6"
+SAID = (
+    "pip install --requirement requirements.txt",
+    "pip install --require-hashes --only-binary :all: --requirement requirements-install.lock",
+    "python -m uv pip install --require-hashes --only-binary :all:"
+    ' --python "$(command -v python)" --requirement requirements.lock',
+    "npm ci --include=dev",
+    "python pipeline_image/validate_prompt.py",
+    "python pipeline_image/validate_prompt.py --tell",
+    "python -m prompt_hub.release.code_tests",
+    "cdk synth --quiet",
+    "npx --no-install cdk synth --quiet",
+    "node_modules/.bin/cdk synth --quiet"
+    " --app 'python -m prompt_hub.release.checked_templates python app.py'",
+)
+"""What Synth has said in any release. The pipeline of an older one says it to a newer tree, for it
+changes itself only afterwards; so nothing is taken out here."""
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +55,25 @@ def test_self_mutation_deploys_the_pipeline_stack_with_the_pinned_cli(assembly: 
     locked = json.loads((ROOT / "package-lock.json").read_text())["packages"]
     assert locked["node_modules/aws-cdk"]["version"] == pinned
     assert locked["node_modules/aws-cdk"]["integrity"].startswith("sha512-")
+
+
+def test_what_synth_says_is_written_down(assembly: Assembly) -> None:
+    phases = assembly.build_spec("Build/Synth")["phases"]
+    said = [*phases["install"]["commands"], *phases["build"]["commands"]]
+    assert [words for words in said if words not in SAID] == []
+
+
+@pytest.mark.parametrize("command", SAID)
+def test_an_older_pipeline_is_understood_until_it_has_changed_itself(command: str) -> None:
+    words = [word for part in shlex.split(command) for word in part.split(" ")]
+    files = [word for word in words if word.endswith((".py", ".lock", ".txt"))]
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    modules = [word for word in words if word.startswith("prompt_hub.")]
+    assert [name for name in modules if find_spec(name) is None] == []
+    if "--tell" in words:
+        told = [sys.executable, *words[1:2], "--help"]
+        done = subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert "--tell" in done.stdout
 
 
 def test_the_pinned_asset_publisher_reads_what_the_pinned_library_writes(

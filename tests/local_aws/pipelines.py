@@ -215,7 +215,13 @@ class Pipelines:
         )
         return str(self.executions(name)[0]["pipelineExecutionId"])
 
-    def project(self, name: str, *commands: str, **more: object) -> None:
+    def project(
+        self,
+        name: str,
+        *commands: str,
+        logs: Mapping[str, object] | None = None,
+        **more: object,
+    ) -> None:
         spec = {"version": "0.2", "phases": {"build": {"commands": list(commands)}}, **more}
         self.aws.client("codebuild").create_project(
             name=name,
@@ -227,6 +233,7 @@ class Pipelines:
                 "computeType": "BUILD_GENERAL1_SMALL",
             },
             serviceRole=f"arn:aws:iam::{ACCOUNT}:role/build",
+            **({"logsConfig": logs} if logs else {}),
         )
 
 

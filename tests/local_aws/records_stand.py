@@ -196,6 +196,7 @@ class Records:
             "read": allow("s3:GetObject", f"{bucket}/runs/*"),
             "children": allow("states:StartExecution", self.machine),
             "redrive": allow("states:RedriveExecution", f"{execution}/shards:*"),
+            "tell": allow("sns:Publish", f"arn:aws:sns:{REGION}:{ACCOUNT}:{self.name}"),
             "rule": allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], rule),
         }
         of_events = {"start": allow("states:StartExecution", self.machine)}

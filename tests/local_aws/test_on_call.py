@@ -9,22 +9,31 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from http.cookiejar import CookieJar
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import BucketResults
 from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, build
 from tests.local_aws.assumed_roles import Session, resolved
-from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws
+from tests.local_aws.emulator import ACCOUNT, REGION, ROOT, LocalAws, eventually
+from tests.local_aws.pipelines import GATE, PLAIN, Pipelines, Repository
+from tests.local_aws.pipelines import build as build_action
 from tests.local_aws.records_stage import BUCKET, Model, rows
+from tests.local_aws.running_stage import BUCKET as RESULTS
 from tests.local_aws.running_stage import STAGE, Stage, running_stage
 from tests.local_aws.trace_stand import TRACE_ID, Stand, make_stand
+from tests.unit.reporting.evaluations import Spec
+from tests.unit.reporting.evaluations import build as build_evaluation
 
 pytestmark = pytest.mark.shipped
 
@@ -37,6 +46,7 @@ COMMANDS = [
 """What the page shows about a stage; `doctor` needs other permissions, `repair` needs records."""
 ANY = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 SERVICES = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com"]
+BUILDERS = ["codebuild.amazonaws.com", "codepipeline.amazonaws.com"]
 ANN = f"arn:aws:iam::{ACCOUNT}:user/ann"
 
 
@@ -94,8 +104,9 @@ def credentials(caller: Session, role: str) -> dict[str, str]:
     }
 
 
-def enforcing(folder: Path) -> Iterator[LocalAws]:
-    emulator = LocalAws(state=folder / "cloud", permissions="enforce")
+def enforcing(folder: Path, repository: Repository | None = None) -> Iterator[LocalAws]:
+    repositories = {PLAIN: repository.bare} if repository else {}
+    emulator = LocalAws(state=folder / "cloud", permissions="enforce", repositories=repositories)
     emulator.start()
     try:
         yield emulator
@@ -104,8 +115,13 @@ def enforcing(folder: Path) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="module")
-def enforced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    yield from enforcing(tmp_path_factory.mktemp("run"))
+def source(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    return Repository.make(tmp_path_factory.mktemp("source"), {"word.txt": "first\n"})
+
+
+@pytest.fixture(scope="module")
+def enforced(tmp_path_factory: pytest.TempPathFactory, source: Repository) -> Iterator[LocalAws]:
+    yield from enforcing(tmp_path_factory.mktemp("run"), source)
 
 
 @pytest.fixture(scope="module")
@@ -215,6 +231,75 @@ def test_records_of_a_bad_version_are_made_again(on_call: Stage) -> None:
     denied = ann.start("run", "part-class", f"s3://{BUCKET}/{key}", "out.jsonl")
     said, _ = denied.communicate(timeout=180)
     assert denied.returncode not in (0, None), "dropped files are none of hers"
+
+
+@pytest.fixture
+def lived(on_call: Stage, source: Repository, tmp_path: Path) -> Stage:
+    """The stage after an execution that was built and waits, an evaluation and an alarm."""
+    aws = on_call.aws
+    trust = {"Effect": "Allow", "Principal": {"Service": BUILDERS}, "Action": "sts:AssumeRole"}
+    for name in ("build", "pipeline"):
+        make_role(aws, name, {"Statement": [trust]}, [ANY])
+    aws.client("s3").create_bucket(
+        Bucket="plain-artifacts", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    pipelines = Pipelines(aws, source, source)
+    group = {"status": "ENABLED", "groupName": aws_names.log_group("pipeline")}
+    pipelines.project("synth", "echo the build says so", logs={"cloudWatchLogs": group})
+    execution = pipelines.plain_pipeline(
+        aws_names.pipeline(), ("Build", [build_action("Synth", "synth")]), GATE
+    )
+    eventually(
+        lambda: pipelines.actions(aws_names.pipeline(), execution).get("Approve"),
+        seconds=60,
+        what="the approval",
+    )
+    built = build_evaluation(tmp_path, Spec(examples=6))
+    results = BucketResults(aws.client("s3"), RESULTS)
+    results.put(
+        aws_names.evaluation_key(execution, built.record.task), built.record_path.read_text()
+    )
+    results.put(
+        aws_names.evaluation_details_key(execution, built.record.task),
+        built.details_path.read_text(),
+    )
+    return on_call
+
+
+def test_every_page_of_the_console_has_its_sources(lived: Stage) -> None:
+    process = lived.start("console", "--port", "0")
+    assert process.stdout is not None
+    try:
+        address, _, token = process.stdout.readline().strip().partition("?")
+        jar = urllib.request.HTTPCookieProcessor(CookieJar())
+        browser = urllib.request.build_opener(jar)
+
+        def page(path: str) -> str:
+            text: bytes = browser.open(f"{address}{path}?{token}", timeout=60).read()
+            return text.decode()
+
+        pipeline = page("pipeline")
+        execution = re.search(r"Execution <span class=\"mono\">([^<]+)", pipeline)
+        (log,) = set(re.findall(r"/(pipeline/[^/\"]+/log/[^\"]+)", pipeline))
+        assert execution is not None
+        revision = lived.ledger.events("part-class")[0].revision
+        pages = {
+            "": "part-class",
+            "pipeline": "waits for a person",
+            log: "the build says so",
+            "task/part-class": "What happened in this stage",
+            f"incident/part-class/{revision}": "part-class",
+            f"evaluation/part-fields/execution/{execution[1]}": "part-fields 1.3.0",
+        }
+        for path, words in pages.items():
+            text = page(path)
+            assert words in text, path
+            assert "AWS refused" not in text, path
+            assert "Not known" not in text, path
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 @pytest.mark.usefixtures("on_call")

@@ -148,6 +148,20 @@ def test_a_log_is_searched_on_the_streams_of_its_group() -> None:
     assert resource == f"{group}:log-stream:"
 
 
+def test_a_log_is_read_on_its_stream() -> None:
+    group = "arn:aws:logs:eu-central-1:1:log-group:/prompt-hub/pipeline"
+    ((_, resource, _),) = asked("logs:GetLogEvents", group, {"logStreamName": "a/1"})
+    assert resource == f"{group}:log-stream:a/1"
+
+
+def test_builds_are_looked_up_in_their_projects() -> None:
+    found = asked("codebuild:BatchGetBuilds", "*", {"ids": ["synth:1", "evaluate:2"]})
+    assert [resource.rpartition(":")[2] for _, resource, _ in found] == [
+        "project/synth",
+        "project/evaluate",
+    ]
+
+
 def test_each_event_says_its_own_source() -> None:
     entries = [{"Source": "ours", "DetailType": "A"}, {"Source": "theirs", "EventBusName": "b"}]
     found = asked("events:PutEvents", "*", {"Entries": entries})

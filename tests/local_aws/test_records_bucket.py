@@ -225,12 +225,12 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
     assert (manifest["records"], manifest["failed"]) == (4, 1)
 
 
-def failing_machine(aws: LocalAws, name: str) -> str:
+def failing_machine(aws: LocalAws, name: str, error: str = "Mine") -> str:
     machine: str = aws.client("stepfunctions").create_state_machine(
         name=name,
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/any",
         definition=json.dumps(
-            {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": "Mine", "Cause": "x"}}}
+            {"StartAt": "No", "States": {"No": {"Type": "Fail", "Error": error, "Cause": "x"}}}
         ),
     )["stateMachineArn"]
     return machine
@@ -265,8 +265,17 @@ def test_who_follows_a_run_hears_that_it_failed_before_its_first_container_ran(
     assert json.loads(given)["detail"]["object"] == {"key": key, "version-id": version}
 
 
+@pytest.mark.parametrize(
+    ("error", "sentences"),
+    [
+        ("Mine", ["the run has ended as FAILED (Mine): {}.", "Have it go on"]),
+        (aws_names.NOT_PLANNED, ["the file was not planned", "{}.", "drop the file again"]),
+    ],
+)
 @pytest.mark.usefixtures("container")
 def test_who_follows_a_run_hears_that_it_failed(
+    error: str,
+    sentences: list[str],
     aws: LocalAws,
     bucket: BucketObjects,
     tmp_path: Path,
@@ -275,15 +284,16 @@ def test_who_follows_a_run_hears_that_it_failed(
 ) -> None:
     monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
     states = aws.client("stepfunctions")
-    machine = failing_machine(aws, "records-that-fail")
+    machine = failing_machine(aws, f"records-that-fail-{error}", error)
     execution = states.start_execution(stateMachineArn=machine)["executionArn"]
-    key = "incoming/part-class/failing.csv"
+    key = f"incoming/part-class/failing-{error}.csv"
     bucket.write(key, b"a")
     run = name_run(key, str(bucket.version_of(key)))
     claim_run(bucket, "part-class", run, execution, tmp_path / "claim")
     command = ["run", "part-class", f"s3://{BUCKET}/{key}", str(tmp_path / "out.jsonl")]
     assert main(command) == ExitCode.NOT_MEASURED
-    assert f"the run has ended as FAILED (Mine): {execution}." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert [each for each in sentences if each.format(execution) not in said] == []
 
 
 class Queue:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from local_aws import upgrade
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
 from local_aws.lifecycle import Lifecycle, stayed_out
@@ -259,6 +261,56 @@ def test_an_authors_first_push_is_not_rejected(pushed: LocalStack) -> None:
     pushed.git("-C", where, "commit", "--quiet", "--all", "--message", "Mine")
     pushed.git("-C", where, "push", "--quiet", "origin", "main")
     assert pushed.git("-C", str(pushed.remote), "log", "-1", "--format=%s", "main") == "Mine"
+
+
+def commit_in(stack: LocalStack, name: str, text: str) -> str:
+    """Commit a file in the checkout, as a merge of a newer release does; the commit."""
+    where = str(stack.root)
+    (stack.root / name).write_text(text, encoding="utf-8")
+    stack.git("-C", where, "add", "--all")
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    stack.git(*identity, "-C", where, "commit", "--quiet", "--message", "A newer release")
+    return stack.git("-C", where, "rev-parse", "HEAD")
+
+
+def test_a_checkout_that_the_branch_has_all_of_is_not_pushed(pushed: LocalStack) -> None:
+    assert upgrade.unreleased(pushed) is None
+
+
+def test_a_newer_checkout_is_merged_with_what_was_pushed(pushed: LocalStack) -> None:
+    newer = commit_in(pushed, "release.txt", "two\n")
+    before = pushed.git("-C", str(pushed.demo), "rev-parse", "HEAD")
+    assert upgrade.unreleased(pushed) == newer
+    assert pushed.git("-C", str(pushed.demo), "rev-parse", "HEAD") == before
+    merge = upgrade.push(pushed, newer)
+    remote = str(pushed.remote)
+    assert pushed.git("-C", remote, "rev-parse", "main") == merge
+    assert pushed.git("-C", remote, "show", "main:brand.yaml") == "threshold: 0.8"
+    assert pushed.git("-C", remote, "show", "main:release.txt") == "two"
+    assert upgrade.unreleased(pushed) is None
+    assert pushed.git("-C", str(pushed.root), "rev-parse", "HEAD") == newer
+
+
+def test_a_first_run_of_before_that_has_no_clone_of_its_own_gets_one(pushed: LocalStack) -> None:
+    shutil.rmtree(pushed.demo)
+    newer = commit_in(pushed, "release.txt", "two\n")
+    assert upgrade.unreleased(pushed) == newer
+
+
+def test_what_does_not_merge_is_left_to_a_person_and_nothing_is_pushed(
+    pushed: LocalStack,
+) -> None:
+    newer = commit_in(pushed, "brand.yaml", "threshold: 0.9\n")
+    remote, demo = str(pushed.remote), str(pushed.demo)
+    before = pushed.git("-C", remote, "rev-parse", "main")
+    assert upgrade.unreleased(pushed) == newer
+    with pytest.raises(LocalRunError) as raised:
+        upgrade.push(pushed, newer)
+    assert "brand.yaml changed on both sides" in str(raised.value)
+    assert "git fetch" in str(raised.value)
+    assert pushed.git("-C", remote, "rev-parse", "main") == before
+    assert pushed.git("-C", demo, "status", "--porcelain") == ""
+    assert upgrade.unreleased(pushed) == newer
 
 
 def test_a_shell_is_pointed_at_the_local_aws_and_nowhere_else(tmp_path: Path) -> None:

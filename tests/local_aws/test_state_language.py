@@ -9,7 +9,7 @@ import pytest
 from ministack.services import stepfunctions
 
 from local_aws import state_paths
-from local_aws.state_language import refusals
+from local_aws.state_language import PUBLISH, refusals
 from local_aws.state_walk import StateError, delay, within_limit
 from tests.local_aws.records_stand import definition
 
@@ -77,6 +77,10 @@ def test_a_map_that_would_run_otherwise_is_refused_by_its_name(
         (
             of_one(Type="Task", Resource="arn:aws:states:::lambda:invoke", End=True),
             "not arn:aws:states:::lambda:invoke",
+        ),
+        (
+            of_one(Type="Task", Resource=PUBLISH, Parameters={"PhoneNumber": "1"}, End=True),
+            "State One: the local AWS does not run PhoneNumber in Parameters",
         ),
         (
             of_one(Type="Pass", Parameters={"a": {"b.$": "States.UUID()"}}, End=True),

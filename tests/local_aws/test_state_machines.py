@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local_aws.settings import PERMISSIONS_LOG
+from local_aws.state_language import PUBLISH
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, eventually
 from tests.local_aws.records_stand import RETRY, Records, definition, role, task
 
@@ -238,6 +239,27 @@ def test_a_task_that_takes_too_long_is_stopped_and_caught(records: Records) -> N
     execution = records.ended()
     assert (execution["error"], execution["cause"]) == ("Late", "States.Timeout")
     eventually(lambda: "Stopped by Step Functions" in json.dumps(stopped(records)), what="the stop")
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_a_state_tells_people_where_its_role_may(records: Records, *, may: bool) -> None:
+    topic = records.aws.client("sns").create_topic(Name=records.name)["TopicArn"]
+    told: dict[str, Any] = {"TopicArn": topic, "Subject": "no", "Message.$": "$.said"}
+    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.problem", "Next": "Not told"}]
+    tell = {"Type": "Task", "Resource": PUBLISH, "Parameters": told, "End": True, "Catch": catch}
+    states = {"Tell": tell, "Not told": {"Type": "Fail", "ErrorPath": "$.problem.Error"}}
+    without = () if may else ("tell",)
+    records.deploy({"StartAt": "Tell", "States": states}, *without)
+    started = {"stateMachineArn": records.machine, "input": json.dumps({"said": records.name})}
+    records.states.start_execution(**started)
+    execution = records.ended()
+    mail = [file.read_text("utf-8") for file in (records.aws.state / "mail").glob("*.txt")]
+    kept = [text for text in mail if f"Topic: {records.name}\n" in text]
+    if may:
+        assert "MessageId" in json.loads(execution["output"])
+        assert [text.endswith(f"Subject: no\n\n{records.name}\n") for text in kept] == [True]
+    else:
+        assert (execution["error"], kept) == ("SNS.AuthorizationErrorException", [])
 
 
 def stopped(records: Records) -> list[str]:

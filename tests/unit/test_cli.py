@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,6 +51,39 @@ def test_every_command_keeps_the_protocol_and_has_a_help(
         main([name, "--help"])
     assert end.value.code == 0
     assert f"prompt-hub {name}" in capsys.readouterr().out
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from options_of(inner)
+        else:
+            yield action
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_no_stage_is_called_is_refused_wherever_one_is_named(name: str) -> None:
+    parser = argparse.ArgumentParser()
+    import_module(COMMANDS[name][0]).configure(parser)
+    for option in options_of(parser):
+        if not {"--stage", "--stages"} & {*option.option_strings}:
+            continue
+        assert callable(option.type), option
+        assert option.type("prod-eu") == "prod-eu"
+        for wrong in ("D!V", "Dev", "../dev", "d", "dev ", "a-name-that-is-too-long"):
+            with pytest.raises(argparse.ArgumentTypeError, match="is no name of a stage"):
+                option.type(wrong)
+
+
+def test_a_stage_out_of_the_environment_is_held_to_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_STAGE, "D!V")
+    with pytest.raises(SystemExit) as end:
+        main(["console"])
+    assert end.value.code == ExitCode.USAGE
+    assert "argument --stage: 'D!V' is no name of a stage" in capsys.readouterr().err
 
 
 def failing(error: BaseException) -> SimpleNamespace:
@@ -102,14 +137,17 @@ def test_help_pays_for_nothing_heavy() -> None:
         ("run_pipeline", "run"),
     ],
 )
-def test_the_doors_lead_to_their_commands(door: str, command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "pipeline_image" / f"{door}.py", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.startswith(f"usage: prompt-hub {command}")
+def test_the_doors_lead_to_their_commands(
+    door: str,
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", [door, "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "pipeline_image" / f"{door}.py"), run_name="__main__")
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: prompt-hub {command}")
 
 
 def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import walk_packages
 
 import pytest
 
 import prompt_hub
+from tests.unit.module_imports import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pipeline_image/prompt_hub", "cdk_app", "stacks", "local_aws", "benchmarks")
@@ -145,39 +145,6 @@ def test_heavy_packages_are_imported_late() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-@dataclass(frozen=True)
-class Import:
-    """One imported module, and where."""
-
-    line: int
-    module: str
-
-    @property
-    def package(self) -> str:
-        """The top-level package."""
-        return self.module.split(".")[0]
-
-
-def imports_of(file: Path) -> Iterator[Import]:
-    """Every import in a file but those for the type checker only."""
-
-    def visit(node: ast.AST) -> Iterator[Import]:
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            for other in node.orelse:
-                yield from visit(other)
-            return
-        if isinstance(node, ast.Import):
-            yield from (Import(node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from a import b` may import the module a.b: both are looked at.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            yield from (Import(node.lineno, name) for name in names)
-        for child in ast.iter_child_nodes(node):
-            yield from visit(child)
-
-    return visit(ast.parse(file.read_text(encoding="utf-8"), str(file)))
 
 
 def lambda_faults(file: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
-from prompt_hub.evaluation.example_results import Result, parse_line, scores_by_example
+from prompt_hub.evaluation.example_results import Result, parse_line, scores_of
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.progress import Progress
@@ -29,7 +29,7 @@ from prompt_hub.reporting.answers import ALMOST, Answers
 from prompt_hub.reporting.attempts import moves_in_words
 from prompt_hub.reporting.evaluation import ExampleView
 from prompt_hub.reporting.next_steps import losses
-from prompt_hub.repository.examples import facts_of, pick
+from prompt_hub.repository.examples import ExampleFacts, facts_of, pick
 from prompt_hub.repository.reader import EXAMPLES, METADATA, TEMPLATES, PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.validation.check import check
@@ -163,9 +163,7 @@ class DevSession:
         return Look(
             later=later,
             version=prompt.version,
-            score=float(mean_score(scores_by_example(details), facts_of(examples)))
-            if whole
-            else None,
+            score=_score(details, facts_of(examples)) if whole else None,
             threshold=inputs.metadata.threshold,
             scores=scores,
             worst=tuple(_worst(examples, details)),
@@ -194,6 +192,12 @@ class DevSession:
             key = new.key(self._caller.request(now, example.input).messages, 0)
             if key not in new and (answer := old.get(key)) is not None:
                 new.put(key, answer)
+
+
+def _score(details: Sequence[Result], examples: Sequence[ExampleFacts]) -> float:
+    """Return the mean score of examples, each of which was answered."""
+    weights = [facts.weight for facts in examples]
+    return float(mean_score(scores_of(details, examples), range(len(weights)), weights))
 
 
 def _is_right(score: float | None) -> bool:

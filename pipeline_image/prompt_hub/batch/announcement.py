@@ -66,7 +66,7 @@ def in_words(manifest: RunManifest) -> str:
     parts = [f"{manifest.records} records", f"{manifest.answered} answered"]
     parts.append(f"{manifest.failed} failed")
     if manifest.blank:
-        parts.append(f"{manifest.blank} blank rows left out")
+        parts.append(f"{manifest.blank} rows without a value left out")
     usd = manifest.spent.usd
     cost = "" if usd is None else f", {usd:,.4g} US dollars"
     return f"{', '.join(parts)}; {manifest.spent.calls} calls{cost}"

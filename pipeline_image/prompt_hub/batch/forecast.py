@@ -175,14 +175,13 @@ class Forecast:
         wanted = {result.id for result in results}
         lengths: dict[str, int] = {}
         try:
-            examples = repository.examples(prompt.task)
+            for example in repository.stream_examples(prompt.task):
+                if example.id in wanted:
+                    lengths |= self._rendered(example.id, example.input)
         except PromptHubError as error:
             # Records are answered without them.
             logger.warning("%s What the run costs is guessed from its text.", error)
             return
-        for example in examples:
-            if example.id in wanted:
-                lengths |= self._rendered(example.id, example.input)
         samples = [
             Sample(characters=lengths[result.id], usage=result.usage)
             for result in results

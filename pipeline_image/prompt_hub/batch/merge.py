@@ -9,7 +9,7 @@ from typing import BinaryIO
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_summary import OutputSummary, describe
 from prompt_hub.batch.run_manifest import RunManifest, RunOutput, write_manifest
-from prompt_hub.batch.run_plan import RunPlan, Shard, read_shards
+from prompt_hub.batch.run_plan import RunPlan, Shard, read_shards, shard_key
 from prompt_hub.batch.table_output import write_csv
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -74,7 +74,7 @@ def _append(
     folder: Path,
 ) -> None:
     before, path = summary.records, folder / "out.jsonl"
-    key = shard.key(plan.task, plan.run, OUT)
+    key = shard_key(plan.task, plan.run, OUT, shard.shard)
     if not objects.fetch(key, path):
         raise PromptHubError(
             f"shard {shard.shard} of {plan.shards} is not answered yet.",

@@ -22,13 +22,13 @@ from prompt_hub.batch.run_plan import (
     Shard,
     claim_run,
     read_plan,
+    refusal_of,
     write_shards,
 )
 from prompt_hub.batch.shards import ShardWriter
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
 
 LONGEST_ENDING = 40
@@ -127,14 +127,6 @@ def plan_run(
         raise PromptHubError(words, exit_code=ExitCode.BLOCKED) from None
 
 
-def refusal_of(objects: Objects, task: str, run: str) -> str:
-    """Return why a run was refused, empty if it was not; raises `InvalidDocumentsError`."""
-    key = aws_names.run_key(task, run, REFUSED)
-    raw = objects.read(key)
-    hint = "Another program has written it; drop the file once more."
-    return "" if raw is None else parse_model(raw.decode(), key, Refusal, hint=hint).reason
-
-
 def _known(objects: Objects, task: str, run: str) -> RunPlan | None:
     """Return the plan that is there; raises `PromptHubError` if the run was refused."""
     if reason := refusal_of(objects, task, run):
@@ -192,8 +184,7 @@ def _plan(
 def _cut(reading: Reading, writer: ShardWriter) -> tuple[Shard, ...]:
     with writer:
         for record in reading.records():
-            if not record.blank:
-                writer.add(record)
+            writer.add(record)
         return writer.finish()
 
 

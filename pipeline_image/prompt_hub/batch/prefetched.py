@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from prompt_hub.batch.backends import LocalAnswerer
@@ -18,6 +19,7 @@ from prompt_hub.batch.readers import Record
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.runner import RecordMapper
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.batch_journal import JOURNAL, BatchJournal
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.prefetch import BatchPrefetcher
@@ -54,12 +56,8 @@ class _Wanted:
     limit: int | None
 
     def __iter__(self) -> Iterator[Record]:
-        seen = 0
-        for record in self.records():
-            if seen == self.limit:
-                return
-            seen += not record.blank
-            if not record.blank and record.number not in self.finished:
+        for record in islice(self.records(), self.limit):
+            if record.number not in self.finished:
                 yield record
 
 
@@ -77,7 +75,9 @@ class PrefetchedAnswerer(LocalAnswerer):
     ) -> None:
         """Answer with `prompt`; what batches bring is kept beside `output`."""
         super().__init__(prompt, caller, timeout=timeout)
-        self._store = ResponseStore(store_beside(output))
+        self._say = say
+        self._folder = store_beside(output)
+        self._store = ResponseStore(self._folder)
         self._engine = BudgetedClient(
             caller, budget=_UNBOUNDED, seconds_per_call=timeout, store=self._store
         )
@@ -120,15 +120,30 @@ class PrefetchedAnswerer(LocalAnswerer):
         self._store.close()
 
     def forget(self) -> None:
-        """Delete what was stored of this version: every record has its line."""
-        folders: set[Path] = set()
-        for cache_file in self._store.cache_files:
-            folders |= {cache_file.path.parent, cache_file.path.parent.parent}
-            cache_file.path.unlink()
-            cache_file.path.with_suffix(".batches.jsonl").unlink(missing_ok=True)
-        for folder in sorted(folders, reverse=True):
-            # Another version may have open batches there.
-            with suppress(OSError):
+        """Delete what was stored, for every record has its line; people hear of open batches.
+
+        Those are of another version, which was asked before: what they bring belongs nowhere now,
+        and as long as they are under way the provider works on them.
+        """
+        self.close()
+        open_batches: list[str] = []
+        for cache_file in self._folder.glob("*/*.jsonl"):
+            if cache_file.name.endswith(JOURNAL):
+                continue
+            journal = BatchJournal(cache_file)
+            journal.close()
+            open_batches += (batch.id or f"one tagged {batch.tag}" for batch in journal.open)
+            if not journal.open:
+                cache_file.unlink()
+                journal.path.unlink()
+        if open_batches:
+            self._say(
+                f"another version was asked before, in batches that may still be under way:"
+                f" {', '.join(open_batches)}. Cancel them at the provider, as nothing needs their"
+                f" answers, and delete {self._folder}."
+            )
+        for folder in (*self._folder.iterdir(), self._folder):
+            with suppress(OSError):  # What is open stays.
                 folder.rmdir()
 
     async def _ask(self, fields: JsonObject, record: int) -> Answer:

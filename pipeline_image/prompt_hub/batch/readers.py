@@ -47,7 +47,7 @@ class Record:
 
     @property
     def blank(self) -> bool:
-        """Whether it says nothing: a row of separators, or an object of nothing."""
+        """Whether it says nothing at all: a row of separators, or an object of nothing."""
         return self.problem is None and all(map(is_blank, self.values))
 
 

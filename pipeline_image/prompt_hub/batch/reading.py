@@ -46,7 +46,11 @@ class Reading:
         )
 
     def records(self) -> Iterator[Record]:
-        """Yield the records, from the first on each time."""
+        """Yield the records, from the first on each time; rows that ask nothing are left out."""
+        return (row for row in self.rows() if not self.mapper.asks_nothing(row))
+
+    def rows(self) -> Iterator[Record]:
+        """Yield all rows, those included that ask nothing."""
         return read_records(self.path, self.layout)
 
 
@@ -91,15 +95,15 @@ def survey(
 ) -> Survey:
     """Count the records of a file and their calls."""
     counts = Survey()
-    for record in reading.records():
+    for row in reading.rows():
         if counts.records == limit:
             break
-        if record.blank:
+        if reading.mapper.asks_nothing(row):
             counts.blank += 1
             continue
         counts.records += 1
         try:
-            fields = reading.mapper.fields(record)
+            fields = reading.mapper.fields(row)
         except RecordError:
             counts.unreadable += 1
         else:

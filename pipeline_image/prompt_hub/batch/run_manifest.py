@@ -78,11 +78,12 @@ class RunManifest(Strict):
     source: RunFile
     outputs: tuple[RunOutput, ...]
     records: Whole
-    """Records with a line in the output; blank rows have none."""
+    """Records with a line in the output."""
     answered: Whole
     failed: Whole
     """Lines with an error."""
     blank: Whole
+    """Rows without a value in any column that is read; they have no line."""
     errors: dict[str, Whole]
     """The commonest errors without what is particular to a record, and how many lines say them."""
     answered_by: tuple[VersionCount, ...]

@@ -11,6 +11,7 @@ from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.run_manifest import RunFile, Spent, Whole
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.documents import ModelT
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.schema import Format, Moment, Sha256, Strict, TaskName, Version
 
@@ -32,10 +33,6 @@ class Shard(Strict):
     """Number of its first record in the file."""
     records: Whole
     """How many it has, blank rows not counted: so many lines its output has, too."""
-
-    def key(self, task: str, run: str, folder: str) -> str:
-        """Return its key in one of the run's folders."""
-        return shard_key(task, run, folder, self.shard)
 
 
 def shard_key(task: str, run: str, folder: str, shard: int) -> str:
@@ -109,10 +106,13 @@ _SHARDS = TypeAdapter(tuple[Shard, ...])
 
 def read_plan(objects: Objects, task: str, run: str) -> RunPlan | None:
     """Return the plan of a run, None if it has none; raises `InvalidDocumentsError`."""
-    key = aws_names.run_key(task, run, PLAN)
-    raw = objects.read(key)
-    hint = "Another program has written it; drop the file once more."
-    return None if raw is None else parse_model(raw.decode(), key, RunPlan, hint=hint)
+    return _read(objects, aws_names.run_key(task, run, PLAN), RunPlan)
+
+
+def refusal_of(objects: Objects, task: str, run: str) -> str:
+    """Return why a run was refused, empty if it was not; raises `InvalidDocumentsError`."""
+    refusal = _read(objects, aws_names.run_key(task, run, REFUSED), Refusal)
+    return "" if refusal is None else refusal.reason
 
 
 def claim_run(objects: Objects, task: str, run: str, execution: str, path: Path) -> None:
@@ -138,10 +138,14 @@ def claim_run(objects: Objects, task: str, run: str, execution: str, path: Path)
 
 def execution_of(objects: Objects, task: str, run: str) -> str | None:
     """Return the execution of a run, None if none has begun; raises `InvalidDocumentsError`."""
-    key = aws_names.run_key(task, run, CLAIM)
+    claim = _read(objects, aws_names.run_key(task, run, CLAIM), Claim)
+    return None if claim is None else claim.execution
+
+
+def _read(objects: Objects, key: str, model: type[ModelT]) -> ModelT | None:
     raw = objects.read(key)
     hint = "Another program has written it; drop the file once more."
-    return None if raw is None else parse_model(raw.decode(), key, Claim, hint=hint).execution
+    return None if raw is None else parse_model(raw.decode(), key, model, hint=hint)
 
 
 def require_plan(objects: Objects, task: str, run: str) -> RunPlan:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pydantic import JsonValue
 
 from prompt_hub.batch.backends import Backend, BatchAnswer
+from prompt_hub.batch.cells import is_blank
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, to_fields
 from prompt_hub.batch.numbers import NumberReader
@@ -34,7 +35,7 @@ REFUSED_IN_A_ROW = 100
 class BatchStats:
     """What became of the records.
 
-    `resumed` of them an earlier run had finished already; `blank` rows are left out.
+    `resumed` of them an earlier run had finished already; `blank` rows ask nothing and are none.
     """
 
     records: int = 0
@@ -70,6 +71,18 @@ class RecordMapper:
                 place: names_of(field, self._columns) for field, place in places.items()
             }
         return self._assigned[header]
+
+    def asks_nothing(self, row: Record) -> bool:
+        """Whether nothing that belongs to a field has a value, whatever else stands in the row."""
+        if row.problem is not None:
+            return False
+        try:
+            places = self.places(row.columns)
+        except RecordError:
+            return row.blank
+        return (
+            all(is_blank(row.values[place]) for place in places.values()) if places else row.blank
+        )
 
     def fields(self, record: Record) -> JsonObject:
         """Fields that fit the input schema; raises `RecordError`."""
@@ -150,9 +163,6 @@ class Runner:
             if limit is not None and self.tally.records >= limit:
                 return
             self.last = record.number
-            if record.blank:
-                self.tally.blank += 1
-                continue
             self.tally.records += 1
             if record.number in finished:
                 self.tally.resumed += 1
@@ -227,12 +237,12 @@ def known_example(
     repository: PromptRepository, task: str, contract: JsonObject
 ) -> JsonObject | None:
     """Return the fields of the first example of a task that fit `contract`; None without one."""
+    inputs = (example.input for example in repository.stream_examples(task))
     try:
-        inputs = (example.input for example in repository.examples(task))
+        return next((each for each in inputs if schema_problem(each, contract) is None), None)
     except PromptHubError as error:
         logger.warning("%s So the model is not asked about an example.", error)
         return None
-    return next((each for each in inputs if schema_problem(each, contract) is None), None)
 
 
 def _usage(usage: Usage | None) -> JsonObject | None:

@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.readers import Record
-from prompt_hub.batch.run_plan import Shard
+from prompt_hub.batch.run_plan import Shard, shard_key
 from prompt_hub.core.files import explain_write_errors
 
 SHARD_BYTES = 256 << 20
@@ -63,7 +63,7 @@ class ShardWriter:
         shard = Shard(shard=len(self.shards), first=self._first, records=self._records)
         with explain_write_errors(self._path):
             self._stream.flush()
-            self._objects.put(shard.key(self._task, self._run, "shards"), self._path)
+            self._objects.put(shard_key(self._task, self._run, "shards", shard.shard), self._path)
             self._stream.seek(0)
             self._stream.truncate()
         self.shards.append(shard)

@@ -35,12 +35,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep the token in this file, so that addresses outlive a restart",
     )
+    parser.add_argument(
+        "--label",
+        type=Path,
+        metavar="FILE",
+        help="records that are graded on the page Label: .csv, .tsv, .jsonl, or .gz of one",
+    )
 
 
 @translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Serve the console on loopback until SIGTERM or Ctrl-C."""
     stage = stage_of(arguments)
+    if arguments.label and not arguments.label.is_file():
+        raise PromptHubError(f"--label: there is no file {arguments.label}.")
     token = _token(arguments.token_file)
     listener = _listen(arguments.port)
     port = int(listener.getsockname()[1])
@@ -62,8 +70,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     )
     console = Console(reader, Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve())
     # The largest file, before somebody waits for a page.
-    console.clone.registry()
-    app = create_app(console, token=token, port=port)
+    console.clone.registry(wait=True)
+    app = create_app(console, token=token, port=port, records=arguments.label)
     # What is kept in a file that nobody else reads does not go into a log that others may.
     said = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
     print(f"http://{HOST}:{port}/?token={said}", flush=True)

@@ -72,6 +72,7 @@ def _scores(found: PromptComparison) -> Iterator[str]:
             ("examples", [f"{m.arm.n:,}" for m in columns]),
             ("cost", [words.money(m.arm.usd) for m in columns]),
         ]
+        rows = [row for row in rows if {*row[1]} != {words.NONE}]
         width = max(len(cell) for _, cells in rows for cell in cells)
         for name, cells in rows:
             yield f"{name:<10}  {'  '.join(f'{cell:>{width}}' for cell in cells)}".rstrip()

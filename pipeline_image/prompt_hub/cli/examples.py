@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from prompt_hub.cli.progress import say
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.repository.documents import read_bytes
@@ -64,6 +66,13 @@ def _push(repository: PromptRepository, task: str, file: Path | None, bucket: st
     with explain_write_errors(place), atomic_write(place) as stream:
         stream.write(reference.line().encode("utf-8"))
     print(f"{reference.uri}: {reference.count} examples, {reference.size} bytes")
+    if bucket and not aws_names.may_be_results_bucket(bucket):
+        results = aws_names.results_bucket("ACCOUNT", "REGION")
+        say(
+            f"{bucket} is not {results}, the only bucket from which the roles of pipeline and"
+            " stages may read sets: `validate` passes here, and there it ends with 3 (not"
+            " measured). Push it without --bucket, unless it is for this machine alone."
+        )
     print(f"{name} names them: commit it. Then: prompt-hub validate --stamp {task}")
 
 

@@ -15,6 +15,7 @@ from prompt_hub.cli.stage import (
     ledger_of,
     named,
     release_of,
+    stage_names,
     translate_aws_errors,
     words_of,
 )
@@ -52,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stages",
+        type=stage_names,
         default=os.environ.get(aws_names.ENV_STAGES),
         metavar="STAGE,STAGE",
         help="stages that the release may reach: the image carries what their ledgers have live; "

@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("prompt_hub.cli.report", "pages and summaries: evaluations, all prompts, a run"),
     "diff": ("prompt_hub.cli.diff", "compare two versions, word by word"),
     "history": ("prompt_hub.cli.history", "what was tried of a task here, and what it changed"),
-    "console": ("prompt_hub.cli.console", "see a stage and its pipeline in a browser, read only"),
+    "console": ("prompt_hub.cli.console", "see a stage and its pipeline in a browser, and label"),
     "doctor": ("prompt_hub.cli.doctor", "find what is wrong with a stage, and how to mend it"),
     "trace": ("prompt_hub.cli.trace", "prove where an answer came from, and what became of it"),
     "demo": ("prompt_hub.cli.demo", "show a prompt's life in seconds: no AWS, no model"),

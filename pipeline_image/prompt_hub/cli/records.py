@@ -116,7 +116,7 @@ def _plan(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Exit
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
     plan = plan_run(objects, repository, aliases, drop, arguments.run, folder)
-    blank = f", {plan.blank} blank rows left out" if plan.blank else ""
+    blank = f", {plan.blank} rows without a value left out" if plan.blank else ""
     print(
         f"run {plan.run} of {plan.task} {plan.version}: {plan.records} records{blank} in"
         f" {plan.shards} shards, {plan.children} at once\nexpected: {in_words(plan.forecast)}"

@@ -18,9 +18,9 @@ from prompt_hub.batch.forecast import in_words
 from prompt_hub.batch.local_run import manifest_beside
 from prompt_hub.batch.merge import OUT
 from prompt_hub.batch.output_summary import file_as_read
-from prompt_hub.batch.planning import name_run, refusal_of
+from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
-from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan
+from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan, refusal_of
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -124,6 +124,14 @@ def _require_alive(execution: str, stage: str | None) -> None:
     if (end := execution_end(execution, stage)) is None:
         return
     status, error = end
+    if error == aws_names.NOT_PLANNED:
+        raise PromptHubError(
+            f"the file was not planned, its container ended each time, and nothing was asked:"
+            f" {execution}.",
+            hint="The log of the stage's service says why. When that is mended, drop the file"
+            " again.",
+            exit_code=ExitCode.NOT_MEASURED,
+        )
     raise PromptHubError(
         f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",
         hint="What was answered is kept. Have it go on (docs/operations.md, A file of records that"

@@ -53,7 +53,7 @@ from prompt_hub.batch.runner import Runner, known_example
 from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
-from prompt_hub.cli.stage import ledger_of, translate_aws_errors
+from prompt_hub.cli.stage import ledger_of, stage_name, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
@@ -81,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--version", required=True, metavar="V", help="whose records are to be made again"
     )
     parser.add_argument("--run", metavar="RUN", help="this run only; all by default")
-    parser.add_argument("--stage", help="whose active version answers; by default the released one")
+    parser.add_argument("--stage", type=stage_name, help="its active version answers, not git's")
     parser.add_argument(
         "--store",
         metavar="ADDRESS",

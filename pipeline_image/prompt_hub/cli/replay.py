@@ -84,6 +84,9 @@ def _replayed(
         stored = read_evaluation(path)
     except PromptHubError as error:
         return None, [Change("record", error.message)]
+    if write and stored.large is not None:
+        how = f"its answers lie at {stored.large.uri}: evaluate again, which asks no model"
+        return stored.record, [Change("details", how)]
     try:
         replayed = (rewrite if write else replay)(repository, stored)
     except ReplayError as error:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, assert_never
 
-from prompt_hub.cli.stage import ledger_of, translate_aws_errors
+from prompt_hub.cli.stage import ledger_of, stage_name, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
@@ -49,14 +49,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--record", type=Path, metavar="FILE.json", help="this record, its details beside it"
     )
     evaluation.add_argument(
-        "--stage", help="a stage; what its score watch has measured is shown, too"
+        "--stage",
+        type=stage_name,
+        help="a stage; what its score watch has measured is shown, too",
     )
     for name, form in report_formats().items():
         evaluation.add_argument(f"--{name}", type=Path, metavar="FILE", help=form.HELP)
 
     catalogue = kinds.add_parser("catalogue", help="a page of all prompts and their versions")
     catalogue.add_argument("--html", type=Path, metavar="FILE", required=True)
-    catalogue.add_argument("--stage", help="add what the ledger of this stage serves now")
+    catalogue.add_argument(
+        "--stage", type=stage_name, help="add what the ledger of this stage serves now"
+    )
     catalogue.add_argument(
         "--pages",
         action="store_true",
@@ -137,6 +141,11 @@ def _evaluation(arguments: argparse.Namespace, evaluations: Evaluations) -> None
     watched = _watched(arguments.stage, task) if arguments.stage else ()
     view = read_view(evaluations, found, links=links, watched=watched)
     forms = report_formats()
+    if found.large is not None and arguments.junit:
+        raise PromptHubError(
+            f"{found.name}: {found.large.count:,} answers are too many for a JUnit file.",
+            hint=f"The page and the summary leave them out; they lie at {found.large.uri}.",
+        )
     wanted: dict[str, Path] = {name: path for name in forms if (path := getattr(arguments, name))}
     for name, target in wanted.items():
         _write(target, forms[name].render(view))

@@ -29,7 +29,7 @@ from prompt_hub.batch.runner import BatchStats, Runner, known_example
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.remote_run import run_remotely
-from prompt_hub.cli.stage import translate_aws_errors
+from prompt_hub.cli.stage import stage_name, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.llm.client import ModelClient
@@ -52,7 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", metavar="URL", help="ask the running service at this address")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N records")
     parser.add_argument(
-        "--stage", help="drop the file into the bucket of this stage, which answers it"
+        "--stage",
+        type=stage_name,
+        help="drop the file into the bucket of this stage, which answers it",
     )
     add_concurrency(parser)
     add_backend(parser, "records")
@@ -262,6 +264,7 @@ async def _answer(
             say=say,
             progress=Progress(planned.records),
             example=planned.example,
+            tally=BatchStats(blank=planned.run.blank),
         )
         batches = source.answerer if isinstance(source.answerer, PrefetchedAnswerer) else None
         try:
@@ -304,7 +307,7 @@ def _in_words(tally: BatchStats, output: Path, layout: Layout) -> str:
     if tally.resumed:
         parts[0] += f" ({tally.resumed} finished before)"
     if tally.blank:
-        parts.append(f"{tally.blank} blank rows left out")
+        parts.append(f"{tally.blank} rows without a value left out")
     if not tally.unanswered:
         read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
         return f"{', '.join(parts)}: {output}{read_as}"

@@ -19,7 +19,6 @@ from prompt_hub.cli.stage import (
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.inputs import scored
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.service_client import Client
@@ -75,7 +74,7 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
         prompt = repository.version(pointer.task, pointer.version)
         if prompt is None:
             return None
-        found = scored(repository.examples(pointer.task))
+        found = (each for each in repository.stream_examples(pointer.task) if each.split == "eval")
         return next(
             (example for example in found if rejection_reason(prompt, example.input) is None), None
         )

@@ -23,10 +23,24 @@ if TYPE_CHECKING:
     from prompt_hub.promotion.write_back import StageWord
 
 
+def stage_name(text: str) -> str:
+    """Read a stage's name, as an argument of a command; nothing is none."""
+    try:
+        return aws_names.stage_name(text) if text else text
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def stage_names(text: str) -> str:
+    """Read names of stages between commas, as an argument of a command."""
+    return ",".join(map(stage_name, text.split(",")))
+
+
 def add_stage(parser: argparse.ArgumentParser) -> None:
     """Add `--stage`."""
     parser.add_argument(
         "--stage",
+        type=stage_name,
         default=os.environ.get(aws_names.ENV_STAGE),
         help=f"name of the stage; {aws_names.ENV_STAGE} by default",
     )
@@ -80,6 +94,7 @@ def add_stages(parser: argparse.ArgumentParser, what: str) -> None:
     """Add `--stages`; `what` says what those stages are asked for."""
     parser.add_argument(
         "--stages",
+        type=stage_names,
         default=os.environ.get(aws_names.ENV_STAGES, ""),
         metavar="STAGE,STAGE",
         help=f"{what}; {aws_names.ENV_STAGES} by default",

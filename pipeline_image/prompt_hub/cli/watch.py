@@ -116,4 +116,6 @@ def _outside(stage: str, arguments: list[str], *, wait_for_it: bool) -> ExitCode
         return ExitCode.OK
     code = wait(ecs, stage, arn)
     print(f"{what}: the score watch ended with exit code {code}")
+    task = "" if arguments == ["--due"] else f" {what}"
+    print(f"what is active now, and why: prompt-hub ledger show{task} --stage {stage}")
     return ExitCode(code) if code in set(ExitCode) else ExitCode.UNEXPECTED

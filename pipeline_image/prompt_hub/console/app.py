@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
+from pathlib import Path
+from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from prompt_hub.console.guard import Guard
-from prompt_hub.console.pages import TEMPLATES, Console, Page, digest, fragment, missing, whole
+from prompt_hub.console.label import Labelling
+from prompt_hub.console.pages import (
+    LONGEST_NAME,
+    TEMPLATES,
+    Console,
+    Page,
+    digest,
+    fragment,
+    missing,
+    whole,
+)
 from prompt_hub.reporting import pages
 
 LIVE = "/live"
 """Before the path of a page: the stream of its changes."""
 SEEN = "seen"
 """What a browser shows already, in the address of a stream."""
-LONGEST_NAME = 200
-"""Characters of a name in an address: no task, version, execution or action has more."""
+OVER = "over"
+"""The event after which nothing changes any more: a browser would ask again for ever."""
+LONGEST_FORM = 1_000_000
+"""Bytes of a form that are read; a label has some hundred."""
+MOST_INPUTS = 2_000
+_FORM = "application/x-www-form-urlencoded"
 
 
-def create_app(console: Console, *, token: str, port: int) -> Guard:
-    """Return the console, which answers nobody without `token`, on `port` of this machine."""
+def create_app(console: Console, *, token: str, port: int, records: Path | None = None) -> Guard:
+    """Return the console, which answers nobody without `token`, on `port` of this machine.
+
+    `records` is a file of what can be labelled.
+    """
     app = FastAPI(title="Prompt Hub console", docs_url=None, redoc_url=None, openapi_url=None)
     shown: dict[str, Callable[..., Page]] = {
         "/": console.now,
@@ -35,27 +54,67 @@ def create_app(console: Console, *, token: str, port: int) -> Guard:
         "/evaluation/{task}/version/{version}": console.evaluation,
         "/evaluation/{task}/execution/{execution}": console.evaluation_of,
     }
+    labelling = Labelling(console, records)
+    app.add_api_route("/label", _as_page(labelling.tasks, console), response_class=HTMLResponse)
+    for method, show in (
+        ("GET", _as_page(labelling.item, console)),
+        ("POST", _as_answer(labelling.answer, console)),
+    ):
+        app.add_api_route("/label/{task}", show, methods=[method], response_class=HTMLResponse)
     for path, view in shown.items():
-        app.add_api_route(path, _as_page(view, console.stage.stage), response_class=HTMLResponse)
+        app.add_api_route(path, _as_page(view, console), response_class=HTMLResponse)
         app.add_api_route(LIVE + path, _as_stream(view), response_class=EventSourceResponse)
     app.add_api_route("/console.css", lambda: Response(_style(), media_type="text/css"))
     app.add_api_route("/console.js", lambda: Response(_script(), media_type="text/javascript"))
 
     @app.exception_handler(404)
-    async def not_found(request: Request, _: Exception) -> HTMLResponse:
-        page = _nowhere(request)
-        return HTMLResponse(whole(page, console.stage.stage), page.status)
+    async def not_found(request: Request, _: Exception) -> Response:
+        return _response(_nowhere(request), console)
 
     return Guard(app, token=token, port=port)
 
 
-def _as_page(view: Callable[..., Page], stage: str) -> Callable[[Request], HTMLResponse]:
+def _as_page(view: Callable[..., Page], console: Console) -> Callable[[Request], Response]:
     # Not async: sources are asked in a thread.
-    def show(request: Request) -> HTMLResponse:
-        page = _made(view, request)
-        return HTMLResponse(whole(page, stage), page.status)
+    def show(request: Request) -> Response:
+        return _response(_made(view, request), console)
 
     return show
+
+
+def _as_answer(
+    view: Callable[..., Page], console: Console
+) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        given = await _form(request)
+        if given is None:
+            return PlainTextResponse("This is no form of the console's.\n", 400)
+        page = await run_in_threadpool(_made, view, request, given)
+        return await run_in_threadpool(_response, page, console)
+
+    return answer
+
+
+async def _form(request: Request) -> dict[str, list[str]] | None:
+    """Read what a form holds; None where it is none, or none that a page of ours has."""
+    body = b""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
+        return None
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST_FORM:
+            return None
+    try:
+        text = body.decode("ascii")
+        return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_INPUTS)
+    except ValueError:
+        return None
+
+
+def _response(page: Page, console: Console) -> Response:
+    if page.location:
+        return RedirectResponse(page.location, page.status)
+    return HTMLResponse(whole(page, console.stage.stage, labels=console.clone.exists), page.status)
 
 
 def _as_stream(view: Callable[..., Page]) -> Callable[[Request], AsyncIterator[ServerSentEvent]]:
@@ -68,17 +127,18 @@ def _as_stream(view: Callable[..., Page]) -> Callable[[Request], AsyncIterator[S
                 seen = digest(live)
                 yield ServerSentEvent(data=live)
             if page.every is None:
+                yield ServerSentEvent(event=OVER, data=OVER)
                 return
             await asyncio.sleep(page.every)
 
     return follow
 
 
-def _made(view: Callable[..., Page], request: Request) -> Page:
+def _made(view: Callable[..., Page], request: Request, *more: object) -> Page:
     names = request.path_params.values()
     if any(len(name) > LONGEST_NAME or not name.isprintable() for name in names):
         return _nowhere(request)
-    return view(request.query_params, **request.path_params)
+    return view(request.query_params, *more, **request.path_params)
 
 
 def _nowhere(request: Request) -> Page:

@@ -1,6 +1,6 @@
 """Git's side, as it lies in this clone: what is released, what is a candidate, what was evaluated.
 
-Nothing is fetched and nothing is written, not even what a cut-off promotion left to be finished.
+Nothing is fetched and nothing is written here, not even what a cut-off promotion left behind.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-from prompt_hub.console.known import Asker, Known
+from prompt_hub.console.known import Aside, Asker, Known
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
@@ -25,9 +25,16 @@ from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
 from prompt_hub.reporting.diff import PromptComparison, compare
 from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.repository.reader import METADATA, REGISTRY, PromptRepository, evaluation_path
+from prompt_hub.repository.reader import (
+    METADATA,
+    REGISTRY,
+    TEMPLATES,
+    PromptRepository,
+    evaluation_path,
+)
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import Metadata
+from prompt_hub.scoring.scorers.judge import contract_complaints
 
 EVALUATIONS = 3
 """Evaluations that are held at once: one of 20,000 examples takes some 200 MB."""
@@ -38,77 +45,114 @@ _State = tuple[int, int] | None
 class Clone:
     """Reads the repository in a folder; what was read is kept until its file changes."""
 
+    patience = 0.4
+    """Seconds that a page waits for a long file; then it says that the file is being read."""
+
     def __init__(self, root: Path, asker: Asker) -> None:
         self.root = root
         self._ask = asker.ask
-        self._repository = PromptRepository(root)
+        self.repository = PromptRepository(root)
         self._views: Bounded[tuple[str, str, _State], EvaluationView] = Bounded(EVALUATIONS)
         self._reading = threading.Lock()
+        self._aside = Aside()
+        self._released: tuple[_State, Known[Registry]] = (None, Known(None))
+
+    @property
+    def exists(self) -> bool:
+        """Whether there are prompts in the folder at all."""
+        return self.repository.prompts.is_dir()
 
     @property
     def _evaluations(self) -> Evaluations:
         """What lies in `04-evals`, and what was evaluated on this machine."""
         results = FolderResults(self.root / RESULTS_DIR)
-        return Evaluations(self._repository, results, LOCAL_EXECUTION)
+        return Evaluations(self.repository, results, LOCAL_EXECUTION)
 
     def commit(self) -> str:
         """Return the commit that is checked out, shortened; nothing where it is not known."""
-        commit = head_commit(self.root)
+        try:
+            commit = head_commit(self.root)
+        except PromptHubError:  # there is no git here
+            return ""
         return "" if commit == UNKNOWN_COMMIT else commit[:8]
 
-    def registry(self) -> Known[Registry]:
-        """Return what git has released."""
-        if not self._repository.prompts.is_dir():
-            found = f"{self.root} is no clone of the prompts' repository."
-            return Known(None, f"what git has released: {found} Start the console in one.")
-        state = _state(self.root / REGISTRY)
-        read = self._repository.registry
-        return self._ask("what git has released", read, seconds=inf, state=state)
+    def registry(self, *, wait: bool = False) -> Known[Registry]:
+        """Return what git has released; while a changed file is read, what it said before.
+
+        With `wait` it is waited for.
+        """
+        if not self.exists:
+            problem = f"{self.root} is no clone of the prompts' repository."
+            return Known(None, f"what git has released: {problem} Start the console in one.")
+        state = state_of(self.root / REGISTRY)
+        read_of, before = self._released
+        if read_of == state and before.value is not None:
+            return before
+        ask = partial(self._ask, "what git has released", self.repository.registry)
+        read = partial(ask, seconds=inf, state=state)
+        found = self._aside.read((REGISTRY, state), read, None if wait else self.patience)
+        if found is None:
+            problem = f"what git has released: {REGISTRY} has changed and is being read;"
+            return Known(before.value, f"{problem} this is what it said.", reading=True)
+        self._released = state, found
+        return found
 
     def metadata(self, task: str) -> Known[Metadata | None]:
         """Return what people decided about a task; None where there is no such file."""
-        state = _state(self._repository.path(METADATA, f"{task}.yaml"))
+        state = state_of(self.repository.path(METADATA, f"{task}.yaml"))
         if state is None:
             return Known(None)
-        read = partial(self._repository.metadata, task)
+        read = partial(self.repository.metadata, task)
         return self._ask(f"metadata of {task}", read, seconds=inf, state=state)
 
     def evaluated(self, task: str, version: str) -> bool:
         """Whether `04-evals` has the evaluation of a version."""
-        return (self._repository.prompts / evaluation_path(task, version)).is_file()
+        return (self.repository.prompts / evaluation_path(task, version)).is_file()
+
+    def judges(self) -> Known[tuple[str, ...]]:
+        """Return the tasks that grade answers, or will when people have graded enough of them."""
+        return self._ask("judges", partial(_judges, self.repository), seconds=60)
 
     def comparison(self, task: str, first: str, second: str) -> Known[PromptComparison]:
         """Compare two versions, as `prompt-hub diff` does."""
         read = partial(compare, self._evaluations, task, first, second)
         return self._ask("the difference", read, seconds=0, key=(task, first, second))
 
-    def logged(self, task: str, version: str) -> Known[EvaluationView]:
-        """Return the evaluation of a version in `04-evals`."""
+    def logged(self, task: str, version: str, *, wait: bool = False) -> Known[EvaluationView]:
+        """Return the evaluation of a version in `04-evals`, or that it is being read.
+
+        With `wait` it is waited for.
+        """
 
         def read() -> EvaluationView:
-            found = logged_evaluation(self._repository, task, version)
+            found = logged_evaluation(self.repository, task, version)
             if found is None:
                 raise _no_evaluation(f"{task} {version} in this clone")
-            return read_view(self._evaluations, found)
+            return read_view(self._evaluations, found, registry=self.registry().value)
 
-        state = _state(self._repository.prompts / evaluation_path(task, version))
-        return self._view((task, version, state), read)
+        state = state_of(self.repository.prompts / evaluation_path(task, version))
+        return self._view((task, version, state), read, wait)
 
     def of_execution(
-        self, results: Callable[[], ReadableResults], task: str, execution: str
+        self,
+        results: Callable[[], ReadableResults],
+        task: str,
+        execution: str,
+        *,
+        wait: bool = False,
     ) -> Known[EvaluationView]:
-        """Return what an execution evaluated, by the results bucket."""
+        """Return what an execution evaluated, by the results bucket; see `logged`."""
 
         def read() -> EvaluationView:
             found = evaluation_by(results(), execution, task)
             if found is None:
                 raise _no_evaluation(f"{task} by execution {execution}")
-            return read_view(self._evaluations, found)
+            return read_view(self._evaluations, found, registry=self.registry().value)
 
-        return self._view((task, execution, None), read)
+        return self._view((task, execution, None), read, wait)
 
     def _view(
-        self, key: tuple[str, str, _State], read: Callable[[], EvaluationView]
+        self, key: tuple[str, str, _State], read: Callable[[], EvaluationView], wait: bool
     ) -> Known[EvaluationView]:
         def kept() -> EvaluationView:
             with self._reading:
@@ -118,15 +162,28 @@ class Clone:
                     self._views.put(key, held)
             return held
 
-        return self._ask("the evaluation", kept, seconds=0, key=key)
+        read_it = partial(self._ask, "the evaluation", kept, seconds=0, key=key)
+        found = self._aside.read(key, read_it, None if wait else self.patience)
+        return Known(None, reading=True) if found is None else found
 
 
-def _state(path: Path) -> _State:
+def state_of(path: Path) -> _State:
+    """Return by what a file is told apart from what it was; None where there is none."""
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
+
+
+def _judges(repository: PromptRepository) -> tuple[str, ...]:
+    found = []
+    for task in repository.tasks():
+        path = repository.path(TEMPLATES, f"{task}.yaml")
+        # Few of many prompts speak of grades: the others need not be parsed.
+        if path.is_file() and b"grade" in path.read_bytes():
+            found += [] if [*contract_complaints(repository.draft(task))] else [task]
+    return tuple(found)
 
 
 def _no_evaluation(what: str) -> PromptHubError:

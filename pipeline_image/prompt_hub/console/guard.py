@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN = "token"  # noqa: S105  (a name)
+READING = frozenset({"GET", "HEAD"})
+WRITING = "POST"
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
@@ -22,7 +24,8 @@ HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # Without one a browser says of a form's own page only that its origin is null.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
@@ -38,6 +41,7 @@ class Guard:
         self._app = app
         self._token = token.encode()
         self._hosts = {f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost")}
+        self._origins = {b"http://" + host for host in self._hosts}
         # Browsers do not tell ports apart: two consoles would take each other's cookie away.
         self._cookie = f"prompt-hub-console-{port}"
 
@@ -51,8 +55,10 @@ class Guard:
         given = [value.encode() for name, value in query if name == TOKEN]
         if [value for name, value in headers if name == b"host"] not in [[h] for h in self._hosts]:
             await _refuse(send, 403, "This name is not the console's.")
-        elif scope["method"] not in {"GET", "HEAD"}:
+        elif scope["method"] not in _methods(scope):
             await _refuse(send, 405, "The console only reads.")
+        elif scope["method"] == WRITING and not self._is_own_form(headers):
+            await _refuse(send, 403, "Only a page of the console's own may send a form.")
         elif given and self._is_token(given[0]):
             rest = urlencode([pair for pair in query if pair[0] != TOKEN])
             # Kept out of the history, of links and of what is copied from the address bar.
@@ -71,6 +77,15 @@ class Guard:
         extra = [(b"location", target.encode("latin-1")), (b"set-cookie", cookie.encode())]
         await _answer(send, 303, "", extra)
 
+    def _is_own_form(self, headers: _Headers) -> bool:
+        """Whether a page of this very server sent a form.
+
+        The cookie alone does not say so: to a browser every port of this machine is the same site.
+        """
+        origins = [value for name, value in headers if name == b"origin"]
+        sites = {value for name, value in headers if name == b"sec-fetch-site"}
+        return len(origins) == 1 and origins[0] in self._origins and sites <= {b"same-origin"}
+
     def _has_cookie(self, headers: _Headers) -> bool:
         for name, value in headers:
             if name == b"cookie":
@@ -84,6 +99,12 @@ class Guard:
 
     def _is_token(self, given: bytes) -> bool:
         return hmac.compare_digest(given, self._token)
+
+
+def _methods(scope: Scope) -> frozenset[str]:
+    """Return what may be asked for: grades are written into the clone, and nothing else is."""
+    path: str = scope["path"]
+    return READING | {WRITING} if path.startswith("/label/") else READING
 
 
 def _path(scope: Scope) -> str:

@@ -29,11 +29,13 @@ from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
 from prompt_hub.repository.schema import version_key
 
 TEMPLATES = Path(__file__).parent / "templates"
-NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS = 5.0, 3.0, 2.0
+NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS, READING_SECONDS = 5.0, 3.0, 2.0, 0.5
 """How often a live page is made anew; what did not change is not sent."""
 LONG = 300
 """Score samples on the page of one task."""
 INDEXES = 3
+LONGEST_NAME = 200
+"""Characters of a name in an address: no task, version, execution or action has more."""
 Query = Mapping[str, str]
 
 
@@ -46,6 +48,8 @@ class Page:
     values: Mapping[str, object] = field(default_factory=dict)
     every: float | None = None
     status: int = 200
+    location: str = ""
+    """Where to look instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,15 +251,21 @@ class Console:
 
     def evaluation(self, query: Query, task: str, version: str) -> Page:
         """Return the examples of an evaluation in `04-evals`."""
-        return self._evaluation(query, self.clone.logged(task, version), task)
+        source = f"evaluation/{task}/version/{version}"
+        return self._evaluation(query, self.clone.logged(task, version), task, source)
 
     def evaluation_of(self, query: Query, task: str, execution: str) -> Page:
         """Return the examples of what an execution evaluated, by the results bucket."""
         found = self.clone.of_execution(self.stage.results, task, execution)
-        return self._evaluation(query, found, task)
+        source = f"evaluation/{task}/execution/{execution}"
+        return self._evaluation(query, found, task, source)
 
-    def _evaluation(self, query: Query, found: Known[EvaluationView], task: str) -> Page:
+    def _evaluation(
+        self, query: Query, found: Known[EvaluationView], task: str, source: str
+    ) -> Page:
         view = found.value
+        if found.reading:
+            return Page(template="reading.html.j2", title=task, every=READING_SECONDS)
         if view is None:
             return missing(found.problem or "There is no such evaluation.")
         index = self._indexes.get(id(view))
@@ -279,10 +289,14 @@ class Console:
                 "record": record,
                 "mark": words.mark(record.verdict.status),
                 "meaning": words.meaning(record.verdict.status),
+                "reasons": words.reasons(record),
                 "index": index,
                 "wanted": wanted,
                 "found": index.find(wanted),
                 "shows": SHOWS,
+                "source": source,
+                "labels": self.clone.exists,
+                "judges": [judge for judge in self.clone.judges().otherwise(()) if judge != task],
             },
         )
 
@@ -295,14 +309,15 @@ def fragment(page: Page) -> str:
     return _environment().get_template(page.template).render(**page.values)
 
 
-def whole(page: Page, stage: str) -> str:
-    """Return a whole page."""
+def whole(page: Page, stage: str, *, labels: bool = False) -> str:
+    """Return a whole page; `labels` says whether there is a clone to grade in."""
     live = fragment(page)
     return (
         _environment()
         .get_template("layout.html.j2")
         .render(
             stage=stage,
+            labels=labels,
             title=page.title,
             live=live,
             seen=digest(live),

@@ -306,7 +306,38 @@ def results_bucket(account: str, region: str) -> str:
     return named("results", account, region)
 
 
+def may_be_results_bucket(name: str) -> bool:
+    """Whether a bucket may be this installation's for results, as far as is known here.
+
+    The environment says which one it is; or `cdk.json` of this folder its region, and often its
+    account.
+    """
+    if bucket := os.environ.get(ENV_RESULTS_BUCKET):
+        return name == bucket
+    account, region = r"\d{12}", r"[a-z]+(-[a-z0-9]+)+"
+    match _settings_of_checkout("where results lie", ENV_RESULTS_BUCKET):
+        case {"region": str(said), **rest}:
+            region, account = said, str(rest.get("account", account))
+    return re.fullmatch(results_bucket(account, region), name) is not None
+
+
 # --- One stage ---------------------------------------------------------------------------------
+
+STAGE_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+"""What a stage may be called; it ends up in names of resources."""
+STAGE_LENGTHS = range(2, 17)
+"""Characters of that name: a load balancer's, which has more in it, may have 32."""
+
+
+def stage_name(name: str) -> str:
+    """Return the name of a stage; raises `ValueError` for what none can be called."""
+    if len(name) not in STAGE_LENGTHS or not re.fullmatch(STAGE_NAME, name):
+        longest = STAGE_LENGTHS[-1]
+        raise ValueError(
+            f"{name!r} is no name of a stage: expected {STAGE_LENGTHS[0]} to {longest} lower-case"
+            " letters and digits, words joined by hyphens, such as dev"
+        )
+    return name
 
 
 def stage_profile(stage: str) -> str:
@@ -408,6 +439,8 @@ def records_source() -> str:
 
 
 EVENT_RECORDS_ANSWERED = "RecordsAnswered"
+NOT_PLANNED = "RecordsNotPlanned"
+"""Error of an execution whose file nobody could plan: nothing was asked, and no redrive helps."""
 
 
 def rollback_function(stage: str) -> str:
@@ -545,6 +578,15 @@ def examples_key(sha256: str) -> str:
 
 EXAMPLE_SETS = "examples/"
 """What the key of every such set begins with; they stay, for records name them."""
+
+
+def details_key(sha256: str) -> str:
+    """Key of the details of a record that are too large for git, by the hash of their bytes."""
+    return f"{LARGE_DETAILS}{sha256}.jsonl"
+
+
+LARGE_DETAILS = "verdicts/details/"
+"""What the key of all such details begins with: they are remembered with verdicts, and stay."""
 
 
 def promotion_key(execution: str) -> str:

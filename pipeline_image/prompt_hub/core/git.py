@@ -27,6 +27,9 @@ def _may_be_in_git(root: Path) -> bool:
     """Whether git could know of `root`: where it could not, no git need be started, or be there."""
     if "GIT_DIR" in os.environ:
         return True
+    if not root.is_dir():
+        # Git would be started in it.
+        return False
     # A bare repository has no `.git`, but a HEAD.
     here = root.resolve()
     return any((folder / name).exists() for folder in (here, *here.parents) for name in _OF_GIT)

@@ -16,6 +16,9 @@ from pathlib import Path
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
 
+JOURNAL = ".batches.jsonl"
+"""What the name of a journal ends with, in place of its cache file's `.jsonl`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenBatch:
@@ -42,7 +45,7 @@ class BatchJournal:
         """
         self._clock = clock
         self._open: dict[str, OpenBatch] = {}
-        self.path = cache_file.with_suffix(".batches.jsonl")
+        self.path = cache_file.with_suffix(JOURNAL)
         try:
             self._log = JsonLinesLog(self.path, exclusive=True)
         except BlockingIOError:

@@ -290,6 +290,12 @@ class BudgetedClient:
                     line.learn(request, line.cache_file.get(key))
         return found, missing, characters
 
+    def release(self, prompt: Prompt) -> None:
+        """Give back what is known of a prompt that is not asked any more."""
+        line = self._lines.pop(id(prompt), None)
+        if line is not None and line.cache_file is not None and self._store is not None:
+            self._store.release(line.cache_file)
+
     def session(self, prompt: Prompt) -> PromptSession:
         """Return what is known of a prompt."""
         line = self._lines.get(id(prompt))

@@ -54,18 +54,20 @@ def build_record(
     judge: Judging | None = None,
 ) -> EvaluationRecord:
     """Return the record of an evaluation: a pure function, so that it can be made again."""
-    metadata = inputs.metadata
-    arms: dict[ArmName, Arm] = {
-        arm: arm_of(
+    metadata, evidence = inputs.metadata, sequential.evidence
+    arms: dict[ArmName, Arm] = {}
+    for arm, details in sequential.details.items():
+        assert evidence is not None
+        scores = evidence.candidate if arm == "candidate" else evidence.champion
+        assert scores is not None
+        arms[arm] = arm_of(
             inputs.arms[arm],
             infos[arm],
             details,
-            sequential.evidence.examples,
+            evidence.examples,
+            scores,
             metadata.gate.confidence,
         )
-        for arm, details in sequential.details.items()
-        if sequential.evidence is not None
-    }
     return EvaluationRecord(
         schema_="prompt-hub/evaluation@1",
         task=inputs.candidate.task,

@@ -13,13 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from array import array
 from pathlib import Path
 from sys import intern
 from zlib import crc32
 
 from prompt_hub.core.hashing import canonical, order_of, sha256_of
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
+from prompt_hub.core.slots import Slots
 from prompt_hub.llm.client import ADAPTER_VERSION
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.refusal import redact
@@ -115,57 +115,34 @@ class ResponseCacheFile:
 class LineIndex:
     """Where the line of a key begins, by the last 64 bits of the key.
 
-    A hash table with open addressing in two arrays: 24 to 48 bytes a line, where a dict takes 280.
     Two keys that end alike share a place, and the later one has it: who reads a line compares.
     """
 
     def __init__(self) -> None:
-        self._used = self._removed = 0
-        self._keys, self._starts = array("Q", bytes(8 * 64)), array("Q", bytes(8 * 64))
+        self._starts = Slots()
+        self._removed = 0
 
     def __len__(self) -> int:
-        return self._used - self._removed
+        return len(self._starts) - self._removed
 
     def find(self, key: str) -> int | None:
         """Return where the line of a key begins, None if it has none."""
-        start = self._starts[self._place(int(key[-16:], 16))]
-        return start - 2 if start > _REMOVED else None
+        start = self._starts[int(key[-16:], 16)]
+        return int(start) - 2 if start > _REMOVED else None
 
     def put(self, key: str, start: int) -> None:
         """Say where the line of a key begins."""
-        if 3 * self._used >= 2 * len(self._keys):
-            self._grow()
         short = int(key[-16:], 16)
-        place = self._place(short)
-        if self._starts[place] == _FREE:
-            self._used += 1
-        elif self._starts[place] == _REMOVED:
-            self._removed -= 1
-        self._keys[place], self._starts[place] = short, start + 2
+        self._removed -= self._starts[short] == _REMOVED
+        self._starts[short] = start + 2
 
     def remove(self, key: str) -> None:
         """Forget the line of a key that has one."""
-        self._starts[self._place(int(key[-16:], 16))] = _REMOVED
+        self._starts[int(key[-16:], 16)] = _REMOVED
         self._removed += 1
 
-    def _place(self, short: int) -> int:
-        """Return the place of a key, or the free one where it would be."""
-        keys, starts, last = self._keys, self._starts, len(self._keys) - 1
-        place = short & last
-        while starts[place] != _FREE and keys[place] != short:
-            place = (place + 1) & last
-        return place
 
-    def _grow(self) -> None:
-        keys, starts = self._keys, self._starts
-        self._keys, self._starts = (array("Q", bytes(16 * len(keys))) for _ in range(2))
-        for short, start in zip(keys, starts, strict=True):
-            if start != _FREE:
-                place = self._place(short)
-                self._keys[place], self._starts[place] = short, start
-
-
-_FREE, _REMOVED = 0, 1
+_REMOVED = 1
 
 
 class ResponseStore:
@@ -191,6 +168,12 @@ class ResponseStore:
         if path not in self._cache_files:
             self._cache_files[path] = ResponseCacheFile(path, fields, fresh=self._fresh)
         return self._cache_files[path]
+
+    def release(self, cache_file: ResponseCacheFile) -> None:
+        """Close one file: to know where a million responses stand takes 34 MB."""
+        # Prompts of the same content have the same file.
+        if self._cache_files.pop(cache_file.path, None) is not None:
+            cache_file.close()
 
     def close(self) -> None:
         """Close every file."""

@@ -14,8 +14,9 @@ from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
 from prompt_hub.llm.response import Answer, Usage
 from prompt_hub.repository.documents import Document, InvalidDocumentsError
+from prompt_hub.repository.examples import ExampleFacts
 from prompt_hub.repository.json import parse_jsonl
-from prompt_hub.repository.schema import Fraction, JsonObject
+from prompt_hub.repository.schema import Example, Fraction, JsonObject
 from prompt_hub.scoring import ScorerResult, weighted_mean
 
 ArmName = Literal["candidate", "champion"]
@@ -206,14 +207,11 @@ def details_path(record: str) -> str:
     return record.removesuffix(".json") + ".jsonl"
 
 
-def scores_by_example(details: Iterable[Result]) -> Scores:
-    """Scores of what was measured, by example, in the order in which it was asked."""
-    asked: dict[str, tuple[tuple[int, float], ...]] = {}
-    # Most examples are scored alike: what is equal is kept once.
-    known: dict[tuple[tuple[int, float], ...], tuple[tuple[int, float], ...]] = {}
+def scores_of(details: Iterable[Result], examples: Iterable[ExampleFacts | Example]) -> Scores:
+    """Return the scores of what was measured, of a few examples; later repeats come later."""
+    places = {example.id: place for place, example in enumerate(examples)}
+    scores = Scores(len(places))
     for detail in details:
         if detail.score is not None:
-            found = (*asked.get(detail.id, ()), (detail.repeat, detail.score))
-            asked[detail.id] = known.setdefault(found, found)
-    scores = {found: tuple(score for _, score in sorted(found)) for found in known}
-    return {name: scores[found] for name, found in asked.items()}
+            scores.add(places[detail.id], detail.score)
+    return scores

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from array import array
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from prompt_hub.evaluation.example_results import ArmName, Result, scores_by_example
+from prompt_hub.evaluation.example_results import ArmName, Result
+from prompt_hub.evaluation.look_results import LookResults
 from prompt_hub.evaluation.summary import latency, missing_answers, untimed, usd_per_call
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion, decide
-from prompt_hub.gate.types import Conclusion, Evidence, GateExample
-from prompt_hub.repository.examples import facts_of, pick
+from prompt_hub.gate.types import Conclusion, Evidence, GateSet
+from prompt_hub.repository.examples import ExampleFacts, facts_of, pick
 from prompt_hub.repository.schema import Example, Metadata
 
 Prepare = Callable[[Sequence[Example], int], Awaitable[None]]
@@ -35,17 +37,24 @@ class SequentialResult:
 
     conclusion: Conclusion
     looks: int = 0
-    details: Mapping[ArmName, tuple[Result, ...]] = field(default_factory=dict)
+    details: Mapping[ArmName, Sequence[Result]] = field(default_factory=dict)
     evidence: Evidence | None = None
 
 
-def shuffled(units: Sequence[GateExample], examples_sha256: str) -> Sequence[int]:
+def shuffled(units: Sequence[ExampleFacts | Example], examples_sha256: str) -> Sequence[int]:
     """Return the places of examples in an order that depends on ids and seed alone."""
 
     def drawn(place: int) -> bytes:
         return hashlib.sha256(f"{examples_sha256}:{units[place].id}".encode()).digest()
 
-    return sorted(range(len(units)), key=drawn)
+    # A part at a time: what a million places are sorted by takes 100 MB.
+    parts = [array("I") for _ in range(256)]
+    for place in range(len(units)):
+        parts[drawn(place)[0]].append(place)
+    order = array("I")
+    for part in parts:
+        order.extend(sorted(part, key=drawn))
+    return memoryview(order)  # whose parts are no copies
 
 
 def look_sizes(examples: int, first_look: int) -> Iterator[int]:
@@ -90,9 +99,10 @@ async def measure_until_decided(
         say: told after a look that decides nothing.
     """
     units = facts_of(examples)
-    order = pick(examples, shuffled(units, examples_sha256))
-    place = {unit.id: number for number, unit in enumerate(units)}
-    details: dict[ArmName, list[Result]] = {arm: [] for arm in arms}
+    places = shuffled(units, examples_sha256)
+    order = pick(examples, places)
+    whole = GateSet.of(units)
+    results = {arm: LookResults(len(whole)) for arm in arms}
     seen, repeat, looks = 0, 0, 0
     while True:
         looks += 1
@@ -101,9 +111,9 @@ async def measure_until_decided(
         await prepare(batch, repeat)
         answered = await asyncio.gather(*(ask(arm, batch, repeat) for arm in arms if batch))
         for arm, answers in zip(arms, answered, strict=bool(batch)):
-            details[arm] += answers
+            results[arm].add(repeat, places[seen:upto], answers)
         seen = min(upto, len(order))
-        evidence = _evidence(units, details, sampled)
+        evidence = _evidence(whole, results, sampled)
         conclusion = decide(
             evidence,
             threshold=metadata.threshold,
@@ -121,29 +131,24 @@ async def measure_until_decided(
                 seen, repeat = 0, repeat + 1
             case _:
                 assert_never(conclusion.more)
-    in_file_order = {
-        arm: tuple(sorted(found, key=lambda result: (result.repeat, place[result.id])))
-        for arm, found in details.items()
-    }
+    in_file_order = {arm: found.in_file_order() for arm, found in results.items()}
     return SequentialResult(conclusion, looks, in_file_order, evidence)
 
 
-def _evidence(
-    units: Sequence[GateExample], details: Mapping[ArmName, Sequence[Result]], sampled: bool
-) -> Evidence:
-    candidate = details["candidate"]
-    champion = details.get("champion")
+def _evidence(examples: GateSet, results: Mapping[ArmName, LookResults], sampled: bool) -> Evidence:
+    candidate, champion = results["candidate"], results.get("champion")
+    answers = candidate.as_asked()
     return Evidence(
-        examples=units,
-        candidate=scores_by_example(candidate),
-        champion=None if champion is None else scores_by_example(champion),
+        examples=examples,
+        candidate=candidate.scores,
+        champion=champion.scores if champion else None,
         sampled=sampled,
-        usd_per_call=usd_per_call(candidate),
-        seconds_p95=latency(candidate, 0.95),
-        untimed=untimed(candidate),
+        usd_per_call=usd_per_call(answers),
+        seconds_p95=latency(answers, 0.95),
+        untimed=untimed(answers),
         missing=tuple(
             words
-            for arm, found in details.items()
-            for words in missing_answers(f"the {arm}", found)
+            for arm, found in results.items()
+            for words in missing_answers(f"the {arm}", found.as_asked())
         ),
     )

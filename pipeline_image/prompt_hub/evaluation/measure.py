@@ -11,10 +11,9 @@ from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.evaluation.budget import BudgetReachedError
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import ExampleResult, Result
-from prompt_hub.evaluation.spooled_results import ResultSpool
+from prompt_hub.evaluation.spooled_results import room_for
 from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.llm.errors import ModelUnavailableError
-from prompt_hub.repository.examples import ManyExamples
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata
 
@@ -29,7 +28,7 @@ class Measurement:
     What it sums up to is said by `summary.arm_of`.
     """
 
-    details: tuple[Result, ...]
+    details: Sequence[Result]
     info: MeasurementInfo
 
 
@@ -58,9 +57,9 @@ async def measure(
         progress: told after every example.
     """
     scoring = Scoring(metadata, prompt, judge)
-    details: list[Result | None] = [None] * len(examples)
-    answered_by: list[str] = [""] * len(examples)
-    spool = ResultSpool(examples.facts()) if isinstance(examples, ManyExamples) else None
+    results = room_for(examples)
+    answered_by: dict[str, int] = {}
+    """The first example that each was asked about."""
     done = 0
 
     async def measure_example(index: int) -> None:
@@ -73,8 +72,9 @@ async def measure(
             result = ExampleResult(id=example.id, score=None, repeat=repeat, error=error.message)
         else:
             result = ExampleResult.of(example.id, repeat, answer, parts)
-            answered_by[index] = answer.response.model
-        details[index] = result if spool is None else spool.add(index, result)
+            model = answer.response.model
+            answered_by[model] = min(index, answered_by.get(model, index))
+        results.add(index, result)
         done += 1
         if progress is not None:
             progress(done, len(examples))
@@ -82,10 +82,10 @@ async def measure(
     started = time.perf_counter()
     await map_concurrently(range(len(examples)), measure_example, engine.max_concurrency(prompt))
     return Measurement(
-        details=tuple(detail for detail in details if detail is not None),
+        details=results,
         info=MeasurementInfo(
             model=engine.caller.resolve(prompt).identity,
-            answered_by=tuple(dict.fromkeys(filter(None, answered_by))),
+            answered_by=tuple(sorted(filter(None, answered_by), key=answered_by.__getitem__)),
             seconds=round(time.perf_counter() - started, 3),
         ),
     )

@@ -7,16 +7,19 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import get_args
 
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
-from prompt_hub.evaluation.example_results import ArmName, ExampleResult
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult, Result
 from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.evaluation.large_details import LargeAnswers
 from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
+from prompt_hub.evaluation.spooled_results import room_for
 from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.evaluation.summary import MeasurementInfo
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
@@ -62,10 +65,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The record as it comes out today, and its details."""
+    """The record as it comes out today, and what it rests on."""
 
     record: EvaluationRecord
-    details: str
+    sequential: SequentialResult
+
+    @property
+    def details(self) -> str:
+        """The details of the record, all of them."""
+        return "".join(f"{line}\n" for line in lines_of(self.sequential))
 
 
 def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
@@ -92,7 +100,7 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
     if changes or gate is None:
         raise ReplayError(changes)
     versions = replace(inputs, gate_version=gate, scorers_version=record.scorers_version)
-    replayed = _made_again(versions, stored)
+    replayed = _made_again(versions, stored, repository.root)
     again = replayed.record.to_json()
     rounding = gate != GATE_VERSION
     differences = [*_differences(json.loads(stored.text), json.loads(again), rounding=rounding)]
@@ -119,7 +127,7 @@ def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
     if changes:
         raise ReplayError(changes)
     metadata = inputs.metadata.model_copy(update={"threshold": record.threshold})
-    replayed = _made_again(replace(inputs, metadata=metadata), stored)
+    replayed = _made_again(replace(inputs, metadata=metadata), stored, repository.root)
     before, after = record.verdict, replayed.record.verdict
     if before.promotes and not after.promotes:
         how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
@@ -173,7 +181,7 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     return inputs, changes
 
 
-def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
+def _made_again(inputs: Inputs, stored: Evaluation, root: Path) -> Replayed:
     record = stored.record
     arms: Mapping[ArmName, Arm | None] = {
         "candidate": record.candidate,
@@ -187,7 +195,7 @@ def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
     if record.verdict.status is Status.UNCHANGED:
         sequential = unchanged()
     else:
-        sequential = _looked_again(inputs, stored.details)
+        sequential = _looked_again(inputs, _answers(stored, root))
     provenance = Provenance(
         execution=record.execution,
         commit=record.commit,
@@ -197,7 +205,7 @@ def _made_again(inputs: Inputs, stored: Evaluation) -> Replayed:
         remembered=record.remembered,
     )
     again = build_record(inputs, sequential, infos, provenance, record.judge)
-    return Replayed(again, "".join(f"{line}\n" for line in lines_of(sequential)))
+    return Replayed(again, sequential)
 
 
 def _digest(
@@ -213,25 +221,44 @@ def _digest(
     return inputs.digest(lambda prompt: models[prompt.sha256])
 
 
-def _looked_again(
-    inputs: Inputs, details: Mapping[ArmName, Sequence[ExampleResult]]
-) -> SequentialResult:
-    stored = {
-        (arm, detail.id, detail.repeat): detail
-        for arm, found in details.items()
-        for detail in found
-    }
+class _Answers:
+    """The answers in details that are held in memory."""
+
+    def __init__(self, details: Mapping[ArmName, Sequence[ExampleResult]]) -> None:
+        self._results = {
+            (arm, result.id, result.repeat): result
+            for arm, found in details.items()
+            for result in found
+        }
+
+    @property
+    def left(self) -> int:
+        """How many were not taken."""
+        return len(self._results)
+
+    def take(self, arm: ArmName, example: str, repeat: int) -> ExampleResult | None:
+        """Return an answer that was not taken before, None where there is none."""
+        return self._results.pop((arm, example, repeat), None)
+
+
+def _answers(stored: Evaluation, root: Path) -> _Answers | LargeAnswers:
+    if stored.large is None:
+        return _Answers(stored.details)
+    return LargeAnswers(stored.large, stored.name, root)
+
+
+def _looked_again(inputs: Inputs, answers: _Answers | LargeAnswers) -> SequentialResult:
     rescore = _rescorer(inputs)
 
-    async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> list[ExampleResult]:
-        found = []
-        for example in examples:
-            detail = stored.pop((arm, example.id, repeat), None)
+    async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Result]:
+        found = room_for(examples)
+        for place, example in enumerate(examples):
+            detail = answers.take(arm, example.id, repeat)
             if detail is None:
                 again = f", asked {repeat + 1} times" if repeat else ""
                 how = f"there is no answer of the {arm} to {example.id}{again}"
                 raise ReplayError([Change("details", how)])
-            found.append(rescore(arm, example, detail))
+            found.add(place, rescore(arm, example, detail))
         return found
 
     sequential = asyncio.run(
@@ -245,9 +272,8 @@ def _looked_again(
             gate_version=inputs.gate_version,
         )
     )
-    if stored:
-        arm, name, _ = next(iter(stored))
-        how = f"{len(stored)} answers more than were asked for, such as the {arm}'s to {name}"
+    if answers.left:
+        how = f"{answers.left} answers more than were asked for"
         raise ReplayError([Change("details", how)])
     return sequential
 

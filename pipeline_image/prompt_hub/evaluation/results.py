@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Protocol
 
 from prompt_hub.core import aws_names
@@ -47,11 +46,11 @@ class Results(ReadableResults, Protocol):
     def put(self, key: str, text: str) -> None:
         """Store `text` under `key`."""
 
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
-        """Store `lines` under each of `keys`, each line ended by a line feed.
+    def put_file(self, keys: Sequence[str], body: IO[bytes]) -> None:
+        """Store all that a file holds under each of `keys`; it is not held in memory."""
 
-        They are made once, and not held all at once.
-        """
+    def uri(self, key: str) -> str:
+        """Return what other machines call the text under `key`; the key itself for none."""
 
 
 class FolderResults:
@@ -75,13 +74,15 @@ class FolderResults:
         """Store `text` under `key`."""
         self._write(key, [text.encode("utf-8")])
 
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
-        """Store `lines` under each of `keys`, each line ended by a line feed."""
-        first, *others = keys
-        self._write(first, (f"{line}\n".encode() for line in lines))
-        for key in others:
-            with (self._folder / first).open("rb") as stored:
-                self._write(key, stored)
+    def put_file(self, keys: Sequence[str], body: IO[bytes]) -> None:
+        """Store all that a file holds under each of `keys`."""
+        for key in keys:
+            body.seek(0)
+            self._write(key, body)
+
+    def uri(self, key: str) -> str:
+        """Return the key: other machines cannot read it."""
+        return key
 
     def _write(self, key: str, parts: Iterable[bytes]) -> None:
         path = self._folder / key
@@ -112,13 +113,15 @@ class BucketResults:
         # Straight from memory: the service's container has no folder to write into.
         self._put(key, text.encode("utf-8"))
 
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
-        """Store `lines` under each of `keys`, each line ended by a line feed."""
-        with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as body:
-            body.writelines(f"{line}\n".encode() for line in lines)
-            for key in keys:
-                body.seek(0)
-                self._put(key, body)
+    def put_file(self, keys: Sequence[str], body: IO[bytes]) -> None:
+        """Store all that a file holds under each of `keys`."""
+        for key in keys:
+            body.seek(0)
+            self._put(key, body)
+
+    def uri(self, key: str) -> str:
+        """Return the object's address."""
+        return f"s3://{self._bucket}/{key}"
 
     def _put(self, key: str, body: bytes | IO[bytes]) -> None:
         kind = _KINDS[PurePosixPath(key).suffix]
@@ -160,9 +163,13 @@ class OverlaidResults:
         """Store `text` under `key` on this machine."""
         self._own.put(key, text)
 
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
-        """Store `lines` under each of `keys` on this machine."""
-        self._own.put_lines(keys, lines)
+    def put_file(self, keys: Sequence[str], body: IO[bytes]) -> None:
+        """Store all that a file holds under each of `keys` on this machine."""
+        self._own.put_file(keys, body)
+
+    def uri(self, key: str) -> str:
+        """Return the key: what is written stays on this machine."""
+        return self._own.uri(key)
 
 
 def results_from_environment(

@@ -20,6 +20,7 @@ from prompt_hub.evaluation.calibration import Calibration, calibration_of, judgi
 from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.judge import votes_of
+from prompt_hub.evaluation.large_details import put_details
 from prompt_hub.evaluation.looks import SequentialResult, look_sizes, measure_until_decided
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.prefetch import BatchPrefetcher
@@ -159,7 +160,7 @@ class Evaluator:
         real = record.verdict.status is not Status.NOT_MEASURED
         key = aws_names.evaluation_details_key(self._execution, record.task)
         keys = [key, aws_names.verdict_details_key(record.digest)] if real else [key]
-        self._results.put_lines(keys, lines_of(sequential))
+        put_details(self._results, keys, lines_of(sequential))
         if real:
             self._results.put(aws_names.verdict_key(record.digest), record.to_json())
 
@@ -250,9 +251,11 @@ class _Measuring:
         }
 
     def close(self) -> None:
-        """Let others wait for the batches of these prompts."""
+        """Let others wait for the batches of these prompts, and have the room of their answers."""
         if self._prefetcher is not None:
             self._prefetcher.close()
+        for prompt in self._inputs.arms.values():
+            self._engine.release(prompt)
 
     def estimate(self) -> str:
         """In words, the most that looking at every example once will ask for."""

@@ -1,20 +1,22 @@
-"""Results of a large set of examples: numbers in memory, texts put aside until the record is made.
+"""Results of a large set of examples: numbers in columns, texts put aside until the record is made.
 
-A result with its answer and what the scorers said takes about a kilobyte; what is asked of it
-again and again, after every look of the gate, is the score and what the call cost. The rest is
-written out once, as the line that the record's details will have.
+A result with its answer and what the scorers said takes about a kilobyte. Its line in the record's
+details is written out once; what is asked of it again and again, after every look of the gate, is
+kept in 36 bytes: where that line stands, and what the call cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from array import array
+from collections.abc import Iterator, Sequence
+from math import isnan, nan
+from typing import NamedTuple, overload
 
 from prompt_hub.core.spool import LineSpool
 from prompt_hub.evaluation.example_results import ExampleResult, Result, parse_line
 from prompt_hub.llm.response import Usage
-from prompt_hub.repository.examples import ExampleFacts
+from prompt_hub.repository.examples import ExampleFacts, ManyExamples
+from prompt_hub.repository.schema import Example
 from prompt_hub.scoring import ScorerResult
 
 _OF_NO_ARM = '{"arm":""'
@@ -29,22 +31,25 @@ class _Common(NamedTuple):
     error: str | None
     problem: str | None
     cached: bool
-    tokens: tuple[int, int] | None
-    """None where no answer came."""
-    usd: float | None
     attempts: int
+    """0 where no answer came."""
     batch: float | None
 
 
-@dataclass(frozen=True, slots=True)
 class SpooledResult:
-    """One answer as `ExampleResult` has it; its texts are read from where they were put."""
+    """One answer as `ExampleResult` has it, looked up where it is kept."""
 
-    id: str
-    _seconds: float | None
-    _common: _Common
-    _spool: ResultSpool
-    _start: int
+    __slots__ = ("_common", "_place", "_results")
+
+    def __init__(self, results: SpooledResults, place: int, common: _Common) -> None:
+        self._results = results
+        self._place = place
+        self._common = common
+
+    @property
+    def id(self) -> str:
+        """Of the example."""
+        return self._results.examples[self._place].id
 
     @property
     def score(self) -> float | None:
@@ -75,13 +80,14 @@ class SpooledResult:
     def usage(self) -> Usage | None:
         """What the answer took."""
         common = self._common
-        if common.tokens is None:
+        if not common.attempts:
             return None
+        tokens_in, tokens_out, usd, seconds = self._results.cost(self._place)
         return Usage(
-            input_tokens=common.tokens[0],
-            output_tokens=common.tokens[1],
-            usd=common.usd,
-            seconds=self._seconds,
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            usd=None if isnan(usd) else usd,
+            seconds=None if isnan(seconds) else seconds,
             attempts=common.attempts,
             batch=common.batch,
         )
@@ -89,30 +95,36 @@ class SpooledResult:
     @property
     def answer(self) -> str | None:
         """The text of the answer."""
-        return self._spool.read(self._start).answer
+        return self._results.read(self._place).answer
 
     @property
     def parts(self) -> tuple[ScorerResult, ...]:
         """What every scorer said."""
-        return self._spool.read(self._start).parts
+        return self._results.read(self._place).parts
 
     def to_line(self, arm: str) -> str:
         """Return the detail as one line of JSON."""
-        return f'{{"arm":"{arm}"{self._spool.line(self._start)[len(_OF_NO_ARM) :]}'
+        return f'{{"arm":"{arm}"{self._results.line(self._place)[len(_OF_NO_ARM) :]}'
 
 
-class ResultSpool:
-    """Takes the texts of the results of some examples."""
+class SpooledResults(Sequence[Result]):
+    """The results of some examples, in their order, whatever the order in which they come."""
 
     def __init__(self, examples: Sequence[ExampleFacts]) -> None:
-        self._examples = examples
+        """Make room for one result of each example; all of them are there before one is read."""
+        self.examples = examples
         self._lines = LineSpool()
-        self._common: dict[_Common, _Common] = {}
-        self._seconds: dict[float | None, float | None] = {}
+        self._starts = array("Q", bytes(8 * len(examples)))
+        self._usd, self._seconds = (array("d", bytes(8 * len(examples))) for _ in range(2))
+        self._tokens_in, self._tokens_out, self._kinds = (
+            array("I", bytes(4 * len(examples))) for _ in range(3)
+        )
+        self._known: dict[_Common, int] = {}
+        self._common: list[_Common] = []
         self._last: tuple[int, ExampleResult] | None = None
 
-    def add(self, place: int, result: ExampleResult) -> Result:
-        """Take the result of the example at `place`, and return it without its texts."""
+    def add(self, place: int, result: ExampleResult) -> None:
+        """Take the result of the example at `place`."""
         usage = result.usage
         common = _Common(
             score=result.score,
@@ -120,28 +132,72 @@ class ResultSpool:
             error=result.error,
             problem=result.problem,
             cached=result.cached,
-            tokens=(usage.input_tokens, usage.output_tokens) if usage else None,
-            usd=usage.usd if usage else None,
             attempts=usage.attempts if usage else 0,
             batch=usage.batch if usage else None,
         )
-        seconds = usage.seconds if usage else 0.0
-        return SpooledResult(
-            # The same text as the facts have, not another one like it.
-            id=self._examples[place].id,
-            _seconds=self._seconds.setdefault(seconds, seconds),
-            _common=self._common.setdefault(common, common),
-            _spool=self,
-            _start=self._lines.add(f"{result.to_line('')}\n".encode()),
+        kind = self._known.setdefault(common, len(self._common))
+        if kind == len(self._common):
+            self._common.append(common)
+        self._kinds[place] = kind
+        if usage is not None:
+            self._tokens_in[place], self._tokens_out[place] = (
+                usage.input_tokens,
+                usage.output_tokens,
+            )
+            self._usd[place] = nan if usage.usd is None else usage.usd
+            self._seconds[place] = nan if usage.seconds is None else usage.seconds
+        self._starts[place] = self._lines.add(f"{result.to_line('')}\n".encode())
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Result]:
+        for place, kind in enumerate(self._kinds):
+            yield SpooledResult(self, place, self._common[kind])
+
+    @overload
+    def __getitem__(self, place: int) -> Result: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Result]: ...
+    def __getitem__(self, place: int | slice) -> Result | Sequence[Result]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        return SpooledResult(self, place, self._common[self._kinds[place]])
+
+    def cost(self, place: int) -> tuple[int, int, float, float]:
+        """Return tokens in and out, price and seconds of a call; NaN for what is not known."""
+        return (
+            self._tokens_in[place],
+            self._tokens_out[place],
+            self._usd[place],
+            self._seconds[place],
         )
 
-    def line(self, start: int) -> str:
-        """Return the line that begins there, without its end."""
-        return self._lines.line(start)[:-1].decode("utf-8")
+    def line(self, place: int) -> str:
+        """Return the line of a result, without its end."""
+        return self._lines.line(self._starts[place])[:-1].decode("utf-8")
 
-    def read(self, start: int) -> ExampleResult:
-        """Return the whole result whose line begins there."""
+    def read(self, place: int) -> ExampleResult:
+        """Return the whole result at a place."""
         # Answer and parts are asked for one after the other.
-        if self._last is None or self._last[0] != start:
-            self._last = (start, parse_line(self.line(start)))
+        if self._last is None or self._last[0] != place:
+            self._last = (place, parse_line(self.line(place)))
         return self._last[1]
+
+
+class ListedResults(list[Result]):
+    """The results of a few examples, as they are."""
+
+    def add(self, place: int, result: Result) -> None:
+        """Take the result of the example at `place`."""
+        self[place] = result
+
+
+def room_for(examples: Sequence[Example]) -> SpooledResults | ListedResults:
+    """Return room for one result of each example, to be taken in any order."""
+    if isinstance(examples, ManyExamples):
+        return SpooledResults(examples.facts())
+    return ListedResults([_NONE_YET] * len(examples))
+
+
+_NONE_YET = ExampleResult(id="", score=None)

@@ -14,6 +14,7 @@ from prompt_hub.evaluation.example_results import (
     details_path,
     parse_details,
 )
+from prompt_hub.evaluation.large_details import LargeDetails, large_details_in
 from prompt_hub.evaluation.record import EvaluationRecord, parse_record
 from prompt_hub.evaluation.results import ReadableResults
 from prompt_hub.repository.documents import read_text
@@ -24,7 +25,8 @@ from prompt_hub.repository.reader import PromptRepository, evaluation_path
 class Evaluation:
     """A record with its details, and the texts that they were read from.
 
-    `name` says where. An arm without details was not measured.
+    `name` says where. An arm without details was not measured, unless these are too large for git
+    and for memory (`large`): who needs them reads them one by one.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Evaluation:
     record: EvaluationRecord
     details_text: str
     details: Mapping[ArmName, tuple[ExampleResult, ...]]
+    large: LargeDetails | None = None
 
     @classmethod
     def of(cls, name: str, text: str, details_text: str | None) -> Evaluation:
@@ -47,12 +50,14 @@ class Evaluation:
                 hint=f"Evaluate the task again: prompt-hub evaluate {record.task}.",
                 exit_code=ExitCode.BLOCKED,
             )
+        large = large_details_in(details_text or "", beside)
         return cls(
             name=name,
             text=text,
             record=record,
             details_text=details_text or "",
-            details=parse_details(details_text or "", beside),
+            details=parse_details("" if large else details_text or "", beside),
+            large=large,
         )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 
 from prompt_hub.core.percentile import percentile
-from prompt_hub.evaluation.example_results import Result, scores_by_example
+from prompt_hub.evaluation.example_results import Result
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
-from prompt_hub.gate.types import GateExample, Scores, example_mean, mean_score
+from prompt_hub.gate.types import GateSet, Scores, mean_score
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.schema import Prompt
 from prompt_hub.scoring.base import Counts
 
@@ -34,31 +36,35 @@ def arm_of(
     prompt: Prompt,
     info: MeasurementInfo,
     details: Sequence[Result],
-    examples: Sequence[GateExample],
+    examples: GateSet,
+    scores: Scores,
     confidence: float,
 ) -> Arm:
     """Sum up one arm.
 
     Args:
         prompt: the version that was measured.
-        occasion: when and by whom it was answered.
+        info: what the measuring itself knows.
         details: every answer, repeats included.
         examples: the whole set of examples, also those that were never asked.
+        scores: of the details, by the place of their example in the set.
         confidence: of each side of the score's interval.
     """
-    scores = scores_by_example(details)
-    asked = [example for example in examples if example.id in scores]
     unmeasured = sum(detail.score is None for detail in details)
+    asked, weights = scores.asked, examples.weights
     whole = bool(asked) and not unmeasured
-    # What was answered has cost something.
-    answers = [detail for detail in details if detail.usage is not None]
-    usages = [detail.usage for detail in details if detail.usage is not None]
-    costs = [usage.usd for usage in usages if usage.usd is not None]
     low, high = 0.0, 1.0
     if whole:
-        stakes = BettingPlan.on([example.weight for example in examples], 1 - confidence)
-        pairs = [(example_mean(scores, example), example.weight) for example in asked]
+        stakes = BettingPlan.on(weights, 1 - confidence)
+        pairs = ((scores.mean(place), weights[place]) for place in asked)
         low, high = WeightedObservations.of([pairs], stakes).interval()
+    tokens_in = tokens_out = 0
+    costs = array("d")
+    for usage in _usages(details):
+        tokens_in += usage.input_tokens
+        tokens_out += usage.output_tokens
+        if usage.usd is not None:
+            costs.append(usage.usd)
     return Arm(
         version=prompt.version,
         sha256=prompt.sha256,
@@ -66,22 +72,28 @@ def arm_of(
         model=info.model,
         parameters={str(name): value for name, value in prompt.model.parameters.items()},
         answered_by=info.answered_by,
-        score=float(mean_score(scores, asked)) if whole else None,
+        score=float(mean_score(scores, asked, weights)) if whole else None,
         interval=(low, high),
         n=len(asked),
         unmeasured=unmeasured,
-        tokens_in=sum(usage.input_tokens for usage in usages),
-        tokens_out=sum(usage.output_tokens for usage in usages),
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
         usd=math.fsum(costs) if costs else None,
         seconds=info.seconds,
         repeats=1 + max((detail.repeat for detail in details), default=0),
-        cached=sum(detail.cached for detail in answers),
-        batched=untimed(answers),
-        seconds_p50=latency(answers, 0.5),
-        seconds_p95=latency(answers, 0.95),
-        fields=_fields(answers),
-        tags=_tags(scores, asked) if whole else {},
+        # What was answered has cost something.
+        cached=sum(detail.cached for detail in details if detail.usage is not None),
+        batched=untimed(details),
+        seconds_p50=latency(details, 0.5),
+        seconds_p95=latency(details, 0.95),
+        fields=_fields(details),
+        tags=_tags(scores, examples) if whole else {},
     )
+
+
+def _usages(details: Iterable[Result]) -> Iterator[Usage]:
+    """Yield what each answer took."""
+    return (usage for detail in details if (usage := detail.usage) is not None)
 
 
 def missing_answers(whom: str, details: Sequence[Result]) -> Iterator[str]:
@@ -90,10 +102,10 @@ def missing_answers(whom: str, details: Sequence[Result]) -> Iterator[str]:
         yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
 
 
-def usd_per_call(details: Sequence[Result]) -> float | None:
+def usd_per_call(details: Iterable[Result]) -> float | None:
     """Mean cost of a call made by itself, as a service makes it; None where no price is known."""
-    usages = (detail.usage for detail in details if detail.usage is not None)
-    costs = [usd for usage in usages if (usd := usage.usd_live) is not None]
+    live = (usage.usd_live for usage in _usages(details))
+    costs = array("d", (usd for usd in live if usd is not None))
     return math.fsum(costs) / len(costs) if costs else None
 
 
@@ -102,22 +114,22 @@ def latency(details: Iterable[Result], share: float) -> float | None:
 
     None where none was, or where somebody cannot know it of each.
     """
-    seconds = [detail.usage.seconds for detail in details if detail.usage is not None]
-    known = [each for each in seconds if each is not None]
-    return percentile(known, share) if len(known) == len(seconds) else None
+    seconds = Counter(usage.seconds for usage in _usages(details))
+    if None in seconds:
+        return None
+    return percentile((each for each in seconds.elements() if each is not None), share)
 
 
 def untimed(details: Iterable[Result]) -> int:
     """Count the answers of which nobody knows how long they took."""
-    usages = (detail.usage for detail in details)
-    return sum(usage is not None and usage.seconds is None for usage in usages)
+    return sum(usage.seconds is None for usage in _usages(details))
 
 
-def _fields(answers: Sequence[Result]) -> dict[str, FieldScore]:
+def _fields(answers: Iterable[Result]) -> dict[str, FieldScore]:
     # Equal counts are common, and floats among them are summed up exactly: in any order.
     counts: dict[str, Counter[Counts]] = defaultdict(Counter)
     for answer in answers:
-        for part in answer.parts:
+        for part in answer.parts if answer.usage is not None else ():
             for name, found in part.fields.items():
                 counts[name][found] += 1
     return {
@@ -130,9 +142,13 @@ def _fields(answers: Sequence[Result]) -> dict[str, FieldScore]:
     }
 
 
-def _tags(scores: Scores, asked: Sequence[GateExample]) -> dict[str, Slice]:
-    tags = sorted({tag for example in asked for tag in example.tags})
-    slices = {tag: [example for example in asked if tag in example.tags] for tag in tags}
+def _tags(scores: Scores, examples: GateSet) -> dict[str, Slice]:
+    seen = {
+        tag: [place for place in places if place in scores]
+        for tag, places in examples.tagged.items()
+    }
     return {
-        tag: Slice(score=float(mean_score(scores, few)), n=len(few)) for tag, few in slices.items()
+        tag: Slice(score=float(mean_score(scores, few, examples.weights)), n=len(few))
+        for tag, few in seen.items()
+        if few
     }

@@ -10,14 +10,21 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import NormalDist
 
 from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
-from prompt_hub.gate.rules import GATE_VERSION, GateVersion, alpha_of, betting_of, decide
+from prompt_hub.gate.rules import (
+    GATE_VERSION,
+    GateVersion,
+    alpha_of,
+    betting_of,
+    shows_not_worse,
+)
 from prompt_hub.gate.targeted_bets import MIXTURE, MOST, TIE, Betting, Division, betting_at
-from prompt_hub.gate.types import Conclusion, Evidence, GateExample, Power, Status, example_mean
-from prompt_hub.repository.schema import Gate, Limits
+from prompt_hub.gate.types import Conclusion, Evidence, GateExample, GateSet, Power, Scores, Status
+from prompt_hub.repository.schema import Gate
 
 PROBABILITY = 0.8
 MOST_EXAMPLES = 20_000
@@ -46,12 +53,11 @@ class DesignEffect:
     reach: float
 
     @classmethod
-    def of(cls, examples: Sequence[GateExample]) -> DesignEffect:
+    def of(cls, weights: Sequence[float]) -> DesignEffect:
         """Return what these weights leave of the examples."""
-        total = math.fsum(example.weight for example in examples)
-        squares = math.fsum(example.weight**2 for example in examples)
-        heaviest = max(example.weight for example in examples)
-        return cls(total**2 / squares / len(examples), squares / total / heaviest)
+        total = math.fsum(weights)
+        squares = math.fsum(weight**2 for weight in weights)
+        return cls(total**2 / squares / len(weights), squares / total / max(weights))
 
 
 @dataclass(frozen=True)
@@ -177,19 +183,17 @@ def with_power(
     if evidence.champion is None:
         power, words = _against_threshold(evidence, threshold, gate)
         return replace(conclusion, power=power, reasons=(*conclusion.reasons, words))
-    seen = [example for example in evidence.examples if example.id in evidence.candidate]
+    seen = len(evidence.candidate.asked)
     rounds = gate.repeats if evidence.sampled else 1
     capital = sum(round_allocation(rounds)[: evidence.rounds])
-    weighing = DesignEffect.of(evidence.examples)
+    weighing = DesignEffect.of(evidence.examples.weights)
     betting = betting_of(evidence, gate, version)
     test = GateTest(gate.margin, alpha_of(gate), capital, weighing, version, betting)
-    differing = _differing(evidence, seen)
+    differing = _differing(evidence)
     power = Power(
-        n=len(seen),
+        n=seen,
         margin=gate.margin,
-        detectable=_least_drop(
-            lambda drop: test.power_to_block(len(seen), *_split(differing, -drop))
-        ),
+        detectable=_least_drop(lambda drop: test.power_to_block(seen, *_split(differing, -drop))),
         needed=_least_number(lambda n: test.power_to_pass(n, *_split(differing, 0.0))),
     )
     reasons = [*conclusion.reasons]
@@ -199,19 +203,19 @@ def with_power(
     return replace(conclusion, power=power, reasons=tuple(reasons))
 
 
-def _differing(evidence: Evidence, seen: Sequence[GateExample]) -> float:
+def _differing(evidence: Evidence) -> float:
     """Mean square of the differences, as the share of examples that are won or lost.
 
     Half an example more, so that a set without a difference does not promise that there is none.
     """
-    assert evidence.champion is not None
-    squares = {
-        entry.id: (example_mean(evidence.candidate, entry) - example_mean(evidence.champion, entry))
-        ** 2
-        for entry in seen
-    }
-    total = math.fsum(item.weight for item in seen)
-    share = math.fsum(squares[example.id] * example.weight for example in seen) / total
+    candidate, champion = evidence.candidate, evidence.champion
+    assert champion is not None
+    seen = candidate.asked
+    weights = evidence.examples.weights
+    squares = (
+        (candidate.mean(place) - champion.mean(place)) ** 2 * weights[place] for place in seen
+    )
+    share = math.fsum(squares) / math.fsum(weights[place] for place in seen)
     return (share * len(seen) + 0.5) / (len(seen) + 1)
 
 
@@ -250,13 +254,21 @@ def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
 
     With a narrower one these examples keep every comparison open. None: no margin would do.
     """
-    scores = {example.id: (1.0,) for example in examples}
-    evidence = Evidence(examples=examples, candidate=scores, champion=scores)
+    weights = tuple(example.weight for example in examples)
+    return _least_margin(weights, gate.confidence, gate.first_look)
+
+
+# Most sets have one of a few sizes, equal weights and the default gate; `validate` asks for each.
+@lru_cache(maxsize=1024)
+def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float | None:
+    scores = Scores(len(weights))
+    for place in range(len(weights)):
+        scores.add(place, 1.0)
+    evidence = Evidence(examples=GateSet(weights, {}), candidate=scores, champion=scores)
 
     def passes(thousandths: int) -> bool:
-        tried = gate.model_copy(update={"margin": thousandths / 1000, "tags": {}})
-        found = decide(evidence, threshold=0.0, gate=tried, limits=Limits())
-        return found.status is Status.PASS
+        tried = Gate(margin=thousandths / 1000, confidence=confidence, first_look=first_look)
+        return shows_not_worse(evidence, tried)
 
     margins = range(1, 1001)
     place = bisect_left(margins, True, key=passes)
@@ -297,8 +309,8 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
 
     For scores that are right or wrong; of all scores they vary most.
     """
-    weighing = DesignEffect.of(evidence.examples)
-    n = len(evidence.candidate)
+    weighing = DesignEffect.of(evidence.examples.weights)
+    n = len(evidence.candidate.asked)
 
     def misses(examples: int, drop: float) -> float:
         equal = max(1, round(examples * weighing.effective))

@@ -5,29 +5,18 @@ It is asked after every look and says whether more must be measured. docs/gate.m
 
 from __future__ import annotations
 
-from collections import Counter
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction as Rational
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal, assert_never
+from functools import cached_property
+from typing import Literal, assert_never
 
 from prompt_hub.core.exact import CARELESS, reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
 from prompt_hub.gate.targeted_bets import Betting, MeanTest, TargetedTest
-from prompt_hub.gate.types import (
-    Conclusion,
-    Difference,
-    Evidence,
-    GateExample,
-    Status,
-    example_mean,
-    mean_score,
-)
+from prompt_hub.gate.types import Conclusion, Difference, Evidence, Status, mean_score
 from prompt_hub.repository.schema import Gate, Limits
-
-if TYPE_CHECKING:
-    pass
 
 Tested = Literal[Status.PASS, Status.BLOCK, Status.INCONCLUSIVE]
 """What a rule about scores can say."""
@@ -77,10 +66,10 @@ def decide(
     rules = _Rules(evidence, gate, version)
     comparison, slices = rules.comparison(), rules.slices()
     rulings = [
-        rules.score("score", evidence.examples, threshold),
+        rules.score("score", rules.every, threshold),
         rules.not_worse(comparison),
         *(
-            rules.score(f"score of the tag {tag!r}", rules.tagged(tag), least)
+            rules.score(f"score of the tag {tag!r}", evidence.examples.tagged[tag], least)
             for tag, least in sorted(gate.tags.items())
         ),
         *(rules.no_collapse(tag, paired) for tag, paired in slices.items()),
@@ -102,6 +91,12 @@ def decide(
     )
 
 
+def shows_not_worse(evidence: Evidence, gate: Gate) -> bool:
+    """Whether the comparison with the champion rules out a loss of the margin, by itself."""
+    comparison = _Rules(evidence, gate, GATE_VERSION).comparison()
+    return comparison is not None and comparison.status is Status.PASS
+
+
 _MOST_PLACES = 15
 """Of a score in words: further digits are those of the float."""
 _BY_FORCE = (Status.BLOCK, Status.NOT_MEASURED, Status.INCONCLUSIVE, Status.PASS)
@@ -112,20 +107,15 @@ def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
     """Why nothing may be concluded, in words; empty where everything is there."""
     if evidence.missing:
         return tuple(dict.fromkeys(evidence.missing))
-    if not evidence.examples or not evidence.candidate:
+    if not evidence.candidate.asked:
         return ("there are no examples to score",)
-    carried = {tag for example in evidence.examples for tag in example.tags}
     found = [
         f"no example carries the tag {tag!r}, whose least score the gate states"
-        for tag in sorted(gate.tags.keys() - carried)
+        for tag in sorted(gate.tags.keys() - evidence.examples.tagged.keys())
     ]
-    arms = [evidence.candidate, *([evidence.champion] if evidence.champion is not None else [])]
-    counts = {len(scores) for arm in arms for scores in arm.values()}
-    if any(arm.keys() != evidence.candidate.keys() for arm in arms) or len(counts) != 1:
+    if not evidence.candidate.same_asked(evidence.champion or evidence.candidate):
         found.append("candidate and champion were not measured on the same examples")
-    elif not evidence.candidate.keys() <= {example.id for example in evidence.examples}:
-        found.append("scores are of examples that are not in the set")
-    elif evidence.rounds == 0 or (evidence.rounds > 1 and not evidence.complete):
+    elif evidence.rounds > 1 and not evidence.complete:
         found.append("examples were left out while others were asked again")
     return tuple(found)
 
@@ -195,26 +185,23 @@ class _Rules:
         self._alpha = 1 - gate.confidence if version == "1" else alpha_of(gate)
         self.possible_rounds = gate.repeats if evidence.sampled else 1
         self._capital = round_allocation(self.possible_rounds)
+        self.every: Sequence[int] = range(len(evidence.examples))
+        """Places of all examples."""
+        self._weights = evidence.examples.weights
 
-    def tagged(self, tag: str) -> tuple[GateExample, ...]:
-        """Return the examples of the whole set that carry a tag."""
-        return tuple(example for example in self._evidence.examples if tag in example.tags)
-
-    def score(self, name: str, examples: Sequence[GateExample], least: float) -> _Ruling:
-        """Whether the candidate's score on `examples` is at least `least`."""
-        seen = self._seen(examples)
+    def score(self, name: str, places: Sequence[int], least: float) -> _Ruling:
+        """Whether the candidate's score on the examples at `places` is at least `least`."""
+        scores = self._evidence.candidate
+        seen = self._seen(places)
         if not seen:
             return _Ruling(Status.INCONCLUSIVE)
-        scores = self._evidence.candidate
-        score = mean_score(scores, seen)
+        score = mean_score(scores, seen, self._weights)
         enough = reaches(score, least)
         status = Status.PASS if enough else Status.BLOCK
-        if len(seen) < len(examples):
-            status = _tested(
-                self._sample(examples, partial(example_mean, scores), self._alpha), least
-            )
+        if len(seen) < len(places):
+            status = _tested(self._sample(places, scores.mean, self._alpha), least)
         verb = "reaches" if enough else "is below"
-        of_all = "" if len(seen) == len(examples) else f" on {len(seen)} of {len(examples)}"
+        of_all = "" if len(seen) == len(places) else f" on {len(seen)} of {len(places)}"
         return _Ruling(
             status,
             lambda: f"{name} {_digits(score, least)}{of_all} {verb} the threshold {least:.3f}",
@@ -224,7 +211,7 @@ class _Rules:
         """Candidate and champion on all examples; None before the first release."""
         if self._evidence.champion is None:
             return None
-        return self._paired(self._evidence.examples, self._gate.margin, self._alpha)
+        return self._paired(self.every, self._gate.margin, self._alpha)
 
     def not_worse(self, comparison: _Paired | None) -> _Ruling:
         """Whether the candidate is not worse than the champion by the margin or more."""
@@ -245,11 +232,14 @@ class _Rules:
         """
         if self._evidence.champion is None:
             return {}
-        counts = Counter(tag for example in self._evidence.examples for tag in set(example.tags))
-        tags = sorted(tag for tag, n in counts.items() if n >= LEAST_EXAMPLES_OF_A_TAG)
+        large = {
+            tag: places
+            for tag, places in self._evidence.examples.tagged.items()
+            if len(places) >= LEAST_EXAMPLES_OF_A_TAG
+        }
         return {
-            tag: self._paired(self.tagged(tag), self._gate.tag_margin, self._alpha / len(tags))
-            for tag in tags
+            tag: self._paired(places, self._gate.tag_margin, self._alpha / len(large))
+            for tag, places in large.items()
         }
 
     def no_collapse(self, tag: str, paired: _Paired) -> _Ruling:
@@ -262,72 +252,79 @@ class _Rules:
             lambda: meaning and f"tag {tag!r} {_in_words(paired.found)}: {meaning}",
         )
 
-    def _paired(self, examples: Sequence[GateExample], margin: float, alpha: float) -> _Paired:
+    def _paired(self, places: Sequence[int], margin: float, alpha: float) -> _Paired:
         candidate, champion = self._evidence.candidate, self._evidence.champion
         assert champion is not None
 
-        def in_unit(example: GateExample, rounds: int) -> float:
-            difference = example_mean(candidate, example, rounds) - example_mean(
-                champion, example, rounds
-            )
-            return (1 + difference) / 2
+        def in_unit(place: int, rounds: int) -> float:
+            return (1 + (candidate.mean(place, rounds) - champion.mean(place, rounds))) / 2
 
-        def mirrored(example: GateExample, rounds: int) -> float:
-            return 1 - in_unit(example, rounds)
+        def mirrored(place: int, rounds: int) -> float:
+            return 1 - in_unit(place, rounds)
 
-        seen = self._seen(examples)
+        seen = self._seen(places)
         difference = 0.0
         if seen:
-            difference = float(mean_score(candidate, seen) - mean_score(champion, seen))
+            scores = (mean_score(arm, seen, self._weights) for arm in (candidate, champion))
+            difference = float(next(scores) - next(scores))
         return _Paired(
             n=len(seen),
             difference=difference,
             margin=margin,
-            not_worse=self._test(examples, in_unit, alpha, (1 - margin) / 2),
-            worse=self._test(examples, mirrored, alpha, (1 + margin) / 2),
+            not_worse=self._test(places, in_unit, alpha, (1 - margin) / 2),
+            worse=self._test(places, mirrored, alpha, (1 + margin) / 2),
         )
 
     def _test(
         self,
-        examples: Sequence[GateExample],
-        value: Callable[[GateExample, int], float],
+        places: Sequence[int],
+        value: Callable[[int, int], float],
         alpha: float,
         target: float,
     ) -> MeanTest:
-        """Return the test that a mean over `examples` exceeds `target`."""
+        """Return the test that a mean over the examples at `places` exceeds `target`."""
         if self._version == "1":
-            return MeanTest(self._sample(examples, value, alpha), target)
-        by_id = {example.id: example for example in examples}
-        asked = [by_id[name] for name in self._evidence.candidate if name in by_id]
+            return MeanTest(self._sample(places, value, alpha), target)
+        asked: Sequence[int] = self._evidence.candidate.asked
+        if places is not self.every:
+            among = bytearray(len(self.every))
+            for place in places:
+                among[place] = True
+            asked = array("I", (place for place in asked if among[place]))
         return TargetedTest.of(
-            (
-                [(value(example, number), example.weight) for example in asked]
-                for number in range(1, self._evidence.rounds + 1)
-            ),
-            [example.weight for example in examples],
+            self._observed(asked, value),
+            self._weights_of(places),
             alpha,
             self._capital,
             target,
             betting=betting_of(self._evidence, self._gate, self._version),
         )
 
-    def _seen(self, examples: Sequence[GateExample]) -> tuple[GateExample, ...]:
-        return tuple(example for example in examples if example.id in self._evidence.candidate)
+    def _seen(self, places: Sequence[int]) -> Sequence[int]:
+        scores = self._evidence.candidate
+        if self._evidence.complete:
+            return places
+        return array("I", (place for place in places if place in scores))
+
+    def _weights_of(self, places: Sequence[int]) -> Sequence[float]:
+        if places is self.every:
+            return self._weights
+        return array("d", (self._weights[place] for place in places))
+
+    def _observed(
+        self, places: Sequence[int], value: Callable[[int, int], float]
+    ) -> Iterable[Iterable[tuple[float, float]]]:
+        """Yield value and weight of the examples at `places`, round by round."""
+        for number in range(1, self._evidence.rounds + 1):
+            yield ((value(place, number), self._weights[place]) for place in places)
 
     def _sample(
-        self,
-        examples: Sequence[GateExample],
-        value: Callable[[GateExample, int], float],
-        alpha: float,
+        self, places: Sequence[int], value: Callable[[int, int], float], alpha: float
     ) -> WeightedObservations:
-        """Observations in [0, 1] of those of `examples` that were seen, round by round."""
-        stakes = BettingPlan.on([example.weight for example in examples], alpha)
-        seen = self._seen(examples)
-        rounds = (
-            [(value(example, number), example.weight) for example in seen]
-            for number in range(1, self._evidence.rounds + 1)
-        )
-        return WeightedObservations.of(rounds, stakes, self._capital)
+        """Observations in [0, 1] of those at `places` that were seen, round by round."""
+        plan = BettingPlan.on(self._weights_of(places), alpha)
+        rounds = self._observed(self._seen(places), value)
+        return WeightedObservations.of(rounds, plan, self._capital)
 
 
 def _tested(sample: WeightedObservations, mean: float) -> Tested:

@@ -223,7 +223,7 @@ DRILL_MODEL = ModelConfig(alias=aws_names.DRILL_TASK, provider=SCRIPTED, model="
 _HINT = (
     f"Set {aws_names.ENV_MODELS} to JSON text or to a JSON file, for example"
     ' {"catalogue-pinned": {"provider": "openai", "model": "gpt-4.1-mini"}};'
-    " `make up` starts a local model and writes such a file."
+    " `make up` starts a local model and writes such a file; `. .local/env` names it."
 )
 
 

@@ -1,7 +1,8 @@
 """One run of the score watch: a round of the active version, and fresh rounds if it is suspicious.
 
-A fresh round measures the active version again and its way back as a control, on all examples. The
-round that raised the suspicion is no comparison: it was chosen for being bad.
+A fresh round measures the active version again and its way back as a control, on all examples, or
+on another sample of a large set. The round that raised the suspicion is no comparison: it was
+chosen for being bad.
 
 Measures only; what becomes of a round is the command's business.
 """
@@ -17,12 +18,12 @@ from random import Random, SystemRandom
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.exact import stated, surplus, weighted_mean
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
-from prompt_hub.evaluation.example_results import Result
-from prompt_hub.evaluation.inputs import scored
+from prompt_hub.evaluation.example_results import Result, scores_of
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.gate.types import GateSet
 from prompt_hub.ledger.detector import (
     Evidence,
     error_of_a_run,
@@ -31,6 +32,7 @@ from prompt_hub.ledger.detector import (
 )
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.llm.client import ModelClient
+from prompt_hub.monitoring.samples import RoundSamples
 from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
@@ -167,7 +169,7 @@ class _Rounds:
 class ScoreMonitor:
     """Measures versions of one task that the image carries, on the image's own examples.
 
-    `random` draws the examples of a round where only a part of them is asked.
+    `random` draws the examples of a round where not all of them are asked.
     """
 
     def __init__(
@@ -188,7 +190,8 @@ class ScoreMonitor:
         self._random = random or SystemRandom()
         self._metadata = read_metadata(repository, task)
         self._judge = judge_of(repository, self._metadata)
-        self._examples = scored(repository.examples(task))
+        self._samples = RoundSamples(repository.stream_examples(task), self._random)
+        self._asked = self._samples.all()
         watch = self._metadata.score_watch
         self._error = error_of_a_run(watch.false_rollbacks, watch.every_minutes)
 
@@ -196,7 +199,8 @@ class ScoreMonitor:
     def first_round(self) -> int:
         """Examples that a round asks where nothing is suspicious."""
         # As the decimal number that was written: 0.07 of 100 are 7.
-        return math.ceil(stated(self._metadata.score_watch.part) * len(self._examples))
+        part = math.ceil(stated(self._metadata.score_watch.part) * self._samples.count)
+        return min(part, len(self._samples.rounds[0]))
 
     def require(self, reference: VersionRef) -> None:
         """Raise `NotMeasuredError` unless the image carries `reference`."""
@@ -225,8 +229,9 @@ class ScoreMonitor:
             and no_control is cut_short is None
             and wants_comparison(active.evidence, control.evidence if control else None)
         ):
+            examples = self._samples.rounds[rounds.count]
             try:
-                rounds = await self._ask(rounds, self._examples)
+                rounds = await self._ask(rounds, examples)
             except PromptHubError as error:
                 # What was measured stands; without a fresh round there is nothing to compare with.
                 cut_short = cut_short or error.message
@@ -238,7 +243,7 @@ class ScoreMonitor:
                 continue
             try:
                 control_rounds = await self._ask(
-                    control_rounds or _Rounds(*self._find(pointer.previous)), self._examples
+                    control_rounds or _Rounds(*self._find(pointer.previous)), examples
                 )
             # Retired alias, renamed field, missing key: what stops the control is a reason of
             # the control's, and must not cost the active version's score.
@@ -259,10 +264,11 @@ class ScoreMonitor:
 
     def _part(self) -> Sequence[Example]:
         """Draw the examples of a first round, each set of that size with the same chance."""
-        if self.first_round >= len(self._examples):
-            return self._examples
-        chosen = {example.id for example in self._random.sample(self._examples, self.first_round)}
-        return [example for example in self._examples if example.id in chosen]
+        drawn = self._samples.rounds[0]
+        if self.first_round >= len(drawn):
+            return drawn
+        chosen = {example.id for example in self._random.sample(drawn, self.first_round)}
+        return [example for example in drawn if example.id in chosen]
 
     async def _ask(self, rounds: _Rounds, examples: Sequence[Example]) -> _Rounds:
         """Ask one round more; raises `NotMeasuredError` where an answer is missing."""
@@ -289,10 +295,10 @@ class ScoreMonitor:
     def _summed(self, rounds: _Rounds, *, beside: _Rounds | None = None) -> Measurement:
         """Sum up what a version answered; a control `beside` the active version's rounds."""
         assert rounds.info is not None
-        heaviest = max(example.weight for example in self._examples)
-        weights = {example.id: example.weight / heaviest for example in self._examples}
+        heaviest = self._samples.heaviest
+        weights = {example.id: example.weight / heaviest for example in self._asked}
         answers = [(detail, detail.score or 0.0) for detail in rounds.details]
-        as_written = {example.id: example.weight for example in self._examples}
+        as_written = {example.id: example.weight for example in self._asked}
         score = float(weighted_mean((score, as_written[detail.id]) for detail, score in answers))
         pairs = [] if beside is None else _paired(rounds, beside)
         differences = [
@@ -303,7 +309,8 @@ class ScoreMonitor:
             rounds.prompt,
             rounds.info,
             rounds.details,
-            self._examples,
+            GateSet.of(self._asked),
+            scores_of(rounds.details, self._asked),
             self._metadata.gate.confidence,
         )
         self._say(

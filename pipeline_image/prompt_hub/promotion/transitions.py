@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.evaluation.example_results import details_path
+from prompt_hub.evaluation.large_details import large_details_in
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.registry_view import TaskRegistryView
@@ -360,7 +362,15 @@ def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:
 
 def _evaluation_files(record: EvaluationRecord, details: str) -> dict[str, str | None]:
     path = f"prompts/{evaluation_path(record.task, record.version)}"
-    return {path: record.to_json(), details_path(path): details}
+    beside = details_path(path)
+    large = large_details_in(details, beside)
+    if large is not None and not large.is_shared:
+        raise NotAllowedError(
+            f"the {large.count:,} answers behind {record.task} {record.version} are too large for"
+            f" git ({large.size / 1e6:,.0f} MB), and lie on this machine alone.",
+            hint=f"Set {aws_names.ENV_RESULTS_BUCKET} and evaluate again: no model is asked.",
+        )
+    return {path: record.to_json(), beside: details}
 
 
 def _entry(

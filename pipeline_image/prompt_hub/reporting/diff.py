@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.example_results import ArmName
@@ -28,7 +28,8 @@ class Measured:
 
     name: str
     arm: Arm
-    threshold: float
+    threshold: float | None
+    """What it was held to itself; None for a champion whose own evaluation is not at hand."""
     examples_sha256: str
     answers: dict[str, Answers]
 
@@ -87,15 +88,15 @@ def compare(evaluations: Evaluations, task: str, first: str, second: str) -> Pro
 
     before, after = meant(first), meant(second)
     sources = [*attempted, *_sources(evaluations, task, (before, after))]
-    measured = _measured(sources, before, after)
+    old, new = (_held_to_its_own(arm, sources) for arm in _measured(sources, before, after))
     return PromptComparison(
         task=task,
         prompts=(before, after),
         differences=differences(before, after),
-        before=measured[0],
-        after=measured[1],
-        examples=_examples(_labelled(repository, task), *measured),
-        notes=_notes(before, after, *measured),
+        before=old,
+        after=new,
+        examples=_examples(_labelled(repository, task), old, new),
+        notes=_notes(before, after, old, new),
     )
 
 
@@ -155,8 +156,21 @@ def _in(source: Evaluation, prompt: Prompt) -> Measured | None:
     for name, arm in arms:
         if arm and (arm.version, arm.sha256) == (prompt.version, prompt.sha256):
             answers = by_example(source.details[name])
-            return Measured(source.name, arm, record.threshold, record.examples_sha256, answers)
+            threshold = record.threshold if name == "candidate" else None
+            return Measured(source.name, arm, threshold, record.examples_sha256, answers)
     return None
+
+
+def _held_to_its_own(found: Measured | None, sources: Sequence[Evaluation]) -> Measured | None:
+    """Give a champion the threshold of its own evaluation, not that of whom it stood beside."""
+    if found is None or found.threshold is not None:
+        return found
+    own = (
+        source.record.threshold
+        for source in sources
+        if (arm := source.record.candidate) and arm.sha256 == found.arm.sha256
+    )
+    return replace(found, threshold=next(own, None))
 
 
 def _labelled(repository: PromptRepository, task: str) -> dict[str, Example]:

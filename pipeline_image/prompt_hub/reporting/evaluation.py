@@ -24,6 +24,7 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, c
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import Example, Prompt, version_key
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
@@ -257,8 +258,12 @@ def read_view(
     *,
     links: Links = Links(),
     watched: Iterable[Watched] = (),
+    registry: Registry | None = None,
 ) -> EvaluationView:
-    """Return the view of one evaluation, with what the repository still knows about it."""
+    """Return the view of one evaluation, with what the repository still knows about it.
+
+    `registry` is the repository's, for whoever has read it already: a large one takes seconds.
+    """
     repository, record = evaluations.repository, evaluation.record
     examples = _read(lambda: repository.examples(record.task)) or ()
     metadata = _read(lambda: read_metadata(repository, record.task))
@@ -274,7 +279,7 @@ def read_view(
         candidate=candidate,
         champion=champion,
         examples=_examples(examples, candidate, champion),
-        history=_history(evaluations, evaluation),
+        history=_history(evaluations, evaluation, registry),
         notes=tuple(_notes(evaluation, examples, metadata, (candidate, champion))),
         changes=changes,
         links=links,
@@ -289,7 +294,12 @@ def _notes(
     arms: Iterable[ArmView | None],
 ) -> Iterator[str]:
     """Yield what the repository no longer has as it was when the record was made."""
-    record = evaluation.record
+    record, large = evaluation.record, evaluation.large
+    if large is not None:
+        yield (
+            f"{large.count:,} answers are too many to be shown: examples, losses and how calls are"
+            f" spread are left out. Each has a line in {large.uri}."
+        )
     if examples and examples_sha256(examples) != record.examples_sha256:
         yield (
             "The examples have changed since: inputs and expected outputs are today's,"
@@ -342,6 +352,8 @@ def _examples(
 ) -> tuple[ExampleView, ...]:
     """Return the measured examples: in file order, then those that the file no longer has."""
     asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
+    if not asked:
+        return ()
     labelled = {example.id: example for example in examples}
     order = [*(name for name in labelled if name in asked), *(asked.keys() - labelled.keys())]
     return tuple(
@@ -355,10 +367,12 @@ def _examples(
     )
 
 
-def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ...]:
+def _history(
+    evaluations: Evaluations, evaluation: Evaluation, registry: Registry | None
+) -> tuple[Past, ...]:
     """Return the newest versions that the registry knows, this one among them, the newest first."""
     record = evaluation.record
-    registry = _read(evaluations.repository.registry)
+    registry = registry or _read(evaluations.repository.registry)
     entry = registry.tasks.get(record.task) if registry else None
     versions = entry.versions if entry else {}
     past = {}

@@ -9,7 +9,7 @@ from prompt_hub.core.foreign_text import one_line
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting.evaluation import ExampleView
-from prompt_hub.reporting.words import LONGEST_LINE, count, score
+from prompt_hub.reporting.words import LONGEST_LINE, score, short_of_full
 
 SHOWN = 5
 """Losses that are told; the report has all."""
@@ -18,9 +18,9 @@ MOST_EXAMPLES = 5_000
 
 
 def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
-    """Yield the worst losses of a candidate, each with what was asked, expected and answered."""
+    """Yield the worst answers of a candidate, each with what was asked, expected and answered."""
     if worst:
-        yield f"  worst of {count(len(worst), 'loss', 'losses')}:"
+        yield f"  the worst of {short_of_full(len(worst))}:"
     for example in worst[:SHOWN]:
         yield from _loss(example)
 
@@ -30,6 +30,8 @@ def next_steps(record: EvaluationRecord) -> Iterator[str]:
     task = record.task
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
+    if record.verdict.status is Status.PASS:
+        yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"
     if record.verdict.status is Status.INCONCLUSIVE:
         yield (
             "  ways out: label more examples, or state a wider gate.margin in"

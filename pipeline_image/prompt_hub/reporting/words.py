@@ -88,6 +88,14 @@ def tone(status: str) -> str:
     return "plain"
 
 
+def short_of_full(examples: int) -> str:
+    """Say how many examples were not answered as well as can be.
+
+    Not *lost*: that word is for what another version did better.
+    """
+    return f"{count(examples, 'example')} without the full score"
+
+
 def score(value: float | None) -> str:
     """Return a score with three digits, or a dash where nothing was measured."""
     return NONE if value is None else f"{value:.3f}"

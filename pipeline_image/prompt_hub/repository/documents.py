@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -127,8 +128,13 @@ def read_text(path: Path, file: str) -> str:
 
 def read_bytes(path: Path, file: str) -> bytes:
     """Read a plain file of sane size; raises `InvalidDocumentsError` naming it as `file`."""
-    grows = path.suffix == ".jsonl" or path.name == REGISTRY
-    limit = MAX_GROWING_BYTES if grows else MAX_BYTES
+    with open_bytes(path, file) as stream:
+        return stream.read(_limit(path) + 1)
+
+
+@contextmanager
+def open_bytes(path: Path, file: str) -> Iterator[BinaryIO]:
+    """Open a plain file of sane size; raises `InvalidDocumentsError` naming it as `file`."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -140,10 +146,15 @@ def read_bytes(path: Path, file: str) -> bytes:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise _unreadable(file, "not-a-file", "something that is no file", "a file")
-        if status.st_size > limit:
+        if status.st_size > _limit(path):
             found = f"{status.st_size} bytes"
-            raise _unreadable(file, "too-large", found, f"at most {limit} bytes")
-        return stream.read(limit + 1)
+            raise _unreadable(file, "too-large", found, f"at most {_limit(path)} bytes")
+        yield stream
+
+
+def _limit(path: Path) -> int:
+    grows = path.suffix == ".jsonl" or path.name == REGISTRY
+    return MAX_GROWING_BYTES if grows else MAX_BYTES
 
 
 def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocumentsError:

@@ -14,6 +14,8 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_PIECE = 1 << 20
+"""Bytes of an object that are read at once."""
 _MISSING = frozenset({"404", "NoSuchKey"})
 _DENIED = frozenset({"403", "AccessDenied"})
 
@@ -49,6 +51,20 @@ def fetch(uri: str, into: IO[bytes], file: str) -> None:
     bucket, key = _parts(uri)
     with _explained(f"{file}: {uri}"):
         _client().download_fileobj(bucket, key, into)
+
+
+def stream_lines(uri: str, file: str) -> Iterator[bytes]:
+    """Yield the lines of an object as they come; nothing is kept."""
+    bucket, key = _parts(uri)
+    with _explained(f"{file}: {uri}"):
+        pieces = _client().get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(_PIECE)
+        last = b""
+        for piece in pieces:
+            *lines, last = (last + piece).split(b"\n")
+            for line in lines:
+                yield line + b"\n"
+        if last:
+            yield last
 
 
 def store(uri: str, path: Path, file: str) -> None:

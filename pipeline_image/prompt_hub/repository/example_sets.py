@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Literal, Protocol
 
 from pydantic import Field
 
@@ -33,6 +34,8 @@ LONGEST_REFERENCE = 4096
 """Bytes in which the first line of a file must end to be taken for one."""
 RULE = "example-set"
 """The rule that a reference and what it names break."""
+
+HINT = "Put the set there: prompt-hub examples push TASK FILE."
 
 _PIECE = 1 << 20
 """Bytes of a set that are hashed at once."""
@@ -96,20 +99,62 @@ def open_set(reference: ExampleSet, file: str, root: Path) -> IO[bytes]:
         InvalidDocumentsError: what lies there is not what the reference says.
         PromptHubError: it cannot be read, which is no fault of the reference: NOT_MEASURED.
     """
-    path = set_path(reference, root)
+    return open_stored(reference, file, set_path(reference, root), HINT)
+
+
+class StoredLines(Protocol):
+    """What names JSON lines in S3 by their hash."""
+
+    @property
+    def uri(self) -> str:
+        """Where they lie."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of their bytes."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+
+def open_stored(reference: StoredLines, file: str, path: Path, hint: str) -> IO[bytes]:
+    """Return the lines that a reference names from `path`, where they are fetched to if need be.
+
+    `hint` says what to do where they do not lie in S3. Raises as `open_set` does.
+    """
+    # Who has nowhere to keep it fetches it for this process alone.
+    kept = _kept(reference, file, path, hint)
+    return kept or _fetched(reference, TemporaryFile(), file, hint)
+
+
+def lines_of_set(reference: ExampleSet, file: str, root: Path) -> Iterator[bytes]:
+    """Yield the lines of the set that a reference names; raises as `open_set` does.
+
+    A container, which has neither a disk nor much memory, reads them as they come from S3: what
+    lies there is held to its hash behind the last line.
+    """
+    kept = _kept(reference, file, set_path(reference, root), HINT)
+    if kept is None:
+        yield from _streamed(reference, file)
+    else:
+        with kept:
+            yield from kept
+
+
+def _kept(reference: StoredLines, file: str, path: Path, hint: str) -> IO[bytes] | None:
+    """Return lines as this checkout keeps them, fetched if need be; None where it can keep none."""
     with suppress(OSError, InvalidDocumentsError):
         return _verified(path.open("rb"), reference, file)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        is_kept = os.access(path.parent, os.W_OK)
+        can_keep = os.access(path.parent, os.W_OK)
     except OSError:
-        is_kept = False
-    if not is_kept:
-        # A container may have nowhere to keep it: it is fetched for this process alone.
-        return _fetched(reference, TemporaryFile(), file)
+        can_keep = False
+    if not can_keep:
+        return None
     with explain_write_errors(path), atomic_write(path) as stream:
-        fetched = _fetched(reference, stream, file)
-    return fetched
+        return _fetched(reference, stream, file, hint)
 
 
 def set_path(reference: ExampleSet, root: Path) -> Path:
@@ -166,24 +211,42 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
     return reference
 
 
-def _fetched(reference: ExampleSet, into: IO[bytes], file: str) -> IO[bytes]:
-    from prompt_hub.repository.example_objects import fetch, size_of
+def _streamed(reference: ExampleSet, file: str) -> Iterator[bytes]:
+    from prompt_hub.repository.example_objects import stream_lines
 
-    size = size_of(reference.uri, file)
-    if size is None:
-        raise PromptHubError(
-            f"{file}: there is no {reference.uri}, which it names.",
-            hint="Put the set there: prompt-hub examples push TASK FILE.",
-            exit_code=ExitCode.NOT_MEASURED,
-        )
-    if size != reference.size:
-        raise _invalid(file, "size", f"{size} bytes in S3", str(reference.size))
+    _require_size(reference, file, HINT)
+    sha256 = hashlib.sha256()
+    for line in stream_lines(reference.uri, file):
+        sha256.update(line)
+        yield line
+    _require_sha256(sha256.hexdigest(), reference, file)
+
+
+def _fetched(reference: StoredLines, into: IO[bytes], file: str, hint: str) -> IO[bytes]:
+    from prompt_hub.repository.example_objects import fetch
+
+    _require_size(reference, file, hint)
     fetch(reference.uri, into, file)
     into.flush()
     return _verified(into, reference, file)
 
 
-def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
+def _require_size(reference: StoredLines, file: str, hint: str) -> None:
+    """Raise `PromptHubError` unless the object is there, with as many bytes as it should have."""
+    from prompt_hub.repository.example_objects import size_of
+
+    size = size_of(reference.uri, file)
+    if size is None:
+        raise PromptHubError(
+            f"{file}: there is no {reference.uri}, which it names.",
+            hint=hint,
+            exit_code=ExitCode.NOT_MEASURED,
+        )
+    if size != reference.size:
+        raise _invalid(file, "size", f"{size} bytes in S3", str(reference.size))
+
+
+def _verified(stream: IO[bytes], reference: StoredLines, file: str) -> IO[bytes]:
     """Hold a set to its hash and size, and return it to be read from its beginning."""
     # What is written atomically can only be read through another handle.
     readable = stream if stream.readable() else Path(stream.name).open("rb")  # noqa: SIM115
@@ -191,13 +254,16 @@ def _verified(stream: IO[bytes], reference: ExampleSet, file: str) -> IO[bytes]:
     sha256 = hashlib.sha256()
     while part := readable.read(_PIECE):
         sha256.update(part)
-    if sha256.hexdigest() != reference.sha256:
-        found = f"a set that hashes to {sha256.hexdigest()}"
-        raise _invalid(file, "sha256", found, reference.sha256)
+    _require_sha256(sha256.hexdigest(), reference, file)
     if readable.tell() != reference.size:
         raise _invalid(file, "size", f"{readable.tell()} bytes", str(reference.size))
     readable.seek(0)
     return readable
+
+
+def _require_sha256(found: str, reference: StoredLines, file: str) -> None:
+    if found != reference.sha256:
+        raise _invalid(file, "sha256", f"a set that hashes to {found}", reference.sha256)
 
 
 def _invalid(file: str, field: str, found: str, expected: str) -> InvalidDocumentsError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +18,10 @@ from prompt_hub.repository.model_words import (
     found_words,
 )
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 _KEY_MARK = "[key]"
 """How pydantic marks that the key of a mapping is wrong, not its value."""
 
@@ -37,12 +42,17 @@ def model_problems(document: Document, model: type, error: ValidationError) -> I
 
 
 def _problems(document: Document, model: type, error: ValidationError) -> Iterator[Problem]:
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    misspelt = {place for item in items for place in _meant(document, model, item)}
+    for item in items:
         if follows_from_others(item):
             continue
         message = tuple(item["loc"])
         location = _in_file(document, message)
         kind = item["type"]
+        if kind == "missing" and location in misspelt:
+            # It is there, under another name: that line says so.
+            continue
         if kind in {"union_tag_invalid", "union_tag_not_found"}:
             tags = CHOICE.findall(str(item.get("ctx", {}).get("expected_tags", "")))
             tag = item.get("ctx", {}).get("tag")
@@ -55,7 +65,7 @@ def _problems(document: Document, model: type, error: ValidationError) -> Iterat
             )
         elif kind == "missing":
             yield document.problem(location, "nothing", "this field", rule="missing-key")
-        elif kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+        elif kind in _UNKNOWN_KEY:
             known = _keys_at(model, message[:-1])
             yield document.key_problem(
                 location,
@@ -86,6 +96,15 @@ def _problems(document: Document, model: type, error: ValidationError) -> Iterat
                 rule="value",
                 suggestion=meant,
             )
+
+
+def _meant(document: Document, model: type, item: ErrorDetails) -> Iterator[Location]:
+    """Yield the place of the key that an unknown one is most likely meant to be."""
+    if item["type"] in _UNKNOWN_KEY:
+        message = tuple(item["loc"])
+        *inside, written = _in_file(document, message)
+        if known := closest(str(written), _keys_at(model, message[:-1])):
+            yield (*inside, known)
 
 
 def _in_file(document: Document, location: Location) -> Location:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,18 @@ from prompt_hub.repository.documents import (
     InvalidDocumentsError,
     Problem,
     closest,
+    open_bytes,
     read_bytes,
     read_text,
     to_model,
 )
-from prompt_hub.repository.example_sets import examples_of, reference_in
-from prompt_hub.repository.examples import examples_sha256, read_examples
+from prompt_hub.repository.example_sets import (
+    LONGEST_REFERENCE,
+    examples_of,
+    lines_of_set,
+    reference_in,
+)
+from prompt_hub.repository.examples import examples_sha256, read_examples, stream_examples
 from prompt_hub.repository.includes import (
     BlockError,
     ExpandedTemplate,
@@ -151,6 +157,19 @@ class PromptRepository:
         if reference is None:
             return read_examples(raw, name)
         return examples_of(reference, name, self.root).examples
+
+    def stream_examples(self, task: str) -> Iterator[Example]:
+        """Yield every labelled example of `task`, as `examples` has them, and keep none.
+
+        What is wrong with them is raised behind the last one.
+        """
+        path = self.path(EXAMPLES, f"{task}.jsonl")
+        name = self.relative(path)
+        with open_bytes(path, name) as stream:
+            reference = reference_in(stream.read(LONGEST_REFERENCE), name)
+            stream.seek(0)
+            lines = stream if reference is None else lines_of_set(reference, name, self.root)
+            yield from stream_examples(lines, name)
 
     def draft(self, task: str) -> Prompt:
         """Return the candidate as its author wrote it."""

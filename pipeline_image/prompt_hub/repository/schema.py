@@ -322,7 +322,8 @@ class ScoreWatch(Strict):
     evaluation_periods: Annotated[Count, Field(ge=1, le=1440)] = 1
     """Latest samples among which they are counted; CloudWatch looks back a day or seven."""
     part: Annotated[Fraction, Field(gt=0)] = 1.0
-    """Part of the examples that a round asks, drawn anew; a suspicious round is followed by all."""
+    """Part of the examples that a round asks, drawn anew; a suspicious round is followed by all. No
+    round asks more than 2000 of them."""
     false_rollbacks: Annotated[Number, Field(ge=0.000001, lt=0.5)] = 0.01
     """Chance of a false rollback in a month of 30 days, at most."""
     calls_a_day: Annotated[Count, Field(ge=1)] | None = None

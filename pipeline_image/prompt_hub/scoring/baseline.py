@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from prompt_hub.core.hashing import canonical
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.comparison import folded, identity
 from prompt_hub.scoring.registry import Scorer, build_scorers, sort_scorers
+from prompt_hub.scoring.tally import Tally
 
 TRIED = 32
 """Guesses tried where a comparison is graded: those whose values are the commonest."""
@@ -44,12 +44,12 @@ def majority_baseline(
 
 def _commonness(examples: Sequence[Example]) -> Callable[[JsonObject], float]:
     """How common the values of a guess are, property by property."""
-    tally: dict[Hashable, float] = defaultdict(float)
+    tally = Tally(len(examples))
 
     def keys(value: JsonObject) -> list[Hashable]:
         return [(name, identity(item, folded)) for name, item in value.items()]
 
     for example in examples:
         for key in keys(example.expected):
-            tally[key] += example.weight
+            tally.add(key, example.weight)
     return lambda guess: sum(tally[key] for key in keys(guess))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +23,7 @@ from prompt_hub.scoring.comparison import (
     shown,
     unread,
 )
+from prompt_hub.scoring.tally import Tally
 from prompt_hub.scoring.text_forms import Case
 
 Lists = Literal["ordered", "set"]
@@ -294,18 +294,14 @@ def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[
     }
 
 
-Tally = defaultdict[Hashable, float]
-"""Weights of the examples by what is expected of them."""
-
-
 def _field_worths(fields: Iterable[Field], examples: Sequence[Example]) -> list[GuessWorth]:
     """Return what guesses of each field are worth, from one look at the examples."""
-    tallies = [(each, Tally(float)) for each in fields]
+    tallies = [(each, Tally(len(examples))) for each in fields]
     lists = set[Field]()
     for example in examples:
         for each, tally in tallies:
             value = at(example.expected, each.path)
-            tally[identity(value, each.canonical)] += example.weight
+            tally.add(identity(value, each.canonical), example.weight)
             if isinstance(value, list):
                 lists.add(each)
     return [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from prompt_hub.batch.objects import FolderObjects
 from prompt_hub.batch.readers import Record
-from prompt_hub.batch.run_plan import Shard
+from prompt_hub.batch.run_plan import Shard, shard_key
 from prompt_hub.batch.shards import ShardWriter, read_shard
 
 TEXT = st.text(st.characters(), max_size=8)  # halves of characters, too
@@ -36,7 +36,7 @@ def drawn_records(draw: st.DrawFn) -> list[Record]:
 
 def read_back(objects: FolderObjects, shard: Shard, folder: Path) -> list[Record]:
     path = folder / "fetched"
-    assert objects.fetch(shard.key("t", "r", "shards"), path)
+    assert objects.fetch(shard_key("t", "r", "shards", shard.shard), path)
     return list(read_shard(path))
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_hub.gate.types import Evidence, Status
-from tests.unit.evaluation.evidence import decided, evidence, examples
+from prompt_hub.gate.types import Evidence, GateSet, Scores, Status
+from tests.unit.evaluation.evidence import decided, evidence, examples, scores_at
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 PAIRS = st.lists(st.tuples(SCORES, SCORES), min_size=1, max_size=80)
@@ -33,15 +33,25 @@ def test_with_everything_seen_the_threshold_is_a_point_rule(
 def test_the_order_in_the_file_does_not_matter(pairs: list[tuple[float, float]]) -> None:
     # The order in which examples are asked does: it is drawn from a hash.
     there = of_pairs(pairs)
-    assert decided(there) == decided(replace(there, examples=there.examples[::-1]))
+    assert there.champion is not None
+    turned = replace(there, candidate=turn(there.candidate), champion=turn(there.champion))
+    assert decided(there) == decided(turned)
+
+
+def turn(scores: Scores) -> Scores:
+    """The same scores, asked in the same order, of examples that stand the other way round."""
+    found = Scores(len(scores.asked))
+    for place in scores.asked:
+        found.add(len(scores.asked) - 1 - place, scores.mean(place))
+    return found
 
 
 @given(PAIRS)
 def test_without_a_champion_no_order_matters(pairs: list[tuple[float, float]]) -> None:
     there = replace(of_pairs(pairs), champion=None)
-    shuffled = dict(Random(1).sample(sorted(there.candidate.items()), len(pairs)))
+    shuffled = scores_at(Random(1).sample([score for score, _ in pairs], len(pairs)), len(pairs))
     assert decided(there, threshold=0.5) == decided(
-        replace(there, candidate=shuffled, examples=there.examples[::-1]), threshold=0.5
+        replace(there, candidate=shuffled), threshold=0.5
     )
 
 
@@ -75,14 +85,18 @@ def test_a_better_candidate_fares_no_worse(
         assert decided(of_pairs(better)).status is not Status.BLOCK
 
 
+def weighted(weights: list[float]) -> GateSet:
+    return GateSet.of(examples(len(weights), weights=weights))
+
+
 @given(PAIRS, st.data())
 def test_only_the_proportion_of_weights_matters(
     pairs: list[tuple[float, float]], data: st.DataObject
 ) -> None:
     weights = data.draw(st.lists(WEIGHTS, min_size=len(pairs), max_size=len(pairs)))
     given_ = of_pairs(pairs)
-    item = replace(given_, examples=examples(len(pairs), weights=weights))
-    other = replace(given_, examples=examples(len(pairs), weights=[8 * w for w in weights]))
+    item = replace(given_, examples=weighted(weights))
+    other = replace(given_, examples=weighted([8 * weight for weight in weights]))
     assert decided(item) == decided(other)
 
 
@@ -91,7 +105,11 @@ def test_an_early_block_is_not_overturned_by_the_same_scores_seen_to_the_end(
     pairs: list[tuple[float, float]], unseen: int
 ) -> None:
     """One look more at nothing new: what is decided on a part holds on that part alone."""
-    early = replace(of_pairs(pairs), examples=examples(len(pairs) + unseen))
+    early = evidence(
+        [number for number, _ in pairs],
+        [other for _, other in pairs],
+        of=examples(len(pairs) + unseen),
+    )
     conclusion = decided(early, threshold=0.5)
     if conclusion.more is None:
         assert decided(of_pairs(pairs), threshold=0.5).status is conclusion.status
@@ -109,12 +127,12 @@ def test_a_hole_in_either_arm_is_never_a_verdict(
     pairs: list[tuple[float, float]], data: st.DataObject
 ) -> None:
     whole = of_pairs(pairs)
-    assert whole.champion is not None
-    hole = data.draw(st.sampled_from(sorted(whole.candidate)))
-    without = {name: score for name, score in whole.champion.items() if name != hole}
-    assert decided(replace(whole, champion=without)).status is Status.NOT_MEASURED
-    twice = {**whole.candidate, hole: (1.0, 1.0)}
-    assert decided(replace(whole, candidate=twice)).status is Status.NOT_MEASURED
-    strange = {**whole.candidate, "another": (1.0,)}
+    size, hole = len(pairs), data.draw(st.integers(0, len(pairs) - 1))
+    without = [[other] * (at != hole) for at, (_, other) in enumerate(pairs)]
+    twice = [[number] * (1 + (at == hole)) for at, (number, _) in enumerate(pairs)]
+    for changed in (
+        replace(whole, champion=scores_at(without, size)),
+        replace(whole, candidate=scores_at(twice, size)),
+    ):
+        assert decided(changed).status is Status.NOT_MEASURED
     assert decided(evidence([]), threshold=0).status is Status.NOT_MEASURED
-    assert decided(replace(whole, candidate=strange, champion=None)).status is Status.NOT_MEASURED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import webbrowser
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def test_one_is_promoted_one_blocked_one_rolled_back_and_the_pages_are_written(
     folder = tmp_path / "demo"
     opened: list[str] = []
     monkeypatch.setattr(command, "_has_a_display", lambda: True)
-    monkeypatch.setattr(command.webbrowser, "open", opened.append)
+    monkeypatch.setattr(webbrowser, "open", opened.append)
 
     assert main(["demo", "--into", str(folder)]) == 0
 

@@ -163,6 +163,20 @@ def test_a_chat_of_langfuse(workshop: Workshop, capsys: pytest.CaptureFixture[st
         assert any(line.startswith(what) for line in said), (what, said)
 
 
+def test_a_parameter_that_cannot_be_taken_is_listed_with_why(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt = json.loads((FIXTURES / "langfuse_chat.json").read_text("utf-8"))
+    prompt["config"] |= {"temperature": "0.2", "max_output_tokens": 50}
+    path = workshop.folder.root / "exported.json"
+    path.write_text(json.dumps(prompt, indent=1), encoding="utf-8")
+    said = take(workshop, capsys, str(path))
+    (temperature,) = [line for line in said if "'temperature'" in line]
+    assert temperature.endswith("a parameter of this name has to be a finite number")
+    (tokens,) = [line for line in said if "'max_output_tokens'" in line]
+    assert tokens.endswith("max_tokens is said by another name, too, and that one was taken")
+
+
 def test_a_version_of_mlflow(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     said = take(workshop, capsys, "mlflow_text.json")
     assert texts_of(workshop) == [

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from prompt_hub.authoring.starter import parse_fields
+from prompt_hub.cli.main import main
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
@@ -101,6 +102,15 @@ def test_fields_that_are_none_are_named(workshop: Workshop, fields: str) -> None
     assert workshop.new("package", "--input", fields) == ExitCode.USAGE
     assert workshop.new("package", "--output", fields) == ExitCode.USAGE
     assert workshop.snapshot() == before
+
+
+def test_choices_that_look_like_numbers_stand_in_quotes(workshop: Workshop) -> None:
+    packages = "0402|0805|1e3|0o17|.5|SOT-23"
+    assert main(["new", "package-code", "--output", f"package:{packages}"]) == ExitCode.OK
+    text = workshop.folder.path("prompts/00-templates/package-code.yaml").read_text("utf-8")
+    written = text[text.index("enum:") : text.index("few_shot")]
+    assert written.count("'") == 2 * 5, text
+    assert "SOT-23" in written.replace("'SOT-23'", "")
 
 
 def test_a_task_in_the_shape_of_another(workshop: Workshop) -> None:

@@ -194,7 +194,8 @@ def test_a_number_without_end_elsewhere_has_its_line(bench: Bench) -> None:
     provider = "[{id: openai:gpt-4o-mini, config: {temperature: 123e4567}}]"
     second = "{vars: {thing: sky}, metadata: {id: 1e999}, assert: [{type: equals, value: x}]}"
     output = bench.take(with_test(second).replace("[openai:gpt-4o-mini]", provider))
-    assert "promptfooconfig.yaml:2: 'temperature' of the provider: parameters here are" in output
+    reason = "a parameter of this name has to be a finite number"
+    assert f"promptfooconfig.yaml:2: 'temperature' of the provider: {reason}" in output
     assert "promptfooconfig.yaml:6: the metadata 'id': a tag here is a word" in output
 
 

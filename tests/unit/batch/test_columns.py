@@ -151,6 +151,20 @@ def test_a_record_of_which_no_field_has_a_value_is_an_error(types: JsonValue) ->
     assert mapper.fields(Record(1, 2, ("a", "b", "c"), ("y", "", "x"))) == {"a": "y"}
 
 
+@pytest.mark.parametrize("required", [["a"], []])
+def test_a_row_whose_mapped_cells_are_all_empty_asks_nothing(required: list[str]) -> None:
+    schema: JsonObject = {"properties": {"a": {"type": "string"}, "b": {"type": "number"}}}
+    schema["required"] = [*required]
+    mapper = RecordMapper({}, schema)
+    header = ("a", "b", "price")
+    assert mapper.asks_nothing(Record(1, 2, header, (" ", "\u00a0", "25.00")))
+    assert not mapper.asks_nothing(Record(1, 2, header, ("", "7", "")))
+    assert not mapper.asks_nothing(Record(1, 2, header, (" ", "", "x"), "a broken cell"))
+    # A record that names none of the columns may have misspelt them: that is told.
+    assert not mapper.asks_nothing(Record(1, 2, ("A No.",), ("x",)))
+    assert mapper.asks_nothing(Record(1, 2, ("A No.",), (None,)))
+
+
 def test_a_required_field_that_may_be_null_is_null_when_empty() -> None:
     either: JsonObject = {"anyOf": [{"type": "number"}, {"type": "null"}]}
     schema: JsonObject = {

@@ -16,6 +16,7 @@ import pytest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation import batch_provider
+from prompt_hub.evaluation.batch_journal import BatchJournal
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.running import HEADER, Lines, Run
 from tests.unit.building import RepositoryFolder
@@ -235,3 +236,39 @@ def test_who_changed_the_input_may_do_without_the_batches_of_the_old_one(
     assert (code, len(lines)) == (ExitCode.OK, RECORDS)
     assert (len(server.batches), server.polls["batch_1"]) == (2, before)
     assert not (tmp_path / "out.jsonl.batches").exists()
+
+
+def ask_another_version(output: Path, name: str, *, open_batches: int) -> Path:
+    """Leave what a killed run of another version leaves: two batches, so many of them open."""
+    cache_file = output.with_name("out.jsonl.batches") / "part-class" / f"{name}.jsonl"
+    cache_file.parent.mkdir(parents=True, exist_ok=True)
+    cache_file.write_text('{"schema": "prompt-hub/responses@1"}\n', encoding="utf-8")
+    journal = BatchJournal(cache_file)
+    for number in range(2):
+        batch = journal.started(journal.starting(f"{name}-{number}", 10), f"batch_{name}_{number}")
+        if number >= open_batches:
+            journal.over(batch)
+    journal.close()
+    return cache_file
+
+
+def test_what_another_version_was_asked_does_not_stay_behind_a_run_that_is_done(
+    run: Run, server: BatchServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask_another_version(tmp_path / "out.jsonl", "done", open_batches=0)
+    code, lines = run(*ROWS, options=IN_BATCHES)
+    assert (code, len(lines)) == (ExitCode.OK, RECORDS)
+    assert not (tmp_path / "out.jsonl.batches").exists()
+    assert "another version" not in capsys.readouterr().err
+
+
+def test_a_batch_of_another_version_that_is_open_is_told_when_the_run_is_done(
+    run: Run, server: BatchServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask_another_version(tmp_path / "out.jsonl", "done", open_batches=0)
+    kept = ask_another_version(tmp_path / "out.jsonl", "open", open_batches=1)
+    assert run(*ROWS, options=IN_BATCHES)[0] == ExitCode.OK
+    told = capsys.readouterr().err
+    assert "may still be under way: batch_open_0. Cancel them at the provider" in told
+    left = {path for path in (tmp_path / "out.jsonl.batches").rglob("*") if path.is_file()}
+    assert left == {kept, kept.with_suffix(".batches.jsonl")}

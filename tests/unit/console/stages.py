@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,23 @@ EXECUTION = "0f0e1b7a-5a3c-4c52-9d0c-2f6f1d8a7b11"
 SMALL = Spec(examples=24)
 PORT = 7717
 TOKEN = "t0ken" * 8
+JUDGE = """\
+schema: prompt-hub/prompt@1
+task: brand-judge
+version: 0.1.0
+description: Grades brands.
+model: {alias: catalogue-pinned, parameters: {temperature: 0}}
+input:
+  type: object
+  required: [input, expected, answer]
+  properties: {input: {type: string}, expected: {type: string}, answer: {type: string}}
+output:
+  type: object
+  additionalProperties: false
+  required: [grade]
+  properties: {grade: {type: integer, minimum: 1, maximum: 5}, reason: {type: string}}
+messages: [{role: user, content: "5 is the same, 1 another: {{ expected }} {{ answer }}"}]
+"""
 Browse = Callable[[Console], TestClient]
 T = TypeVar("T")
 
@@ -171,6 +189,17 @@ def action(name: str, status: str = "Succeeded", *, category: str = "Build") -> 
         summary="exit status 1" if status == "Failed" else "",
         external=f"project:{name}" if category == "Build" else "",
     )
+
+
+def add_judge(root: Path) -> None:
+    """Write the draft of a judge, which has one example."""
+    prompts = root / "prompts"
+    (prompts / "00-templates" / "brand-judge.yaml").write_text(JUDGE)
+    metadata = (prompts / "03-metadata" / f"{TASK}.yaml").read_text()
+    (prompts / "03-metadata" / "brand-judge.yaml").write_text(metadata.replace(TASK, "brand-judge"))
+    pair = {"input": "{}", "expected": "{}", "answer": "{}"}
+    line = json.dumps({"id": "a", "input": pair, "expected": {"grade": 5}})
+    (prompts / "01-examples" / "brand-judge.jsonl").write_text(line + "\n")
 
 
 def lived_stage(root: Path, spec: Spec = SMALL, poison: str = "") -> Console:

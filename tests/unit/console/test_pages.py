@@ -24,6 +24,8 @@ from tests.unit.console.stages import (
 from tests.unit.reporting.evaluations import Spec
 from tests.unit.reporting.history import TASK
 
+OVER = 'event: over\ndata: "over"\n\n'
+"""What a browser is told where nothing will change any more."""
 POISON = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 PAGES = (
     "/",
@@ -145,8 +147,13 @@ def test_a_silent_source_is_named_and_the_rest_stands(
     assert ("no alarm" in text) is False
 
 
-def test_a_folder_without_prompts_hides_gits_side_alone(tmp_path: Path, browse: Browse) -> None:
-    console = Console(FakeStage(tmp_path), tmp_path)
+@pytest.mark.parametrize("folder", ["", "not made yet"])
+def test_a_folder_without_prompts_hides_gits_side_alone(
+    tmp_path: Path, browse: Browse, folder: str
+) -> None:
+    # As where a clone is made inside another one, whose folders git could be asked about.
+    (tmp_path / ".git").mkdir()
+    console = Console(FakeStage(tmp_path), tmp_path / folder)
     text = browse(console).get("/").text
     assert "is no clone of the prompts&#39; repository" in text
     assert "<b>1.2.0</b>" in text
@@ -258,5 +265,5 @@ def test_a_stream_begins_with_what_the_browser_does_not_show(
     client = browse(lived)
     page = client.get(f"/incident/{TASK}/12").text
     seen = page.split('data-seen="')[1].split('"')[0]
-    assert client.get(f"/live/incident/{TASK}/12?seen={seen}").text == ""
+    assert client.get(f"/live/incident/{TASK}/12?seen={seen}").text == OVER
     assert "data: " in client.get(f"/live/incident/{TASK}/12").text

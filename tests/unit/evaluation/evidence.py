@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prompt_hub.gate.rules import decide
-from prompt_hub.gate.types import Conclusion, Evidence
+from prompt_hub.gate.types import Conclusion, Evidence, GateSet, Scores
 from prompt_hub.repository.schema import Example, Gate, Limits
 
 
@@ -35,18 +35,21 @@ def evidence(
     """Evidence on the first examples of `of`; a list in the place of a score holds repeats."""
     whole = tuple(of) or examples(len(candidate))
 
-    def by_id(scores: Sequence[float | Sequence[float]]) -> dict[str, tuple[float, ...]]:
-        return {
-            example.id: (score,) if isinstance(score, int | float) else tuple(score)
-            for example, score in zip(whole, scores, strict=False)
-        }
-
     return Evidence(
-        examples=whole,
-        candidate=by_id(candidate),
-        champion=None if champion is None else by_id(champion),
+        examples=GateSet.of(whole),
+        candidate=scores_at(candidate, len(whole)),
+        champion=None if champion is None else scores_at(champion, len(whole)),
         **facts,  # type: ignore[arg-type]
     )
+
+
+def scores_at(scores: Sequence[float | Sequence[float]], size: int) -> Scores:
+    """Scores of the first examples of a set of `size`; a list in the place of one holds repeats."""
+    found = Scores(size)
+    for place, given in enumerate(scores):
+        for score in [given] if isinstance(given, int | float) else given:
+            found.add(place, score)
+    return found
 
 
 def decided(

@@ -212,7 +212,7 @@ def test_after_a_verdict_it_says_where_to_look(
         monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
         main(["evaluate", "part-class"])
         told = capsys.readouterr().out
-        assert "worst of 1 loss:" in told
+        assert "the worst of 1 example without the full score:" in told
         assert 'expected  {"part_class": "resistor"}' in told
         assert report in told
         # The pipeline's log keeps no example's values.

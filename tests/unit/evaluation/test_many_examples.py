@@ -141,7 +141,7 @@ def test_examples_of_a_large_set_are_read_as_those_of_a_small_one(
     assert (*large,) == small
     assert (*large[3:20:2],) == small[3:20:2]
     assert large[-1] == small[-1]
-    assert facts_of(large) == facts_of(small)
+    assert [*facts_of(large)] == facts_of(small)
     assert (*pick(large, [7, 0, 7]),) == pick(small, [7, 0, 7]) == (small[7], small[0], small[7])
 
 
@@ -164,7 +164,7 @@ def test_a_large_set_takes_little_memory() -> None:
     finally:
         tracemalloc.stop()
     # A name, a weight, and where the line stands; as objects they took 1,300 bytes each.
-    assert held / len(examples) < 250
+    assert held / len(examples) < 120
 
 
 def test_a_set_is_what_it_was_when_it_was_read(

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from prompt_hub.gate.power import DesignEffect, GateTest
+from prompt_hub.gate.power import DesignEffect, GateTest, least_margin
 from prompt_hub.gate.rules import decide
 from prompt_hub.gate.targeted_bets import TargetedTest
 from prompt_hub.gate.types import Status
@@ -41,7 +41,7 @@ def summed_up(count: int, wins: float, losses: float, status: Status) -> float:
 @pytest.mark.parametrize(("wins", "losses"), [(0.1, 0.1), (0.0, 0.02), (0.3, 0.1), (0.05, 0.6)])
 def test_chances_are_those_of_the_first_gates_decisions(wins: float, losses: float) -> None:
     count = 16
-    test = GateTest(MARGIN, 0.1, 1.0, DesignEffect.of(examples(count)), "1")
+    test = GateTest(MARGIN, 0.1, 1.0, DesignEffect.of([1.0] * count), "1")
     passed = summed_up(count, wins, losses, Status.PASS)
     blocked = summed_up(count, wins, losses, Status.BLOCK)
     assert test.power_to_pass(count, wins, losses) == pytest.approx(passed, abs=1e-4)
@@ -83,7 +83,32 @@ def test_chances_are_about_those_of_the_gates_decisions(
 
 
 def test_even_weights_weigh_nothing_and_uneven_ones_less() -> None:
-    assert DesignEffect.of(examples(20, weights=[3.0] * 20)) == DesignEffect(1.0, 1.0)
-    uneven = DesignEffect.of(examples(4, weights=[1.0, 1.0, 1.0, 3.0]))
+    assert DesignEffect.of([3.0] * 20) == DesignEffect(1.0, 1.0)
+    uneven = DesignEffect.of([1.0, 1.0, 1.0, 3.0])
     assert uneven.effective == pytest.approx(0.75)
     assert uneven.reach == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "gate"),
+    [
+        ([1.0] * 8, Gate()),
+        ([1.0] * 65, Gate()),
+        ([1.0] * 40, Gate(confidence=0.99, first_look=16, tags={"a": 0.5}, tag_margin=0.01)),
+        ([1.0, 7.25, 0.5] * 7, Gate(confidence=0.6, repeats=3)),
+    ],
+)
+def test_the_least_margin_is_where_the_gate_begins_to_pass_equal_answers(
+    weights: list[float], gate: Gate
+) -> None:
+    asked, scores = examples(len(weights), weights=weights), [1.0] * len(weights)
+
+    def decided(margin: float) -> Status:
+        tried = gate.model_copy(update={"margin": margin, "tags": {}})
+        equal = evidence(scores, scores, of=asked)
+        return decide(equal, threshold=0.0, gate=tried, limits=Limits()).status
+
+    least = least_margin(asked, gate)
+    assert least is not None
+    assert decided(least) is Status.PASS
+    assert decided(round(least - 0.001, 3)) is Status.INCONCLUSIVE

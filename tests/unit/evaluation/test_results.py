@@ -10,6 +10,7 @@ import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.large_details import put_details
 from prompt_hub.evaluation.results import (
     RESULTS_DIR,
     SPOOLED_BYTES,
@@ -58,7 +59,7 @@ def test_lines_are_ended_each_and_told_by_their_kind(
 ) -> None:
     lines = [f'"{number} µ"' for number in range(SPOOLED_BYTES // 8)]
     keys = ["evaluations/e1/part-class.jsonl", "verdicts/0.jsonl"]
-    results.put_lines(keys, iter(lines))
+    put_details(results, keys, iter(lines))
     assert [*bucket.stored] == keys
     for kind, body in bucket.stored.values():
         assert kind == "application/x-ndjson"
@@ -68,7 +69,7 @@ def test_lines_are_ended_each_and_told_by_their_kind(
 def test_lines_in_a_folder_stand_under_every_key(tmp_path: Path) -> None:
     results = FolderResults(tmp_path)
     results.put("again.jsonl", "before")
-    results.put_lines(["folder/first.jsonl", "again.jsonl"], iter(['"µ"', "2"]))
+    put_details(results, ["folder/first.jsonl", "again.jsonl"], iter(['"µ"', "2"]))
     assert results.get("folder/first.jsonl") == results.get("again.jsonl") == '"µ"\n2\n'
 
 
@@ -103,7 +104,7 @@ def test_what_is_shared_is_read_and_what_is_written_stays_here(tmp_path: Path) -
     own = FolderResults(tmp_path)
     results = OverlaidResults(Shared(a="theirs", b="theirs"), own)
     results.put("a", "ours")
-    results.put_lines(["c", "d"], iter(["1", "2"]))
+    put_details(results, ["c", "d"], iter(["1", "2"]))
     assert [results.get(key) for key in "abcde"] == ["ours", "theirs", "1\n2\n", "1\n2\n", None]
     assert [own.get(key) for key in "abcd"] == ["ours", None, "1\n2\n", "1\n2\n"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import pytest
 
 from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Workload
 from prompt_hub.evaluation.cache import ResponseStore
-from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.evaluation.example_results import Result, scores_of
 from prompt_hub.evaluation.measure import Measurement, measure
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.summary import arm_of, missing_answers
+from prompt_hub.gate.types import GateSet
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.retry import Retries
@@ -60,7 +61,7 @@ def examples(count: int) -> list[Example]:
 class Measured:
     """What a run brought, and what it sums up to."""
 
-    details: tuple[ExampleResult, ...]
+    details: Sequence[Result]
     arm: Arm
 
     @property
@@ -99,7 +100,9 @@ class Session:
             return measured
 
         measured = asyncio.run(main())
-        arm = arm_of(self.prompt, measured.info, measured.details, examples(count), 0.9)
+        scores = scores_of(measured.details, examples(count))
+        whole = GateSet.of(examples(count))
+        arm = arm_of(self.prompt, measured.info, measured.details, whole, scores, 0.9)
         return Measured(measured.details, arm)
 
 

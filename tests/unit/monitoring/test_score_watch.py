@@ -12,6 +12,7 @@ import pytest
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.monitoring import samples
 from prompt_hub.monitoring.metrics import metric_data
 from prompt_hub.monitoring.monitor import MonitorRun, NotMeasuredError, ScoreMonitor
 from prompt_hub.release.manifest import load
@@ -348,6 +349,22 @@ def test_a_round_asks_a_part_and_a_suspicious_one_is_followed_by_all(
     assert bad.control is not None
     assert bad.active.evidence.asked == 2 + 4 * 6
     assert (bad.control.evidence.asked, bad.control.evidence.won) == (24, 24)
+
+
+def test_a_round_of_a_large_set_asks_a_sample_and_the_control_the_same_one(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "MOST_ASKED", 2)
+    good = measured(healthy, catalogue_answer)
+    assert (good.active.evidence.asked, good.active.arm.n) == (2, 2)
+    bad = measured(healthy, newer_is_wrong)
+    assert bad.control is not None
+    assert (bad.active.evidence.asked, bad.control.evidence.asked) == (5 * 2, 4 * 2)
+    assert bad.control.evidence.won == 8
+    asked = [(detail.id, detail.repeat) for detail in bad.active.details]
+    compared = [(detail.id, detail.repeat + 1) for detail in bad.control.details]
+    assert sorted(asked[2:]) == sorted(compared)
+    assert len({name for name, _ in asked}) > 2
 
 
 def test_heavier_examples_count_more(healthy: RepositoryFolder) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
 import pytest
 
 from prompt_hub.cli.main import main
@@ -13,7 +17,7 @@ from prompt_hub.repository.registry import RegisteredVerdict
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from tests.unit.building import RepositoryFolder
-from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
+from tests.unit.promotion.checkouts import OTHER_MODEL, World, copied, git
 
 TASK = "part-class"
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
@@ -32,25 +36,50 @@ def diode(messages: list[dict[str, str]]) -> JsonObject:
     return {"part_class": "diode"}
 
 
-def fallen_short(world: World, monkeypatch: pytest.MonkeyPatch, *, override: bool) -> None:
+@cache
+def fall_short(first_world: World, folder: Path, *, override: bool) -> World:
     """Release 1.2.0, by its verdict or against it, and let it fall short on another model."""
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(world.author.root))
-    if override:
-        assert main(["promote", "override", TASK, *BY_ADA]) == ExitCode.OK
-        world.evaluated("e1", world.push("candidate and override"), resistor)
-    else:
-        world.evaluated("e1", world.push("candidate"))
-    assert world.promote("e1").tasks[TASK].outcome == "promoted"
-    git(world.author.root, "pull", "--quiet", "origin", "main")
-    if override:
-        metadata = f"prompts/03-metadata/{TASK}.yaml"
-        world.author.write(metadata, world.author.read(metadata).split("override:")[0])
-    world.author.write("models.md", "The alias names another model now.\n")
-    world.evaluated("e2", world.push("another model"), diode, OTHER_MODEL)
-    assert world.promote("e2").tasks[TASK].outcome == "refused"
-    git(world.author.root, "pull", "--quiet", "origin", "main")
-    assert last_verdict(world.author).status == "BLOCK"
-    assert main(["validate"]) == ExitCode.OK
+    world = copied(first_world, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+        if override:
+            assert main(["promote", "override", TASK, *BY_ADA]) == ExitCode.OK
+            world.evaluated("e1", world.push("candidate and override"), resistor)
+        else:
+            world.evaluated("e1", world.push("candidate"))
+        assert world.promote("e1").tasks[TASK].outcome == "promoted"
+        git(world.author.root, "pull", "--quiet", "origin", "main")
+        if override:
+            metadata = f"prompts/03-metadata/{TASK}.yaml"
+            world.author.write(metadata, world.author.read(metadata).split("override:")[0])
+        world.author.write("models.md", "The alias names another model now.\n")
+        world.evaluated("e2", world.push("another model"), diode, OTHER_MODEL)
+        assert world.promote("e2").tasks[TASK].outcome == "refused"
+        git(world.author.root, "pull", "--quiet", "origin", "main")
+        assert last_verdict(world.author).status == "BLOCK"
+        assert main(["validate"]) == ExitCode.OK
+    return world
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where such worlds are made, each once."""
+    return tmp_path_factory.mktemp("fallen")
+
+
+@pytest.fixture
+def fallen_short(
+    first_world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[bool], World]:
+    """A copy of such a world, as commands find it; released against its verdict or not."""
+
+    def get(override: bool) -> World:
+        kept = fall_short(first_world, folder / f"override-{override}", override=override)
+        world = copied(kept, tmp_path)
+        monkeypatch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+        return world
+
+    return get
 
 
 def last_verdict(folder: RepositoryFolder) -> RegisteredVerdict:
@@ -62,9 +91,9 @@ def last_verdict(folder: RepositoryFolder) -> RegisteredVerdict:
 @pytest.mark.parametrize("override", [False, True], ids=["by verdict", "against verdict"])
 @pytest.mark.parametrize("rescue", RESCUES)
 def test_a_rescue_leaves_a_valid_repository(
-    world: World, monkeypatch: pytest.MonkeyPatch, rescue: str, override: bool
+    fallen_short: Callable[[bool], World], rescue: str, override: bool
 ) -> None:
-    fallen_short(world, monkeypatch, override=override)
+    fallen_short(override)
     assert main(["promote", *RESCUES[rescue], *BY_ADA]) == ExitCode.OK
     assert main(["validate"]) == ExitCode.OK
     assert main(["promote", "downgrade", TASK, "--to", "1.2.0", "--override", *BY_ADA]) == (
@@ -88,9 +117,9 @@ def test_a_rescue_holds_up_nobody_whose_candidate_is_older(
 
 
 def test_a_record_made_again_leaves_the_verdict_on_another_model(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    fallen_short: Callable[[bool], World],
 ) -> None:
-    fallen_short(world, monkeypatch, override=False)
+    world = fallen_short(False)
     before = last_verdict(world.author)
     logged = logged_evaluation(world.author.repository, TASK, "1.2.0")
     assert logged is not None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import IO
 
 from prompt_hub.evaluation.results import Results
 
@@ -16,8 +17,11 @@ class NoBucket:
     def put(self, key: str, text: str) -> None:
         raise PermissionError(f"AccessDenied: {key}")
 
-    def put_lines(self, keys: Sequence[str], lines: Iterable[str]) -> None:
+    def put_file(self, keys: Sequence[str], body: IO[bytes]) -> None:
         raise PermissionError(f"AccessDenied: {keys[0]}")
+
+    def uri(self, key: str) -> str:
+        return key
 
 
 def no_client() -> Results:

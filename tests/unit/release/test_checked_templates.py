@@ -22,6 +22,7 @@ from prompt_hub.release.checked_templates import (
     main,
 )
 from prompt_hub.repository.json import parse_model
+from tests.unit.kept_folder import KeptFolder
 from tests.unit.release.no_bucket import NoBucket, no_client
 
 RELEASE = "51b5d4ed-e192-4d1e-9964-484aa37202ba"
@@ -127,27 +128,36 @@ class Checkout:
         return sorted((self.root / RESULTS_DIR).rglob("*.json"))
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    root = tmp_path / "repository"
-    (root / "cdk_app").mkdir(parents=True)
-    (root / "prompts" / "00-templates").mkdir(parents=True)
-    log = tmp_path / "app.log"
-    made = Checkout(root, FolderResults(root / RESULTS_DIR), log, {})
-    made.set(log=str(log), acknowledged={"IAM5": "why"}, size=1, report="success", exit=0)
-    for name, text in {
-        # The settings stand for a task's metadata, which is no code.
-        ".gitignore": ".prompt-hub/\ncdk.out/\nsettings.json\n",
-        "app.py": APP,
-        "cdk_app/nag.py": "RULES = 1\n",
-        "requirements.lock": "cdk-nag==3.0.2\n",
-        "package-lock.json": "{}\n",
-        "prompts/00-templates/a.yaml": "a\n",
-    }.items():
+FILES = {
+    # The settings stand for a task's metadata, which is no code.
+    ".gitignore": ".prompt-hub/\ncdk.out/\nsettings.json\n",
+    "app.py": APP,
+    "cdk_app/nag.py": "RULES = 1\n",
+    "requirements.lock": "cdk-nag==3.0.2\n",
+    "package-lock.json": "{}\n",
+    "prompts/00-templates/a.yaml": "a\n",
+}
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> KeptFolder:
+    """The repository with its one commit, which every test writes for itself."""
+    root = tmp_path_factory.mktemp("committed")
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
     identity = ("-c", "user.name=Author", "-c", "user.email=author@example.com")
-    for arguments in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "all")):
+    begin = ("init", "--quiet", "--template=")
+    for arguments in (begin, ("add", "--all"), ("commit", "--quiet", "-m", "all")):
         subprocess.run(["git", *identity, *arguments], cwd=root, check=True)
+    return KeptFolder.read(root)
+
+
+@pytest.fixture
+def checkout(committed: KeptFolder, tmp_path: Path) -> Checkout:
+    root, log = committed.write(tmp_path / "repository"), tmp_path / "app.log"
+    made = Checkout(root, FolderResults(root / RESULTS_DIR), log, {})
+    made.set(log=str(log), acknowledged={"IAM5": "why"}, size=1, report="success", exit=0)
     return made
 
 

@@ -25,6 +25,7 @@ from prompt_hub.release.code_tests import (
     main,
 )
 from prompt_hub.repository.json import parse_model
+from tests.unit.kept_folder import KeptFolder
 from tests.unit.release.no_bucket import NoBucket, no_client
 
 ROOT = Path(__file__).parents[3]
@@ -95,7 +96,8 @@ class Checkout:
         program = f"open({str(self.log)!r}, 'a').write('x')\n{code}"
         return CodeTests(
             self.root,
-            [sys.executable, "-c", program],
+            # A hundred times: without the modules that a virtual environment would add.
+            [sys.executable, "-E", "-S", "-c", program],
             results or (lambda: self.results),
             execution=execution,
             tools=TOOLS if tools is None else tools,
@@ -113,16 +115,27 @@ class Checkout:
         return sorted((self.root / RESULTS_DIR).rglob("*.json"))
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    root = tmp_path / "repository"
-    root.mkdir()
-    made = Checkout(root, FolderResults(root / RESULTS_DIR), tmp_path / "runs.log")
+def checkout_in(folder: Path) -> Checkout:
+    root = folder / "repository"
+    return Checkout(root, FolderResults(root / RESULTS_DIR), folder / "runs.log")
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> KeptFolder:
+    """The repository with its one commit, which every test writes for itself."""
+    made = checkout_in(tmp_path_factory.mktemp("committed"))
     for name, text in FILES.items():
         made.write(name, text)
-    made.git("init", "--quiet")
+    made.git("init", "--quiet", "--template=")
     made.git("add", "--all")
     made.git("commit", "--quiet", "-m", "all")
+    return KeptFolder.read(made.root)
+
+
+@pytest.fixture
+def checkout(committed: KeptFolder, tmp_path: Path) -> Checkout:
+    made = checkout_in(tmp_path)
+    committed.write(made.root)
     return made
 
 

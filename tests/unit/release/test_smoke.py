@@ -103,7 +103,7 @@ def outcome_of(url: str, example: Example | None = EXAMPLE) -> SmokeTest:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.3)
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.0)
 
 
 def test_a_stage_that_serves_the_release_passes(service: FakeService) -> None:
@@ -133,7 +133,10 @@ def test_a_version_that_no_example_fits_any_more_holds_up_nothing(service: FakeS
     assert service.asked == []
 
 
-def test_it_waits_until_the_service_has_followed_the_ledger(service: FakeService) -> None:
+def test_it_waits_until_the_service_has_followed_the_ledger(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 60.0)
     service.tasks = [
         serving("1.0.0"),
         {"stage": "dev", "release": "exec-1", "tasks": []},

@@ -49,6 +49,32 @@ def test_versions_of_two_evaluations_are_compared_with_a_note(copied: Built) -> 
     )
 
 
+def test_a_champion_stands_beside_its_own_threshold_and_not_the_candidates(
+    copied: Built,
+) -> None:
+    def told() -> list[str]:
+        found = compare(copied.evaluations, TASK, "champion", "candidate")
+        (line,) = (row for row in in_words(found, coloured=False) if row.startswith("threshold"))
+        return line.split()[1:]
+
+    assert told() == ["–", "0.800"]
+    data = json.loads(copied.record.to_json())
+    own = copied.record.model_validate(data | {"candidate": data["champion"], "champion": None})
+    log(copied, "1.2.0", champion=None, candidate=own.candidate, threshold=0.7)
+    assert told() == ["0.700", "0.800"]
+
+
+def test_what_nobody_measured_has_no_row(copied: Built) -> None:
+    data = json.loads(copied.record.to_json())
+    for arm in (data["candidate"], data["champion"]):
+        arm["usd"] = None
+    free = copied.record.model_validate(data)
+    copied.record_path.write_text(free.to_json(), encoding="utf-8")
+    rows = list(in_words(compare(copied.evaluations, TASK, "1.2.0", "1.3.0"), coloured=False))
+    assert not any(row.startswith("cost ") for row in rows)
+    assert any(row.startswith("score ") for row in rows)
+
+
 def test_a_version_that_was_never_evaluated_has_no_scores(evaluated: Builder) -> None:
     found = compare(evaluated().evaluations, TASK, "0.9.0", "1.2.0")
     assert found.before is None

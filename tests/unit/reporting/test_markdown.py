@@ -30,7 +30,8 @@ def test_it_says_verdict_scores_reasons_and_the_worst_losses(evaluated: Builder)
     assert "| majority guess | 0.310 |" in message
     assert "- score 0.821 reaches the threshold 0.800" in message
     assert "- power: with these 48 examples a drop of 0.09 would be seen" in message
-    assert f"<details><summary>The worst {WORST} of {len(view.worst)} losses</summary>" in message
+    short = f"{len(view.worst)} examples without the full score"
+    assert f"<details><summary>The worst {WORST} of {short}</summary>" in message
     assert lines[2] == "14 of 48 examples got better than with 1.2.0, 2 got worse."
     assert len(message) < 12_000
 

@@ -13,7 +13,7 @@ def test_the_worst_losses_stand_first_with_what_was_asked_expected_and_answered(
 ) -> None:
     view = view_of(evaluated())
     heading, *lines = losses(view.worst)
-    assert heading == f"  worst of {len(view.worst)} losses:"
+    assert heading == f"  the worst of {len(view.worst)} examples without the full score:"
     told = [line.split()[0] for line in lines if not line.startswith("      ")]
     assert told == [example.id for example in view.worst[:SHOWN]]
     worst = view.worst[0]
@@ -44,3 +44,11 @@ def test_an_open_verdict_names_the_ways_out_and_a_decided_one_does_not(evaluated
     assert '--reason "WHY, in 10 characters or more"' in message
     passed = record.verdict.model_copy(update={"status": Status.PASS})
     assert "override" not in "\n".join(next_steps(record.model_copy(update={"verdict": passed})))
+
+
+def test_who_passed_is_told_what_releases_it_and_nobody_else(evaluated: Builder) -> None:
+    record = evaluated().record
+    for status in Status:
+        verdict = record.verdict.model_copy(update={"status": status})
+        message = "\n".join(next_steps(record.model_copy(update={"verdict": verdict})))
+        assert ("commit and push" in message) is (status is Status.PASS)

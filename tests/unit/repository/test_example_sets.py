@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository import example_objects, example_sets
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.example_sets import SETS_DIR
 from prompt_hub.repository.examples import ManyExamples
+from prompt_hub.repository.schema import Example
 from tests.unit.building import RepositoryFolder
 from tests.unit.llm.batch_server import BatchServer, batch_server
 
@@ -107,9 +111,7 @@ def test_fetch_says_where_the_set_stays(
     capsys.readouterr()
     assert main(["examples", "fetch", TASK]) == ExitCode.OK
     assert Path(capsys.readouterr().out.rstrip("\n")).read_bytes() == content
-    forget(healthy)
-    (healthy.root / SETS_DIR).rmdir()
-    (healthy.root / SETS_DIR).write_text("in the way", encoding="utf-8")
+    keep_nothing(healthy)
     assert main(["examples", "fetch", TASK]) == ExitCode.USAGE
     told = capsys.readouterr()
     assert (told.out, "the set was fetched and not kept" in told.err) == ("", True)
@@ -123,6 +125,39 @@ def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer)
     assert push(str(kept)) == ExitCode.OK
     assert s3.files == stored
     assert push() == push(str(healthy.path(EXAMPLES))) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("bucket", "settings", "readable"),
+    [
+        ("bucket", {}, False),
+        ("prompt-hub-results-111111111111-us-east-1", {}, True),
+        ("other-results-111111111111-us-east-1", {}, False),
+        ("other-results-111111111111-us-east-1", {"installation": "other"}, True),
+        ("prompt-hub-results-111111111111-us-east-1", {"region": "us-east-1"}, True),
+        ("prompt-hub-results-111111111111-us-east-1", {"region": "eu-west-1"}, False),
+        (
+            "prompt-hub-results-111111111111-us-east-1",
+            {"region": "us-east-1", "account": "222222222222"},
+            False,
+        ),
+    ],
+)
+def test_a_bucket_that_the_pipeline_may_not_read_is_told_when_a_set_goes_there(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    bucket: str,
+    settings: dict[str, str],
+    *,
+    readable: bool,
+) -> None:
+    monkeypatch.delenv(aws_names.ENV_INSTALLATION)
+    healthy.write("cdk.json", json.dumps({"context": {"prompt-hub": settings}}))
+    assert main(["examples", "push", TASK, "--bucket", bucket]) == ExitCode.OK
+    told = capsys.readouterr().err
+    assert told == "" if readable else f"{bucket} is not " in told
 
 
 @pytest.mark.parametrize("bucket", ["s3://bucket", "bucket/folder", "Bucket", "b"])
@@ -228,10 +263,74 @@ def test_where_nothing_can_be_kept_a_set_is_read_all_the_same(
 ) -> None:
     push()
     before = healthy.repository.examples(TASK)
-    forget(healthy)
-    (healthy.root / SETS_DIR).rmdir()
-    (healthy.root / SETS_DIR).write_text("in the way", encoding="utf-8")
+    keep_nothing(healthy)
     assert healthy.repository.examples(TASK) == before
+
+
+def read_streamed(folder: RepositoryFolder) -> list[Example]:
+    return [*folder.repository.stream_examples(TASK)]
+
+
+@pytest.mark.parametrize("where", ["git", "kept", "fetched", "nowhere"])
+def test_examples_one_after_the_other_are_those_of_the_set(
+    healthy: RepositoryFolder, s3: BatchServer, tmp_path: Path, where: str
+) -> None:
+    healthy.write(EXAMPLES, healthy.read(EXAMPLES).rstrip("\n").replace("\n", "\n\n"))
+    before = [*healthy.repository.examples(TASK)]
+    if where != "git":
+        push()
+    if where == "fetched":
+        forget(healthy)
+    elif where == "nowhere":
+        keep_nothing(healthy)
+    assert read_streamed(healthy) == before
+    assert s3.asked["GET bucket"] == (where in ("fetched", "nowhere"))
+
+
+def keep_nothing(folder: RepositoryFolder) -> None:
+    """Let this checkout have no place for sets, as in a container of a stage."""
+    forget(folder)
+    (folder.root / SETS_DIR).rmdir()
+    (folder.root / SETS_DIR).write_text("in the way", encoding="utf-8")
+
+
+def test_a_container_without_a_disk_reads_a_set_all_the_same(
+    healthy: RepositoryFolder, s3: BatchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_disk(*_: object, **__: object) -> NoReturn:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    push()
+    before = [*healthy.repository.examples(TASK)]
+    keep_nothing(healthy)
+    monkeypatch.setattr(tempfile, "gettempdir", no_disk)
+    monkeypatch.setattr(example_sets, "TemporaryFile", no_disk)
+    monkeypatch.setattr(example_objects, "_PIECE", 7)
+    assert read_streamed(healthy) == before
+
+
+def test_a_set_that_is_not_kept_is_held_to_its_hash_all_the_same(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    push()
+    keep_nothing(healthy)
+    for name, content in s3.files.items():
+        s3.files[name] = content.replace(b"diode", b"triac")
+    with pytest.raises(InvalidDocumentsError, match="sha256: found a set that hashes to"):
+        read_streamed(healthy)
+    s3.files.clear()
+    with pytest.raises(PromptHubError, match="there is no s3://bucket/examples/"):
+        read_streamed(healthy)
+
+
+def test_what_is_wrong_with_a_line_is_told_behind_the_last_one(healthy: RepositoryFolder) -> None:
+    before = [*healthy.repository.examples(TASK)]
+    healthy.write(EXAMPLES, '{"id": 1}\n' + healthy.read(EXAMPLES))
+    found = []
+    with pytest.raises(InvalidDocumentsError, match=rf"{EXAMPLES}:1"):  # noqa: PT012
+        for example in healthy.repository.stream_examples(TASK):
+            found.append(example)  # noqa: PERF402
+    assert found == before
 
 
 def test_a_large_set_is_validated_line_by_line(

@@ -66,6 +66,27 @@ def test_a_misspelt_option_of_a_scorer_is_told_with_those_there_are(
     ), problems
 
 
+@pytest.mark.parametrize(
+    ("file", "key", "misspelt"),
+    [
+        (METADATA, "threshold: 0.7", "treshold: 0.7"),
+        (METADATA, "owner:", "ownr:"),
+        (CANDIDATE, "alias:", "alais:"),
+        (EXAMPLES, '"part_class":', '"part_clas":'),
+        (EXAMPLES, '"expected":', '"expectd":'),
+    ],
+)
+def test_a_misspelt_key_is_told_once_and_not_also_as_missing(
+    healthy: RepositoryFolder, file: str, key: str, misspelt: str
+) -> None:
+    text = healthy.path(file).read_text("utf-8")
+    assert key in text
+    healthy.write(file, text.replace(key, misspelt, 1))
+    problems = [str(finding.problem) for finding in healthy.findings()]
+    assert any("(did you mean " in problem for problem in problems), problems
+    assert [problem for problem in problems if "found nothing" in problem] == []
+
+
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n"])
 def test_an_empty_file_is_called_so(healthy: RepositoryFolder, text: str) -> None:
     write(METADATA, text)(healthy)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from prompt_hub.authoring.importing.documents import Node, broken, unkept
 from prompt_hub.authoring.importing.notes import Note, Notes, Place
-from prompt_hub.authoring.importing.reasons import NO_SETTING, REASONS
+from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_SETTING, REASONS
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import JsonObject
@@ -181,6 +181,8 @@ class Fields:
         self.node = node
         self.notes = notes
         self._left = dict(node.items())
+        self._refused: dict[str, str] = {}
+        """Why a parameter that we have was not taken, by its name there."""
 
     def take(self, key: str) -> Node | None:
         """Return the entry `key`, None where there is none or it is null."""
@@ -212,7 +214,13 @@ class Fields:
         found: JsonObject = {}
         for key, ours in PARAMETERS.items():
             node = self._left.get(key)
-            if node is not None and type(node.data) in (int, float) and ours not in found:
+            if node is None:
+                continue
+            if type(node.data) not in (int, float):
+                self._refused[key] = NO_NUMBER
+            elif ours in found:
+                self._refused[key] = f"{ours} is said by another name, too, and that one was taken"
+            else:
                 found[ours] = node.data
                 del self._left[key]
         return found
@@ -223,7 +231,8 @@ class Fields:
         """List every entry that was not asked for, with its place and what to do."""
         for key, node in self._left.items():
             if node.data not in (None, [], {}, ""):
-                self.notes.lost(node.place, f"'{key}' of {of}", reasons.get(key, otherwise))
+                reason = self._refused.get(key) or reasons.get(key, otherwise)
+                self.notes.lost(node.place, f"'{key}' of {of}", reason)
         self._left = {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 NO_PARAMETER = "parameters here are temperature, top_p, max_tokens and seed"
+NO_NUMBER = "a parameter of this name has to be a finite number"
 NO_SETTING = "a task has no such setting"
 NO_TAGS = "a task has an owner and a description, and no tags"
 NO_TOOLS = "prompts here answer with data and call no tools"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from prompt_hub.authoring.importing.documents import Node
 from prompt_hub.authoring.importing.form import PARAMETERS, ImportedModel, alias_of
 from prompt_hub.authoring.importing.notes import Notes
-from prompt_hub.authoring.importing.reasons import NO_PARAMETER
+from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_PARAMETER
 from prompt_hub.authoring.promptfoo.reading import Project
 from prompt_hub.repository.schema import JsonObject
 
@@ -37,7 +37,8 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
         if key in PARAMETERS and isinstance(node.data, int | float):
             parameters[PARAMETERS[key]] = node.data
         elif key not in ("region", "response_format"):
-            notes.lost(node.place, f"'{key}' of the provider", NO_PARAMETER)
+            why = NO_NUMBER if key in PARAMETERS else NO_PARAMETER
+            notes.lost(node.place, f"'{key}' of the provider", why)
     for key, node in _beside_settings(first, name):
         notes.lost(node.place, f"'{key}' of a provider", _WHY.get(key, _NO_SETTING))
     region = settings.get("region") if settings else None

@@ -7,6 +7,7 @@
   address.searchParams.set("seen", region.dataset.seen);
   let stream = null;
   let waiting = null;
+  let over = false;
 
   function busy() {
     const active = document.activeElement;
@@ -44,6 +45,7 @@
     stream.onopen = () => { state.textContent = "live, read only"; };
     stream.onerror = () => { state.textContent = "not live: the console does not answer"; };
     stream.onmessage = (event) => { waiting = JSON.parse(event.data); show(); };
+    stream.addEventListener("over", () => { over = true; stream.close(); state.textContent = "read only"; });
   }
 
   toEnd();
@@ -54,8 +56,32 @@
     // A browser has few connections to one server: a tab that nobody sees needs none.
     document.addEventListener("visibilitychange", () => {
       stream.close();
-      if (!document.hidden) follow();
+      if (!document.hidden && !over) follow();
     });
   }
+  const form = document.querySelector("form[data-grading]");
+  const typed = "textarea, input[type=text]";
+
+  // Keys act on who is in the form, and never while a text is typed.
+  form?.addEventListener("keydown", (event) => {
+    const combined = event.altKey || event.ctrlKey || event.metaKey;
+    if (combined && event.key === "Enter") form.querySelector("button").click();
+    if (combined || event.target.matches(typed)) return;
+    const group = event.target.closest("fieldset[data-keys]") ?? form;
+    const key = `[data-key="${CSS.escape(event.key)}"]`;
+    const target = group.querySelector(key) ?? form.querySelector(`:not(input)${key}`);
+    if (!target) return;
+    event.preventDefault();
+    target.click();
+    target.focus();
+  });
+  // A text that is typed is the value, and what is null or left out has none.
+  form?.addEventListener("input", ({ target }) => {
+    const field = target.closest(".field");
+    const value = field?.querySelector("input[value=value]");
+    if (value && target.matches(typed)) value.checked = true;
+    else if (value && target !== value) field.querySelector(typed).value = "";
+  });
+  form?.querySelector(`[data-key]:checked, fieldset input, ${typed}`)?.focus();
   document.documentElement.dataset.ready = "yes";
 })();

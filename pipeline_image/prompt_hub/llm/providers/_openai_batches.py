@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-import openai
 from pydantic_core import to_json
 
+from prompt_hub.core.imports import bodies_deferred
 from prompt_hub.llm.batches import BatchAnswer, BatchState, Phase
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers._chat_answer import ReportedError, read_completion
@@ -40,6 +40,10 @@ from prompt_hub.llm.retry import (
 from prompt_hub.llm.secrets import SecretApiKey, api_key
 from prompt_hub.llm.sent_schema import sent_schema
 from prompt_hub.repository.schema import JsonObject
+
+# As in `_requests.py`: all types of the SDK take half a second, and batches need a few of them.
+with bodies_deferred("openai.types"):
+    import openai
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

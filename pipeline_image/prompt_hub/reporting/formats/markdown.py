@@ -83,7 +83,7 @@ def _worst(view: EvaluationView) -> list[str]:
     head += ["score"] + (["champion's score"] if view.champion else [])
     rows = [_loss(example, with_champion=view.champion is not None) for example in worst[:WORST]]
     listed = min(WORST, len(worst))
-    what = words.count(len(worst), "loss", "losses")
+    what = words.short_of_full(len(worst))
     summary = what if listed == len(worst) else f"The worst {listed} of {what}"
     return [
         "",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,6 +22,7 @@ from prompt_hub.scoring.base import (
 from prompt_hub.scoring.comparison import Comparison, difference, identity
 from prompt_hub.scoring.field_rules import field_complaints
 from prompt_hub.scoring.fields import FieldsScorer
+from prompt_hub.scoring.tally import Tally
 
 
 @scorer_type(right="the output, or a field, equals the expected one", place=10)
@@ -62,7 +62,7 @@ class WholeScorer(PureScorer):
     def guess_worth(self, examples: Sequence[Example]) -> GuessWorth:
         """Count how often each output is expected."""
         weight = self.weight
-        tally: dict[Hashable, float] = defaultdict(float)
+        tally = Tally(len(examples))
         for example in examples:
-            tally[identity(example.expected)] += example.weight
+            tally.add(identity(example.expected), example.weight)
         return GuessWorth(lambda guess: weight * tally[identity(guess)], graded=False)

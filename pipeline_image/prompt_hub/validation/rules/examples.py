@@ -68,8 +68,19 @@ def _fit(
     for line, value in values:
         if held_to.fits(value):
             continue
-        for misfit in held_to.misfits(value):
-            yield from _misfit(files, name, line, value, schema, misfit)
+        misfits = list(held_to.misfits(value))
+        misspelt = {place for misfit in misfits for place in _meant(schema, misfit)}
+        for misfit in misfits:
+            yield from _misfit(files, name, line, value, schema, misfit, misspelt)
+
+
+def _meant(schema: JsonObject, misfit: SchemaViolation) -> Iterator[Location]:
+    """Yield the places of the fields that unexpected ones are most likely meant to be."""
+    if misfit.keyword == "additionalProperties":
+        declared = _declared(schema, misfit.location)
+        for unexpected in misfit.names:
+            if known := closest(unexpected, declared):
+                yield (*misfit.location, known)
 
 
 def _misfit(
@@ -79,15 +90,19 @@ def _misfit(
     value: JsonObject,
     schema: JsonObject,
     misfit: SchemaViolation,
+    misspelt: set[Location],
 ) -> Iterator[Problem]:
     """Say in which way an example breaks a schema: a line for each name that is amiss.
 
+    A field that is there under a misspelt name is told by that name alone.
     Keywords that combine schemas have no words of their own: the validator's are shown.
     """
     here = (name, *misfit.location)
     contract = "input" if name == "input" else "output"
     if misfit.keyword == "required":
         for missing in misfit.names:
+            if (*misfit.location, missing) in misspelt:
+                continue
             expected = f"this field, which the {contract} schema requires"
             yield files.example_problem(line, (*here, missing), "nothing", expected)
         return

@@ -40,6 +40,7 @@ def langfuse(node: Node, notes: Notes) -> Draft:
         parameters=config.parameters(),
         output=response_schema(config.take("response_format") or config.take("json_schema"), notes),
     )
-    config.rest("the prompt's config", otherwise=f"{NO_PARAMETER}; code that reads it keeps it")
+    otherwise = f"{NO_PARAMETER}; an application that reads it has to keep it"
+    config.rest("the prompt's config", otherwise=otherwise)
     prompt.rest("the prompt")
     return draft

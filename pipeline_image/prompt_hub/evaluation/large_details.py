@@ -1,0 +1,136 @@
+"""Details of records that are too large for git: they lie in the results under their hash.
+
+What else would be the details, beside a record and in `04-evals`, is then one line that names
+them. So git gets that line, a record and its line are sealed together, and the answers themselves
+are stored once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.slots import Slots
+from prompt_hub.evaluation.example_results import ArmName, ExampleResult, parse_line
+from prompt_hub.evaluation.record import RESTORE
+from prompt_hub.evaluation.results import RESULTS_DIR, SPOOLED_BYTES, Results
+from prompt_hub.repository.documents import MAX_GROWING_BYTES, to_model
+from prompt_hub.repository.example_sets import open_stored
+from prompt_hub.repository.json import line_document
+from prompt_hub.repository.schema import Count, Strict
+
+_KEY = rf"{aws_names.LARGE_DETAILS}[0-9a-f]{{64}}\.jsonl"
+_BEGINNING = '{"schema":"prompt-hub/details@1"'
+
+
+class LargeDetails(Strict):
+    """A reference to details that are too large for git."""
+
+    schema_: Annotated[Literal["prompt-hub/details@1"], Field(alias="schema")]
+    uri: Annotated[str, Field(pattern=rf"^(s3://[a-z0-9.-]+/)?{_KEY}$")]
+    """Where they lie; without a bucket, in the results of the machine that measured."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Hash of their bytes, which their name says, too."""
+    size: Annotated[Count, Field(gt=0)]
+    """Bytes."""
+    count: Annotated[Count, Field(gt=0)]
+    """Answers, a line each."""
+
+    def line(self) -> str:
+        """Return the reference as it stands in the place of the details."""
+        return self.model_dump_json(by_alias=True) + "\n"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines can read them."""
+        return self.uri.startswith("s3://")
+
+
+def large_details_in(text: str, file: str) -> LargeDetails | None:
+    """Return the reference that stands in the place of details, None where they stand themselves.
+
+    Raises `InvalidDocumentsError` for one that is not as it should be.
+    """
+    if not text.startswith(_BEGINNING):
+        return None
+    return to_model(line_document(text.rstrip("\n"), file, 1, json.loads(text)), LargeDetails)
+
+
+def put_details(results: Results, keys: Sequence[str], lines: Iterable[str]) -> None:
+    """Store the details of a record under each of `keys`, or a reference where they are large."""
+    sha256, answers = hashlib.sha256(), 0
+    with SpooledTemporaryFile(max_size=SPOOLED_BYTES) as body:
+        for line in lines:
+            raw = f"{line}\n".encode()
+            answers += 1
+            sha256.update(raw)
+            body.write(raw)
+        size = body.tell()
+        if size <= MAX_GROWING_BYTES:
+            results.put_file(keys, body)
+            return
+        key = aws_names.details_key(sha256.hexdigest())
+        results.put_file([key], body)
+    reference = LargeDetails(
+        schema_="prompt-hub/details@1",
+        uri=results.uri(key),
+        sha256=sha256.hexdigest(),
+        size=size,
+        count=answers,
+    )
+    for key in keys:
+        results.put(key, reference.line())
+
+
+class LargeAnswers:
+    """The answers in large details, each read from its line when it is taken."""
+
+    def __init__(self, reference: LargeDetails, file: str, root: Path) -> None:
+        """Open what `file` refers to, fetched into the checkout at `root` if need be.
+
+        Raises:
+            PromptHubError: it cannot be read, or is not what the reference says.
+        """
+        kept = root / RESULTS_DIR / aws_names.details_key(reference.sha256)
+        if not reference.is_shared and not kept.is_file():
+            raise PromptHubError(
+                f"{file}: its answers lie on the machine that measured them.",
+                hint="Replay it there, or evaluate again with the results bucket.",
+                exit_code=ExitCode.NOT_MEASURED,
+            )
+        self._file = file
+        self._lines = open_stored(reference, file, kept, RESTORE)
+        self._starts, start = Slots(), 0
+        self.left = 0
+        """How many were not taken."""
+        for line in self._lines:
+            fields = json.loads(line)
+            self._starts[_key(fields["arm"], fields["id"], fields.get("repeat", 0))] = start + 1
+            start += len(line)
+            self.left += 1
+
+    def take(self, arm: ArmName, example: str, repeat: int) -> ExampleResult | None:
+        """Return an answer that was not taken before, None where there is none."""
+        key = _key(arm, example, repeat)
+        start = int(self._starts[key])
+        if start <= 0:
+            return None
+        self._starts[key] = -1
+        self._lines.seek(start - 1)
+        result = parse_line(self._lines.readline().decode("utf-8"))
+        if (result.id, result.repeat) != (example, repeat):
+            return None  # Another key that ends alike.
+        self.left -= 1
+        return result
+
+
+def _key(arm: str, example: str, repeat: int) -> int:
+    return hash((arm, example, repeat))
