@@ -16,7 +16,8 @@ work=$(mktemp -d)
 server=
 trap 'if [ -n "$server" ]; then kill "$server"; wait "$server" || true; fi; rm -rf "$work"' EXIT
 for name in moto ministack; do python3 -m venv "$work/$name"; done
-"$work/moto/bin/pip" install --quiet --no-compile --disable-pip-version-check 'moto[stepfunctions]==5.2.5' boto3==1.44.8
+"$work/moto/bin/pip" install --quiet --no-compile --disable-pip-version-check \
+  moto==5.2.5 boto3==1.44.8 antlr4-python3-runtime==4.13.2 jsonpath-ng==1.16.0
 "$work/ministack/bin/pip" install --quiet --no-compile --disable-pip-version-check ministack==1.5.33 boto3==1.43.106
 npm install --silent --no-audit --no-fund --prefix "$work" aws-local-stepfunctions@3.0.0 >"$work/npm"
 

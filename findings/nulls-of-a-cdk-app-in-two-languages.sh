@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check aws-cdk-lib==2.270.0 constructs==10.8.1 \
-  aws-cdk.cloud-assembly-schema==54.26.0
+  aws-cdk-cloud-assembly-schema==54.26.0
 # The package for Python carries the one for JavaScript: it is the very same code that runs.
 packages=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 for name in aws-cdk-lib:aws_cdk constructs:constructs @aws-cdk/cloud-assembly-schema:aws_cdk/cloud_assembly_schema; do
