@@ -57,7 +57,7 @@ def test_the_version_that_is_to_be_blocked_is_valid(
     blocks = section("A task of your own")
     (new,), (stamp, validate), _ = (words(text) for language, text in blocks if language == "sh")
     (prompt,) = (text for language, text in blocks if language == "yaml")
-    ((_, messages),) = section("A blocked one")
+    (messages,) = (text for language, text in section("A blocked one") if language == "yaml")
 
     assert main(new) == 0
     examples = "".join(text for language, text in blocks if language == "json")
