@@ -130,6 +130,8 @@ def test_cost_is_summed_over_versions(pipelines: Pipelines, reader: StageReader)
 
 def test_the_pipeline_is_read_down_to_a_log(pipelines: Pipelines, reader: StageReader) -> None:
     (execution,) = reader.executions()
+    assert "from GitHub" in execution.revision
+    assert "CommitMessage" not in execution.revision
     eventually(
         lambda: any(action.waits_for_a_person for action in reader.actions(execution.id)),
         what="the approval",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -181,7 +181,7 @@ class Console:
                 "events": lately.events[::-1],
                 "lines": lines,
                 "choices": choices,
-                "first": first or _before(pointer, choices),
+                "first": first or _before(pointer, lately.events, choices),
                 "second": second or (pointer.version if pointer else ""),
                 "difference": difference.value,
                 "unknown": gaps(
@@ -361,11 +361,17 @@ def _by_stage(actions: tuple[Action, ...]) -> dict[str, list[Action]]:
     return stages
 
 
-def _before(pointer: Pointer | None, choices: list[str]) -> str:
-    """Return what the active version is most likely to be compared with."""
-    if pointer is not None and pointer.previous is not None:
-        return pointer.previous.version
-    return choices[-1] if choices else ""
+def _before(pointer: Pointer | None, events: Sequence[Event], choices: Sequence[str]) -> str:
+    """Return what the active version is most likely to be compared with.
+
+    The way back; after a rollback, which leaves none, what was rolled back.
+    """
+    active = pointer.version if pointer else ""
+    way_back = [pointer.previous] if pointer else []
+    left = [event.left for event in reversed(events)]
+    known = (each.version for each in (*way_back, *left) if each is not None)
+    likely = (version for version in known if version != active and version in choices)
+    return next(likely, choices[-1] if choices else "")
 
 
 def _evidence(event: Event) -> Iterator[tuple[str, str, str]]:

@@ -13,6 +13,7 @@ from prompt_hub.evaluation.results import BucketResults, ReadableResults
 from prompt_hub.ledger.items import Event, Pointer, ScoreSample, VersionRecord
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.promotion.promoter import Promotion, find_promotion
+from prompt_hub.reporting.words import commit_words
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -235,7 +236,7 @@ class StageReader:
 def _execution(found: PipelineExecutionSummaryTypeDef) -> Execution:
     revision = next(iter(found.get("sourceRevisions", ())), None)
     words = (
-        (revision.get("revisionId", "")[:8], revision.get("revisionSummary", ""))
+        (revision.get("revisionId", "")[:8], commit_words(revision.get("revisionSummary", "")))
         if revision
         else ()
     )

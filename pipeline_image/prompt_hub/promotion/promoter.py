@@ -285,7 +285,12 @@ def commit_message(
             ("log the refusal of", "refused"),
         )
         if (
-            found := [f"{task} {o.version}" for task, o in outcomes.items() if o.outcome == outcome]
+            found := [
+                f"{task} {o.version}"
+                for task, o in outcomes.items()
+                # A refusal that git knows already is in no file of this commit.
+                if o.outcome == outcome and not (outcome == "refused" and o.remembered)
+            ]
         )
     ]
     subject = "; ".join(parts) or "nothing promoted"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +53,7 @@ class ActionRow:
     def summary(self) -> str:
         """What it said; of several, what the one said that did not succeed."""
         said = [a for a in self.actions if len(self.actions) == 1 or a.status != "Succeeded"]
-        return "\n".join(in_words(action.summary) for action in said)
+        return "\n".join(words.commit_words(action.summary) for action in said)
 
 
 def run_page(run: RunReport) -> str:
@@ -93,19 +92,6 @@ def stages(execution: Execution) -> Iterator[tuple[str, list[ActionRow]]]:
             else:
                 rows += [ActionRow(action.action, (action,)) for action in found]
         yield stage, rows
-
-
-def in_words(summary: str) -> str:
-    """Return an action's summary; that of a source, which is JSON, as a sentence."""
-    try:
-        told = json.loads(summary)
-    except ValueError:
-        return summary
-    message = told.get("CommitMessage") if isinstance(told, dict) else None
-    if not isinstance(message, str):
-        return summary
-    provider = told.get("ProviderType")
-    return f"“{message}”{f', from {provider}' if isinstance(provider, str) else ''}"
 
 
 def score_plot(run: RunReport) -> time_series.TimeSeries | None:

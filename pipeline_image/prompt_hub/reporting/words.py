@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
@@ -19,6 +20,19 @@ LONGEST_LINE = 120
 _RED = {"failed", "stopped", "block", "blocked", "not_measured", "quarantined", "lost", "missed"}
 _AMBER = {"expected-red", "inconclusive", "downgraded", "inprogress"}
 _GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
+
+
+def commit_words(summary: str) -> str:
+    """Return a summary of CodePipeline; that of a commit, which is JSON, as a sentence."""
+    try:
+        told = json.loads(summary)
+    except ValueError:
+        return summary
+    message = told.get("CommitMessage") if isinstance(told, dict) else None
+    if not isinstance(message, str):
+        return summary
+    provider = told.get("ProviderType")
+    return f"“{message}”{f', from {provider}' if isinstance(provider, str) else ''}"
 
 
 def mark(status: Status) -> str:

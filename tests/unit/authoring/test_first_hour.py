@@ -49,3 +49,20 @@ def test_a_task_of_your_own_is_made_labelled_and_valid_as_the_page_says(
     assert main(stamp) == 0
     assert capsys.readouterr().out == shown[1]
     assert main(validate) == 0, capsys.readouterr().out
+
+
+def test_the_version_that_is_to_be_blocked_is_valid(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocks = section("A task of your own")
+    (new,), (stamp, validate), _ = (words(text) for language, text in blocks if language == "sh")
+    (prompt,) = (text for language, text in blocks if language == "yaml")
+    (messages,) = (text for language, text in section("A blocked one") if language == "yaml")
+
+    assert main(new) == 0
+    examples = "".join(text for language, text in blocks if language == "json")
+    workshop.folder.write("prompts/01-examples/package-code.jsonl", examples)
+    shown = re.sub(r"^few_shot:.*\n", "", prompt[: prompt.index("messages:")], flags=re.MULTILINE)
+    workshop.folder.write("prompts/00-templates/package-code.yaml", shown + messages)
+    assert main(stamp) == 0
+    assert main(validate) == 0, capsys.readouterr().out

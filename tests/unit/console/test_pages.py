@@ -210,6 +210,18 @@ def test_any_two_versions_are_compared(lived: Console, browse: Browse) -> None:
     assert "the text of part-fields 1.1.0 is not in the repository" in text
 
 
+def test_after_a_rollback_what_was_rolled_back_is_offered_for_comparison(
+    lived: Console, browse: Browse
+) -> None:
+    assert isinstance(lived.stage, FakeStage)
+    after = replace(pointer(TASK, "1.2.0"), previous=None)
+    lived.stage.all_pointers[TASK] = after
+    text = browse(lived).get(f"/task/{TASK}").text
+    first, second = text[text.index('name="from"') :].split("</select>")[:2]
+    assert "<option selected>1.3.0</option>" in first
+    assert "<option selected>1.2.0</option>" in second
+
+
 def test_an_incident_says_what_happened_what_was_done_and_how_to_undo_it(
     lived: Console, browse: Browse
 ) -> None:

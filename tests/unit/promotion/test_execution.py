@@ -76,6 +76,19 @@ def test_a_refused_candidate_is_logged_and_a_known_refusal_makes_no_second_commi
     assert world.head() == head
 
 
+def test_a_commit_names_no_refusal_that_an_earlier_one_has_logged(world: World) -> None:
+    world.evaluated("e1", world.push("bad candidate"), resistor)
+    world.promote("e1")
+    assert git(world.remote, "log", "-1", "--format=%s").startswith("Log the refusal of part-class")
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    bump_brand(world.author)
+    world.author.stamp("brand")
+    world.evaluated("e2", world.push("brand"))
+    assert world.promote("e2").tasks["part-class"].remembered
+    subject = git(world.remote, "log", "-1", "--format=%s", world.head())
+    assert subject == "Promote brand 1.1.0"
+
+
 def test_a_refusal_of_which_nobody_heard_is_news_though_it_was_judged_before(world: World) -> None:
     """Its execution ended before Promote: the tests beside the evaluation were red."""
 

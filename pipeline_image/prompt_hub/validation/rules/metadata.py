@@ -195,8 +195,9 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
         expected = "more examples" if least is None else f"{least:g} or more, {shown}"
         found = f"the margin {gate.margin:g}"
         yield files.metadata.problem(location, found, f"{expected}; docs/gate.md")
-    elif gate.margin > (widest := max(_NEVER_TOO_WIDE, _TOO_WIDE * least)):
-        expected = f"a narrower one, {widest:.2g} at most: {least:g} is {shown}"
+    # In thousandths, as the least is: the one that is named must be one that is taken.
+    elif gate.margin > (widest := max(_NEVER_TOO_WIDE, round(_TOO_WIDE * least, 3))):
+        expected = f"a narrower one: {widest:g} at most; {least:g} is the least, {shown}"
         yield files.metadata.problem(location, f"the margin {gate.margin:g}", expected)
 
 

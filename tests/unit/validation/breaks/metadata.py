@@ -34,14 +34,15 @@ def _new_task(task: str) -> Callable[[RepositoryFolder], None]:
     return copy
 
 
-def _many_examples(count: int) -> Callable[[RepositoryFolder], None]:
-    """Label so many examples more."""
+def _many_examples(count: int, margin: float = 0.5) -> Callable[[RepositoryFolder], None]:
+    """Label so many examples more, and state a margin."""
 
     def label(folder: RepositoryFolder) -> None:
         first_line, *_ = folder.read(EXAMPLES).splitlines()
         example = {**json.loads(first_line), "split": "eval"}
         more = [json.dumps({**example, "id": f"more-{number}"}) for number in range(count)]
         folder.write(EXAMPLES, folder.read(EXAMPLES) + "\n".join(more) + "\n")
+        folder.edit(METADATA, "margin: 0.5,", f"margin: {margin},")
         folder.stamp("part-class")
 
     return label
@@ -210,11 +211,18 @@ CASES += [
         "gate-margin",
         _many_examples(70),
         METADATA,
-        "found the margin 0.5; expected a narrower one, 0.12 at most: 0.0",
+        "found the margin 0.5; expected a narrower one: 0.12 at most; 0.03 is the least",
+    ),
+    Case(
+        "gate-margin",
+        _many_examples(24, 0.3),
+        METADATA,
+        "found the margin 0.3; expected a narrower one: 0.296 at most; 0.074 is the least",
     ),
 ]
 
 FINE += [
     Fine("gate-margin", edit(METADATA, "margin: 0.5,", "margin: 0.32,")),
     Fine("gate-margin", _many_examples(8)),
+    Fine("gate-margin", _many_examples(24, 0.296)),
 ]
