@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -334,8 +335,14 @@ class LocalStack:
             self.git("-C", where, "config", "user.name", "Prompt Author")
             self.git("-C", where, "config", "user.email", "author@example.com")
         if pushed:
-            pull = ("pull", "--quiet", "--rebase", "--autostash", "origin", self.branch)
-            self.git("-C", where, *pull)
+            # A merge that was not pushed stays one: as single commits it would conflict again.
+            pull = ("pull", "--quiet", "--rebase=merges", "--autostash", "origin", self.branch)
+            try:
+                self.git("-C", where, *pull)
+            except LocalRunError:
+                with suppress(LocalRunError):  # it had not come as far as that
+                    self.git("-C", where, "rebase", "--abort")
+                raise
             self.git("-C", where, "branch", "--quiet", f"--set-upstream-to=origin/{self.branch}")
         return folder
 
