@@ -23,8 +23,10 @@ from pathlib import Path, PurePosixPath
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
-FOLDER = Path(".prompt-hub") / "transaction"
-LOCK = Path(".prompt-hub") / "lock"
+STATE = Path(".prompt-hub")
+"""What a machine keeps for itself in a clone."""
+FOLDER = STATE / "transaction"
+LOCK = STATE / "lock"
 LOCK_SECONDS = 60.0
 """How long to wait for another process; a transaction takes milliseconds."""
 _JOURNAL = "journal.json"
@@ -169,7 +171,7 @@ def exclusive(root: Path) -> Iterator[Writer]:
     Raises:
         PromptHubError: another process has been at it for longer than `LOCK_SECONDS`.
     """
-    for path in ((root / LOCK).parent, root / LOCK, root / FOLDER):
+    for path in (root / STATE, root / LOCK, root / FOLDER):
         if path.is_symlink():
             raise PromptHubError(
                 f"{path.relative_to(root).as_posix()} is a symbolic link.",
