@@ -24,8 +24,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup demo up down clean status degrade recover pushes records killed-records test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards pictures image lock
-.PHONY: bench bench-batch bench-eval bench-local bench-loader bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
+.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards diagrams pictures console-pictures image lock
+.PHONY: bench bench-batch bench-eval bench-local bench-loader bench-pages bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -190,6 +190,12 @@ dashboards: setup  ## pictures of the dashboards after `make up`, and after CALL
 pictures: chromium  ## the pictures in the README, from the pages of `make demo`
 	@$(VENV)/python -m docs.page_pictures
 
+console-pictures: chromium  ## the pictures in docs/console.md: a rollback on a local AWS, watched in the console
+	@$(VENV)/python -m docs.console_pictures
+
+diagrams: chromium  ## the diagrams of the pages as SVG, for the site: those that have changed
+	@$(VENV)/python -m docs.diagrams
+
 # The largest set is resolved first, the others are held to it: one version of a package everywhere. AWS's command
 # line has an environment of its own, and needs an older docutils than what builds the site.
 LOCK := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -221,6 +227,9 @@ bench-loader: setup  ## look-up and rendering of the active prompt, beside Langf
 
 bench-scale: setup  ## `validate` of a million example lines, `cdk synth` beside a bare app (5 GB for the earlier tree)
 	@$(VENV)/python -m benchmarks.scale
+
+bench-pages: chromium  ## milliseconds to first paint and to a filter: 500 tasks of 20 versions, 20,000 examples, in Chromium
+	@$(VENV)/python -m benchmarks.pages
 
 bench-gate: setup  ## error rates of the gate beside other rules, in worlds where the truth is known
 	@$(VENV)/python -m benchmarks.gate --opponents

@@ -16,6 +16,7 @@ BENCHMARKS: Mapping[str, Sequence[str]] = {
     "serve": ("benchmarks.serve",),
     "loader": ("benchmarks.loader",),
     "scale": ("benchmarks.scale",),
+    "pages": ("benchmarks.pages",),
     "local": ("benchmarks.local",),
 }
 """The modules that `make bench` runs, by the names of their results, in the order of the page."""

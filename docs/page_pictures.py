@@ -31,15 +31,15 @@ def main() -> int:
     """Write the pictures; returns the exit code."""
     from playwright.sync_api import sync_playwright
 
-    named = os.environ.get("PROMPT_HUB_BROWSER")
-    found = next(filter(None, map(shutil.which, [named] if named else BROWSERS)), None)
     too_large = 0
     with TemporaryDirectory() as folder:
         root = Path(folder)
         asyncio.run(Demo(root, say=lambda line: None).run())
         with sync_playwright() as playwright:
             # A root user has no sandbox; the pages are our own.
-            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            browser = playwright.chromium.launch(
+                executable_path=browser_path(), args=["--no-sandbox"]
+            )
             for name, (source, headings) in PICTURES.items():
                 page = browser.new_page(viewport={"width": WIDTH, "height": 900})
                 page.goto((root / source).as_uri())
@@ -63,6 +63,12 @@ def main() -> int:
     if too_large:
         print(f"a picture may have {LARGEST / 1000:.0f} kB: show less of its page", file=sys.stderr)
     return 1 if too_large else 0
+
+
+def browser_path() -> str | None:
+    """Return where Chromium is; None where Playwright is to look for its own."""
+    named = os.environ.get("PROMPT_HUB_BROWSER")
+    return next(filter(None, map(shutil.which, [named] if named else BROWSERS)), None)
 
 
 if __name__ == "__main__":

@@ -88,13 +88,13 @@ class LocalStack:
         """Free loopback ports, the same at every start as long as nobody else took them."""
         path = self.state / "ports.json"
         saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        chosen = {}
+        chosen: dict[str, int] = {}
         servers = {"cloud": self._cloud, "model": self._model, "console": self._console}
         for name, server in servers.items():
             wanted = saved.get(name)
             # A port that our own process listens on is not free, and is the right one.
-            taken = wanted and server(0).running()
-            chosen[name] = wanted if taken else reserve(SERVERS, wanted)
+            ours = wanted and server(0).running()
+            chosen[name] = wanted if ours else reserve(SERVERS, wanted)
         self.state.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(chosen), encoding="utf-8")
         return chosen

@@ -14,6 +14,9 @@ from ministack.services import stepfunctions
 
 from local_aws.state_walk import Record, StateError
 
+_TAKEN = {"States.Format": (str, int), "States.MathAdd": (int,)}
+"""Of what types arguments are, where interpreters part over others: True, None, and 0.7 plus 1."""
+
 
 def install() -> None:
     """Replace the emulator's own."""
@@ -39,11 +42,11 @@ def _computing(compute: Callable[..., Any]) -> Callable[..., Any]:
     def compute_intrinsic(node: tuple[str, str, list[Any]], data: Any, context: Any) -> Any:  # noqa: ANN401
         _, name, arguments = node
         try:
-            if name == "States.Format":
+            if name in _TAKEN:
                 for argument in arguments:
                     value = stepfunctions._eval_intrinsic_arg(argument, data, context)
-                    if isinstance(value, bool) or not isinstance(value, str | int):
-                        raise TypeError(f"the local AWS formats no {type(value).__name__}")
+                    if isinstance(value, bool) or not isinstance(value, _TAKEN[name]):
+                        raise TypeError(f"the local AWS takes no {type(value).__name__} here")
             return compute(node, data, context)
         except (ValueError, LookupError, TypeError, AttributeError) as problem:
             raise StateError("States.IntrinsicFailure", f"{name}: {problem}") from problem

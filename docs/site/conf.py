@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "pipeline_image"))
+sys.path[:0] = [str(ROOT / "pipeline_image"), str(ROOT)]
+
+from docs.diagrams import BLOCK, IMAGES, picture_of  # noqa: E402  (found only now)
 
 project = "Prompt Hub"
 html_title = project
@@ -104,8 +106,7 @@ def _help(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def add_what_is_made(app: Sphinx, page: str, source: list[str]) -> None:
     """Complete a page as it is read: the contents of the site, the commands."""
-    # Who draws them would fetch its script from elsewhere, or bring a browser: here they are read.
-    source[0] = source[0].replace("```mermaid\n", "```text\n")
+    source[0] = BLOCK.sub(_drawn, source[0])
     if page == root_doc:
         source[0] += "".join(_contents(name, pages) for name, pages in CONTENTS.items())
     elif re.match(r"docs/decisions/\d", page):
@@ -113,6 +114,19 @@ def add_what_is_made(app: Sphinx, page: str, source: list[str]) -> None:
         source[0] = f"---\norphan: true\n---\n\n{source[0]}"
     elif page == "docs/site/commands":
         source[0] += "\n" + "\n".join(command_pages())
+
+
+def _drawn(block: re.Match[str]) -> str:
+    """Return the picture of a diagram, and its source for whoever cannot see it.
+
+    One that nobody has drawn yet is read: `make diagrams` needs a browser, the site does not.
+    """
+    text = f"```text\n{block[1]}```\n"
+    name = picture_of(block[1])
+    if not (IMAGES / name).exists():
+        return text
+    picture = f"![The diagram that stands below as text](/docs/images/{name})"
+    return f"{picture}\n\n<details><summary>As text</summary>\n\n{text}\n</details>\n"
 
 
 def _contents(name: str, pages: list[str]) -> str:

@@ -15,12 +15,41 @@ from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.repair_page import repair_page
 from prompt_hub.reporting.run_model import RunReport
 from prompt_hub.reporting.run_page import run_page
-from tests.browser.pages import FLAGS, POISON, Open, Opened, executable, refused
+from tests.browser.pages import (
+    AXE,
+    FLAGS,
+    POISON,
+    SIZES,
+    THEMES,
+    Open,
+    Opened,
+    executable,
+    refused,
+)
 from tests.unit.reporting.evaluations import Spec, build
 from tests.unit.reporting.history import TASK
 from tests.unit.reporting.repairs import tally
 from tests.unit.reporting.repairs import view as repair_view
 from tests.unit.reporting.runs import run
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what axe found, each page in each size and theme; tests ran in several processes."""
+    found: dict[str, dict[tuple[int, str], int]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == AXE:
+                    page, width, theme, violations = value
+                    found.setdefault(page, {})[width, theme] = violations
+    if found:
+        columns = [(width, theme) for width in SIZES for theme in THEMES]
+        terminalreporter.section("violations that axe found")
+        titles = "".join(f"{f'{width} {theme}':>12}" for width, theme in columns)
+        terminalreporter.line(f"{'page':<28}{titles}")
+        for page, counts in sorted(found.items()):
+            cells = "".join(f"{counts.get(column, '-'):>12}" for column in columns)
+            terminalreporter.line(f"{page:<28}{cells}")
 
 
 @pytest.fixture(scope="module")

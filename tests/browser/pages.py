@@ -8,9 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 
 ENV_BROWSER = "PROMPT_HUB_BROWSER"
+SIZES = (1440, 390)
+THEMES = ("light", "dark")
+AXE = "axe"
+"""Name of the property in which a test reports what axe found: page, width, theme, number."""
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}}
 
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -64,3 +70,26 @@ def refused(opened: Opened, request: Request) -> None:
     if request.failure == "csp":
         opened.requests.remove(request.url)
         opened.complaints.append(f"refused by the policy: {request.url}")
+
+
+Report = Callable[[str, object], None]
+
+
+def assert_accessible(page: Page, name: str, report: Report) -> None:
+    """Axe finds nothing, and no page is wider than the window, in both sizes and themes."""
+    lines = []
+    for width in SIZES:
+        for theme in THEMES:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            found = Axe().run(page, options=RULES).response
+            nodes = [(entry, node) for entry in found["violations"] for node in entry["nodes"]]
+            report(AXE, (name, width, theme, len(nodes)))
+            lines += [
+                f"{width} {theme} {entry['id']}: {entry['help']}: {node['html'][:200]}"
+                for entry, node in nodes
+            ]
+            assert "color-contrast" in {item["id"] for item in found["passes"]}
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            lines += [f"{width} {theme}: {wide} pixels wide"] if wide > width else []
+    assert not lines, "\n".join(lines[:12])

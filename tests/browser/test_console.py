@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, Route, expect
 
 from prompt_hub.cli.console import _listen
-from prompt_hub.console import pages
+from prompt_hub.console import clone, pages
 from prompt_hub.console.app import create_app
 from prompt_hub.console.stage import Execution
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import RESULTS_DIR
+from prompt_hub.reporting.evaluation import EvaluationView
+from prompt_hub.repository.reader import evaluation_path
+from tests.browser.pages import Report, assert_accessible
 from tests.unit.console.stages import (
     EXECUTION,
+    PORT,
     TOKEN,
     FakeStage,
     action,
@@ -37,12 +48,12 @@ PAGES = {
     "task": f"/task/{TASK}?from=1.0.0&to=1.2.0",
     "incident": f"/incident/{TASK}/12",
     "evaluation": f"/evaluation/{TASK}/execution/local",
+    "evaluation in git": f"/evaluation/{TASK}/version/1.3.0",
     "gone": "/task/none",
     "labels": "/label",
     "label": f"/label/{TASK}",
     "label for a judge": f"/label/brand-judge?from={EVALUATION}",
 }
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}}
 
 
 @dataclass
@@ -62,8 +73,14 @@ def served(
 ) -> Iterator[Served]:
     monkeypatch.setattr(pages, "NOW_SECONDS", 0.2)
     monkeypatch.setattr(pages, "PIPELINE_SECONDS", 0.2)
-    console = lived_stage(tmp_path_factory.mktemp("console"), Spec(examples=120))
-    add_judge(console.clone.root)
+    root = tmp_path_factory.mktemp("console")
+    console = lived_stage(root, Spec(examples=120))
+    evaluated = root / RESULTS_DIR / aws_names.evaluation_key("local", TASK)
+    logged = root / "prompts" / evaluation_path(TASK, "1.3.0")
+    logged.parent.mkdir(parents=True)
+    for suffix in (".json", ".jsonl"):
+        shutil.copy(evaluated.with_suffix(suffix), logged.with_suffix(suffix))
+    add_judge(root)
     monkeypatch.setenv("GIT_AUTHOR_NAME", "Ann")
     monkeypatch.setenv("GIT_AUTHOR_EMAIL", "ann@example.com")
     # Answers are kept for seconds: no test waits for that.
@@ -119,21 +136,55 @@ def visit(browser: Browser, served: Served) -> Iterator[Visit]:
     assert [text for text in served.complaints if "404" not in text] == []
 
 
+def test_every_page_that_the_console_has_is_looked_at(tmp_path: Path) -> None:
+    guard = create_app(lived_stage(tmp_path), token=TOKEN, port=PORT)
+    app = guard._app
+    assert isinstance(app, FastAPI)
+    served = [
+        route
+        for route in app.routes
+        if isinstance(route, APIRoute)
+        and "GET" in route.methods
+        and route.response_class is HTMLResponse
+    ]
+    addresses = [urlsplit(address).path for address in PAGES.values()]
+    forgotten = [
+        route.path
+        for route in served
+        if not any(route.path_regex.match(address) for address in addresses)
+    ]
+    assert forgotten == []
+    assert len(served) > 5
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_and_nothing_is_cut_off(visit: Visit, name: str) -> None:
+def test_axe_finds_nothing_and_nothing_is_cut_off(
+    visit: Visit, name: str, record_property: Report
+) -> None:
     # The checker is a script of its own, which the page's policy would rightly refuse.
-    page = visit(PAGES[name], bypass_csp=True)
-    for width, scheme in itertools.product((1440, 390), ("light", "dark")):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        found = Axe().run(page, options=RULES).response
-        lines = [
-            f"{width} {scheme} {entry['id']}: {entry['help']}: {node['html'][:200]}"
-            for entry in found["violations"]
-            for node in entry["nodes"]
-        ]
-        assert not lines, "\n".join(lines[:12])
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_accessible(visit(PAGES[name], bypass_csp=True), f"console: {name}", record_property)
+
+
+def test_an_evaluation_that_takes_long_to_read_is_shown_once_it_is_read(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, record_property: Report
+) -> None:
+    go_on, read_view = threading.Event(), clone.read_view
+
+    def read_late(*words: Any, **more: Any) -> EvaluationView:
+        assert go_on.wait(60)
+        return read_view(*words, **more)
+
+    monkeypatch.setattr(clone, "read_view", read_late)
+    monkeypatch.setattr(clone.Clone, "patience", 0.01)
+    try:
+        page = visit(PAGES["evaluation"], bypass_csp=True)
+        expect(page.locator("h1")).to_have_text("The evaluation is being read")
+        assert_accessible(page, "console: being read", record_property)
+    finally:
+        go_on.set()
+    expect(page.locator("h1")).to_have_text(f"{TASK} 1.3.0")
+    expect(page.locator("#state")).to_have_text("read only")
+    expect(page.locator(".examples tbody tr")).to_have_count(50)
 
 
 def test_the_token_leaves_the_address(visit: Visit) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from prompt_hub.reporting.catalogue import read_catalogue
+from prompt_hub.reporting.catalogue_page import catalogue_page
 from tests.browser.pages import Open
+from tests.unit.reporting.evaluations import Spec, build
 
 PHONE = {"width": 360, "height": 740}
 
@@ -48,6 +52,24 @@ def test_every_version_is_one_key_away(open_page: Open, catalogue: Path) -> None
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(versions.locator("ins").first).to_be_visible()
+
+
+def test_a_large_catalogue_keeps_its_versions_until_somebody_opens_them(
+    open_page: Open, tmp_path: Path
+) -> None:
+    (task,) = read_catalogue(build(tmp_path / "repository", Spec(examples=4)).evaluations)
+    tasks = [replace(task, name=f"task-{number:03}") for number in range(101)]
+    path = tmp_path / "catalogue.html"
+    path.write_text(catalogue_page(tasks), encoding="utf-8")
+    page = open_page(path).page
+    assert page.locator("#tasks > li table").count() == 0
+    page.locator("#words").fill("task-100")
+    expect(page.locator("#found")).to_have_text("1 of 101 tasks")
+    page.locator("#tasks > li:visible > details > summary").click()
+    expect(page.locator("#tasks > li:visible tbody tr")).to_have_count(4)
+    # Without a script all of them are there.
+    whole = open_page(path, java_script_enabled=False).page
+    assert whole.locator("#tasks > li table").count() == 101
 
 
 def test_nothing_in_the_registry_runs(open_page: Open, catalogue: Path) -> None:

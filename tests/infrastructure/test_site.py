@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from docs.diagrams import IMAGES, picture_of, sources
 from prompt_hub.cli.main import COMMANDS
 from prompt_hub.loader import __all__ as public_names
 
@@ -82,6 +83,22 @@ def test_nothing_is_fetched_from_elsewhere(site: Path, pages: dict[Path, Page]) 
     assert [target for target in fetched if re.match(r"(?:[a-z]+:)?//", target)] == []
     for sheet in site.rglob("*.css"):
         assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", sheet.read_text("utf-8"))
+
+
+def test_every_diagram_is_drawn_as_its_page_has_it_now(site: Path, pages: dict[Path, Page]) -> None:
+    wanted = {picture_of(source) for source in sources()}
+    assert len(wanted) > 5
+    # `make diagrams` draws them.
+    assert {path.name for path in IMAGES.glob("diagram-*.svg")} == wanted
+    shown = {Path(target).name for page in pages.values() for target in page.fetched}
+    assert wanted <= shown
+    for name in wanted:
+        text = (IMAGES / name).read_text("utf-8")
+        assert "<script" not in text
+        assert set(re.findall(r"https?://[^\s\"'<)]+", text)) <= {
+            "http://www.w3.org/2000/svg",
+            "http://www.w3.org/1999/xlink",
+        }
 
 
 def test_every_link_inside_leads_somewhere(pages: dict[Path, Page]) -> None:

@@ -173,13 +173,14 @@ def test_the_functions_in_use_compute_what_aws_documents() -> None:
         ("$.list[3]", "States.Runtime"),
         ("$.text.deeper", "States.Runtime"),
         ("States.Format('{}', $.flag)", "States.IntrinsicFailure"),
+        ("States.MathAdd($.score, 1)", "States.IntrinsicFailure"),
         ("States.StringToJson($.text)", "States.IntrinsicFailure"),
         ("States.ArrayGetItem($.list, 9)", "States.IntrinsicFailure"),
         ("States.Hash($.text, 'CRC')", "States.IntrinsicFailure"),
     ],
 )
 def test_what_leads_nowhere_is_an_error_and_not_null(template: str, error: str) -> None:
-    data = {"text": "no json", "flag": True, "list": [1]}
+    data = {"text": "no json", "flag": True, "list": [1], "score": 0.7}
     with pytest.raises(StateError) as caught:
         stepfunctions._resolve_params_obj({"a.$": template}, data, CONTEXT)
     assert caught.value.error == error

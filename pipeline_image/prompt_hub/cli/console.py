@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     )
     console = Console(reader, Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve())
     # The largest file, before somebody waits for a page.
-    console.clone.registry()
+    console.clone.registry(wait=True)
     app = create_app(console, token=token, port=port, records=arguments.label)
     # What is kept in a file that nobody else reads does not go into a log that others may.
     said = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token

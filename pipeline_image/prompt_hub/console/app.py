@@ -31,6 +31,8 @@ LIVE = "/live"
 """Before the path of a page: the stream of its changes."""
 SEEN = "seen"
 """What a browser shows already, in the address of a stream."""
+OVER = "over"
+"""The event after which nothing changes any more: a browser would ask again for ever."""
 LONGEST_FORM = 1_000_000
 """Bytes of a form that are read; a label has some hundred."""
 MOST_INPUTS = 2_000
@@ -125,6 +127,7 @@ def _as_stream(view: Callable[..., Page]) -> Callable[[Request], AsyncIterator[S
                 seen = digest(live)
                 yield ServerSentEvent(data=live)
             if page.every is None:
+                yield ServerSentEvent(event=OVER, data=OVER)
                 return
             await asyncio.sleep(page.every)
 

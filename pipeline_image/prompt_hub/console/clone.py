@@ -11,7 +11,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-from prompt_hub.console.known import Asker, Known
+from prompt_hub.console.known import Aside, Asker, Known
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
@@ -45,12 +45,17 @@ _State = tuple[int, int] | None
 class Clone:
     """Reads the repository in a folder; what was read is kept until its file changes."""
 
+    patience = 0.4
+    """Seconds that a page waits for a long file; then it says that the file is being read."""
+
     def __init__(self, root: Path, asker: Asker) -> None:
         self.root = root
         self._ask = asker.ask
         self.repository = PromptRepository(root)
         self._views: Bounded[tuple[str, str, _State], EvaluationView] = Bounded(EVALUATIONS)
         self._reading = threading.Lock()
+        self._aside = Aside()
+        self._released: tuple[_State, Known[Registry]] = (None, Known(None))
 
     @property
     def exists(self) -> bool:
@@ -71,14 +76,26 @@ class Clone:
             return ""
         return "" if commit == UNKNOWN_COMMIT else commit[:8]
 
-    def registry(self) -> Known[Registry]:
-        """Return what git has released."""
+    def registry(self, *, wait: bool = False) -> Known[Registry]:
+        """Return what git has released; while a changed file is read, what it said before.
+
+        With `wait` it is waited for.
+        """
         if not self.exists:
-            found = f"{self.root} is no clone of the prompts' repository."
-            return Known(None, f"what git has released: {found} Start the console in one.")
+            problem = f"{self.root} is no clone of the prompts' repository."
+            return Known(None, f"what git has released: {problem} Start the console in one.")
         state = state_of(self.root / REGISTRY)
-        read = self.repository.registry
-        return self._ask("what git has released", read, seconds=inf, state=state)
+        read_of, before = self._released
+        if read_of == state and before.value is not None:
+            return before
+        ask = partial(self._ask, "what git has released", self.repository.registry)
+        read = partial(ask, seconds=inf, state=state)
+        found = self._aside.read((REGISTRY, state), read, None if wait else self.patience)
+        if found is None:
+            problem = f"what git has released: {REGISTRY} has changed and is being read;"
+            return Known(before.value, f"{problem} this is what it said.", reading=True)
+        self._released = state, found
+        return found
 
     def metadata(self, task: str) -> Known[Metadata | None]:
         """Return what people decided about a task; None where there is no such file."""
@@ -101,33 +118,41 @@ class Clone:
         read = partial(compare, self._evaluations, task, first, second)
         return self._ask("the difference", read, seconds=0, key=(task, first, second))
 
-    def logged(self, task: str, version: str) -> Known[EvaluationView]:
-        """Return the evaluation of a version in `04-evals`."""
+    def logged(self, task: str, version: str, *, wait: bool = False) -> Known[EvaluationView]:
+        """Return the evaluation of a version in `04-evals`, or that it is being read.
+
+        With `wait` it is waited for.
+        """
 
         def read() -> EvaluationView:
             found = logged_evaluation(self.repository, task, version)
             if found is None:
                 raise _no_evaluation(f"{task} {version} in this clone")
-            return read_view(self._evaluations, found)
+            return read_view(self._evaluations, found, registry=self.registry().value)
 
         state = state_of(self.repository.prompts / evaluation_path(task, version))
-        return self._view((task, version, state), read)
+        return self._view((task, version, state), read, wait)
 
     def of_execution(
-        self, results: Callable[[], ReadableResults], task: str, execution: str
+        self,
+        results: Callable[[], ReadableResults],
+        task: str,
+        execution: str,
+        *,
+        wait: bool = False,
     ) -> Known[EvaluationView]:
-        """Return what an execution evaluated, by the results bucket."""
+        """Return what an execution evaluated, by the results bucket; see `logged`."""
 
         def read() -> EvaluationView:
             found = evaluation_by(results(), execution, task)
             if found is None:
                 raise _no_evaluation(f"{task} by execution {execution}")
-            return read_view(self._evaluations, found)
+            return read_view(self._evaluations, found, registry=self.registry().value)
 
-        return self._view((task, execution, None), read)
+        return self._view((task, execution, None), read, wait)
 
     def _view(
-        self, key: tuple[str, str, _State], read: Callable[[], EvaluationView]
+        self, key: tuple[str, str, _State], read: Callable[[], EvaluationView], wait: bool
     ) -> Known[EvaluationView]:
         def kept() -> EvaluationView:
             with self._reading:
@@ -137,7 +162,9 @@ class Clone:
                     self._views.put(key, held)
             return held
 
-        return self._ask("the evaluation", kept, seconds=0, key=key)
+        read_it = partial(self._ask, "the evaluation", kept, seconds=0, key=key)
+        found = self._aside.read(key, read_it, None if wait else self.patience)
+        return Known(None, reading=True) if found is None else found
 
 
 def state_of(path: Path) -> _State:

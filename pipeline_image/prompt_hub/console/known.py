@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.imports import gc_paused
 from prompt_hub.ledger.errors import LedgerError
 
 T = TypeVar("T")
@@ -23,6 +25,8 @@ class Known(Generic[T]):
 
     value: T | None
     problem: str | None = None
+    reading: bool = False
+    """Whether the source is being read; `value` is what it said before."""
 
     def otherwise(self, default: T) -> T:
         """Return the answer, or `default` where it is not known."""
@@ -74,6 +78,37 @@ class Asker:
             if seconds:
                 self._answers.put(place, (self._clock(), state, fresh))
             return fresh
+
+
+class Aside:
+    """Reads in threads what takes seconds, once for all who ask, and keeps none of it."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(2)
+        self._running: dict[Hashable, Future[object]] = {}
+        self._lock = threading.Lock()
+
+    def read(self, key: Hashable, read: Callable[[], T], patience: float | None) -> T | None:
+        """Return what `read` does; None where it takes longer than `patience` seconds and goes on.
+
+        `key` says what is read: who asks for it meanwhile waits for the same.
+        """
+        with self._lock:
+            running = self._running.get(key)
+            if running is None:
+                running = self._running[key] = self._threads.submit(_read_and_keep, read)
+        if not wait([running], patience).done:
+            return None
+        with self._lock:
+            if self._running.get(key) is running:
+                del self._running[key]
+        return cast("T", running.result())
+
+
+def _read_and_keep(read: Callable[[], object]) -> object:
+    # What is read stays: to look for garbage in it takes as long as the reading.
+    with gc_paused():
+        return read()
 
 
 def _ask(what: str, read: Callable[[], T]) -> Known[T]:

@@ -265,9 +265,10 @@ class Labelling:
         found: Known[EvaluationView]
         match source.split("/"):
             case ["evaluation", task, "version", version]:
-                found = self._clone.logged(task, version)
+                found = self._clone.logged(task, version, wait=True)
             case ["evaluation", task, "execution", execution]:
-                found = self._clone.of_execution(self._stage.results, task, execution)
+                results = self._stage.results
+                found = self._clone.of_execution(results, task, execution, wait=True)
             case [""]:
                 return None
             case ["records"] if self._records is not None:

@@ -29,7 +29,7 @@ from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
 from prompt_hub.repository.schema import version_key
 
 TEMPLATES = Path(__file__).parent / "templates"
-NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS = 5.0, 3.0, 2.0
+NOW_SECONDS, PIPELINE_SECONDS, LOG_SECONDS, READING_SECONDS = 5.0, 3.0, 2.0, 0.5
 """How often a live page is made anew; what did not change is not sent."""
 LONG = 300
 """Score samples on the page of one task."""
@@ -264,6 +264,8 @@ class Console:
         self, query: Query, found: Known[EvaluationView], task: str, source: str
     ) -> Page:
         view = found.value
+        if found.reading:
+            return Page(template="reading.html.j2", title=task, every=READING_SECONDS)
         if view is None:
             return missing(found.problem or "There is no such evaluation.")
         index = self._indexes.get(id(view))
@@ -287,6 +289,7 @@ class Console:
                 "record": record,
                 "mark": words.mark(record.verdict.status),
                 "meaning": words.meaning(record.verdict.status),
+                "reasons": words.reasons(record),
                 "index": index,
                 "wanted": wanted,
                 "found": index.find(wanted),

@@ -24,6 +24,7 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, c
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import Example, Prompt, version_key
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
@@ -257,8 +258,12 @@ def read_view(
     *,
     links: Links = Links(),
     watched: Iterable[Watched] = (),
+    registry: Registry | None = None,
 ) -> EvaluationView:
-    """Return the view of one evaluation, with what the repository still knows about it."""
+    """Return the view of one evaluation, with what the repository still knows about it.
+
+    `registry` is the repository's, for whoever has read it already: a large one takes seconds.
+    """
     repository, record = evaluations.repository, evaluation.record
     examples = _read(lambda: repository.examples(record.task)) or ()
     metadata = _read(lambda: read_metadata(repository, record.task))
@@ -274,7 +279,7 @@ def read_view(
         candidate=candidate,
         champion=champion,
         examples=_examples(examples, candidate, champion),
-        history=_history(evaluations, evaluation),
+        history=_history(evaluations, evaluation, registry),
         notes=tuple(_notes(evaluation, examples, metadata, (candidate, champion))),
         changes=changes,
         links=links,
@@ -362,10 +367,12 @@ def _examples(
     )
 
 
-def _history(evaluations: Evaluations, evaluation: Evaluation) -> tuple[Past, ...]:
+def _history(
+    evaluations: Evaluations, evaluation: Evaluation, registry: Registry | None
+) -> tuple[Past, ...]:
     """Return the newest versions that the registry knows, this one among them, the newest first."""
     record = evaluation.record
-    registry = _read(evaluations.repository.registry)
+    registry = registry or _read(evaluations.repository.registry)
     entry = registry.tasks.get(record.task) if registry else None
     versions = entry.versions if entry else {}
     past = {}

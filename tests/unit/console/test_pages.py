@@ -24,6 +24,8 @@ from tests.unit.console.stages import (
 from tests.unit.reporting.evaluations import Spec
 from tests.unit.reporting.history import TASK
 
+OVER = 'event: over\ndata: "over"\n\n'
+"""What a browser is told where nothing will change any more."""
 POISON = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 PAGES = (
     "/",
@@ -263,5 +265,5 @@ def test_a_stream_begins_with_what_the_browser_does_not_show(
     client = browse(lived)
     page = client.get(f"/incident/{TASK}/12").text
     seen = page.split('data-seen="')[1].split('"')[0]
-    assert client.get(f"/live/incident/{TASK}/12?seen={seen}").text == ""
+    assert client.get(f"/live/incident/{TASK}/12?seen={seen}").text == OVER
     assert "data: " in client.get(f"/live/incident/{TASK}/12").text

@@ -11,8 +11,9 @@ from typing import cast
 
 import pytest
 
-from prompt_hub.gate.types import Status
+from prompt_hub.gate.types import Power, Status
 from prompt_hub.reporting.formats import html as pages_of
+from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.formats.html import LARGEST_PAGE, spreads
 from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.pages import TEMPLATES
@@ -215,3 +216,20 @@ def test_styles_and_scripts_can_stand_in_a_page(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"</(style|script)|<!--|\r", text)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text)
+
+
+def test_every_format_says_in_the_same_words_what_examples_can_show(copied: Built) -> None:
+    power = Power(n=12, margin=0.05, detectable=None, needed=62)
+    record = copied.record
+    verdict = record.verdict.model_copy(update={"power": power, "comparison": None})
+    alone = {"champion": None, "champion_sha256": None, "verdict": verdict}
+    copied.record_path.write_text(record.model_copy(update=alone).to_json(), encoding="utf-8")
+    kept = copied.details_path.read_text(encoding="utf-8").splitlines(keepends=True)
+    of_candidate = [line for line in kept if '"arm": "candidate"' in line]
+    copied.details_path.write_text("".join(of_candidate), encoding="utf-8")
+    formats = report_formats()
+    assert len(formats) > 2
+    for form in formats.values():
+        text = form.render(view_of(copied))
+        assert "62 examples would tell a true score of 0.75 from the threshold" in text
+        assert "a drop of 0.09 would be seen" not in text

@@ -7,6 +7,7 @@
   address.searchParams.set("seen", region.dataset.seen);
   let stream = null;
   let waiting = null;
+  let over = false;
 
   function busy() {
     const active = document.activeElement;
@@ -44,6 +45,7 @@
     stream.onopen = () => { state.textContent = "live, read only"; };
     stream.onerror = () => { state.textContent = "not live: the console does not answer"; };
     stream.onmessage = (event) => { waiting = JSON.parse(event.data); show(); };
+    stream.addEventListener("over", () => { over = true; stream.close(); state.textContent = "read only"; });
   }
 
   toEnd();
@@ -54,7 +56,7 @@
     // A browser has few connections to one server: a tab that nobody sees needs none.
     document.addEventListener("visibilitychange", () => {
       stream.close();
-      if (!document.hidden) follow();
+      if (!document.hidden && !over) follow();
     });
   }
   const form = document.querySelector("form[data-grading]");

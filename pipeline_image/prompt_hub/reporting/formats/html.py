@@ -81,6 +81,7 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
         verdict=verdict,
         mark=words.mark(verdict.status),
         meaning=words.meaning(verdict.status),
+        reasons=words.reasons(record),
         lead=lead(view),
         over_time=score_history(view),
         worst_first=not (verdict.promotes or verdict.status is Status.UNCHANGED),

@@ -12,6 +12,7 @@ from datetime import UTC
 from typing import assert_never
 from xml.etree import ElementTree as Xml
 
+from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Answers, Outcome
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView
 
@@ -55,7 +56,7 @@ def _suite(view: EvaluationView, arm: ArmView, index: int) -> Xml.Element:
     for key, value in _properties(view, arm):
         Xml.SubElement(properties, "property", {"name": key, "value": _xml(value)})
     suite.extend(_case(name, example, answers) for example, answers in measured)
-    Xml.SubElement(suite, "system-out").text = _xml("\n".join(record.verdict.reasons))
+    Xml.SubElement(suite, "system-out").text = _xml("\n".join(words.reasons(record)))
     Xml.SubElement(suite, "system-err")
     return suite
 

@@ -5,6 +5,7 @@
   const [field, owner] = ["words", "owner"].map((id) => document.getElementById(id));
   const found = document.getElementById("found");
   const tasks = [...document.querySelectorAll("#tasks > li")];
+  const MANY = 100;
 
   function refresh() {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -32,6 +33,13 @@
     history.replaceState(null, "", `#${chosen.toString().replaceAll("+", "%20")}`);
   }
 
+  // Nearly all of a large page is versions that nobody has opened: to hide them takes seconds.
+  if (tasks.length > MANY)
+    for (const versions of document.querySelectorAll("#tasks > li > details")) {
+      const table = versions.querySelector("table");
+      table.remove();
+      versions.addEventListener("toggle", () => versions.append(table), { once: true });
+    }
   field.form.addEventListener("input", () => {
     refresh();
     toAddress();
