@@ -93,8 +93,8 @@ class LocalStack:
         for name, server in servers.items():
             wanted = saved.get(name)
             # A port that our own process listens on is not free, and is the right one.
-            ours = wanted and server(0).running()
-            chosen[name] = wanted if ours else reserve(SERVERS, wanted)
+            mine = wanted if wanted and server(0).running() else None
+            chosen[name] = mine or reserve(SERVERS, wanted)
         self.state.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(chosen), encoding="utf-8")
         return chosen
