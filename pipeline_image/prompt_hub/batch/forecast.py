@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from statistics import fmean
 
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.run_plan import Measured
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budget import TOKENS_OUT
+from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import logged_evaluation
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN
 from prompt_hub.llm.config import ModelConfig
@@ -171,6 +173,9 @@ class Forecast:
         arm = evaluation.record.candidate if evaluation else None
         if evaluation is None or arm is None or arm.sha256 != prompt.sha256:
             return
+        if evaluation.large is not None:
+            yield from self._mean_sample(repository, arm, prompt.task)
+            return
         results = evaluation.details.get("candidate", ())[:MOST_CALLS]
         wanted = {result.id for result in results}
         lengths: dict[str, int] = {}
@@ -190,6 +195,29 @@ class Forecast:
         if samples:
             self.measured = Measured(version=arm.version, model=arm.model, calls=len(samples))
         yield from samples
+
+    def _mean_sample(self, repository: PromptRepository, arm: Arm, task: str) -> Iterator[Sample]:
+        """Yield a call of the length and with the tokens that those of a large evaluation had.
+
+        That is their mean: the answers lie elsewhere, and who answers records may not read there.
+        """
+        lengths: list[int] = []
+        try:
+            examples = repository.stream_examples(task)
+            for example in islice(examples, 0, None, max(1, arm.n // MOST_CALLS)):
+                lengths += self._rendered(example.id, example.input).values()
+        except PromptHubError as error:
+            logger.warning("%s What the run costs is guessed from its text.", error)
+            return
+        calls = arm.n * arm.repeats
+        if lengths and calls:
+            self.measured = Measured(version=arm.version, model=arm.model, calls=calls)
+            usage = Usage(
+                input_tokens=round(arm.tokens_in / calls),
+                output_tokens=round(arm.tokens_out / calls),
+                seconds=arm.seconds_p50,
+            )
+            yield Sample(characters=round(fmean(lengths)), usage=usage)
 
     def _rendered(self, name: str, fields: JsonObject) -> Mapping[str, int]:
         try:

@@ -11,7 +11,8 @@ from array import array
 class Slots:
     """Numbers other than 0, whole ones below 2**53 among them, by the last 64 bits of a key.
 
-    Two keys that end alike are one: who cannot live with that compares what it finds.
+    Two keys that end alike are one: who cannot live with that compares what it finds. The last bits
+    of keys must be as good as drawn, such as those of a hash; Python's of a number are not.
     """
 
     def __init__(self, room: int = 42) -> None:

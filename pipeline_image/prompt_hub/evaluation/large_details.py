@@ -22,9 +22,14 @@ from prompt_hub.core.slots import Slots
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, parse_line
 from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.evaluation.results import RESULTS_DIR, SPOOLED_BYTES, Results
-from prompt_hub.repository.documents import MAX_GROWING_BYTES, to_model
+from prompt_hub.repository.documents import (
+    MAX_GROWING_BYTES,
+    InvalidDocumentsError,
+    Problem,
+    to_model,
+)
 from prompt_hub.repository.example_sets import open_stored
-from prompt_hub.repository.json import line_document
+from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.schema import Count, Strict
 
 _KEY = rf"{aws_names.LARGE_DETAILS}[0-9a-f]{{64}}\.jsonl"
@@ -61,7 +66,18 @@ def large_details_in(text: str, file: str) -> LargeDetails | None:
     """
     if not text.startswith(_BEGINNING):
         return None
-    return to_model(line_document(text.rstrip("\n"), file, 1, json.loads(text)), LargeDetails)
+    try:
+        (_, document), *more = parse_jsonl(text, file)
+        reference = to_model(document, LargeDetails)
+        if not reference.uri.endswith(aws_names.details_key(reference.sha256)):
+            expected = f"a name that is its hash, {reference.sha256}.jsonl"
+            raise InvalidDocumentsError([document.problem(("uri",), reference.uri, expected)])
+        for number, _ in more:
+            expected = "the reference to details and nothing else"
+            raise InvalidDocumentsError([Problem(file, number, 1, "", "more", expected)])
+    except InvalidDocumentsError as error:
+        raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
+    return reference
 
 
 def put_details(results: Results, keys: Sequence[str], lines: Iterable[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from prompt_hub.core.errors import PromptHubError
@@ -14,6 +14,7 @@ from prompt_hub.reporting.attempts import previous_attempt
 from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.rows import Row, row_of
 from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.examples import named
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt, version_key
 
@@ -95,7 +96,7 @@ def compare(evaluations: Evaluations, task: str, first: str, second: str) -> Pro
         differences=differences(before, after),
         before=old,
         after=new,
-        examples=_examples(_labelled(repository, task), old, new),
+        examples=_examples(repository, task, old, new),
         notes=_notes(before, after, old, new),
     )
 
@@ -173,19 +174,22 @@ def _held_to_its_own(found: Measured | None, sources: Sequence[Evaluation]) -> M
     return replace(found, threshold=next(own, None))
 
 
-def _labelled(repository: PromptRepository, task: str) -> dict[str, Example]:
+def _labelled(
+    repository: PromptRepository, task: str, ids: Container[str]
+) -> Mapping[str, Example]:
     """Return today's examples; none where they are not what they should be: scores still are."""
     try:
-        return {example.id: example for example in repository.examples(task)}
+        return named(repository.examples(task), ids)
     except PromptHubError:
         return {}
 
 
 def _examples(
-    labelled: Mapping[str, Example], before: Measured | None, after: Measured | None
+    repository: PromptRepository, task: str, before: Measured | None, after: Measured | None
 ) -> tuple[Compared, ...]:
     if before is None or after is None:
         return ()
+    labelled = _labelled(repository, task, after.answers)
     found = []
     for name, answers in after.answers.items():
         old = before.answers.get(name)
@@ -205,9 +209,16 @@ def _notes(
         for prompt, measured in ((before, first), (after, second))
         if measured is None
     ]
-    if missing or first is None or second is None or first.name == second.name:
+    if missing or first is None or second is None:
         return tuple(dict.fromkeys(missing))
-    notes = ["The two were measured in different evaluations."]
+    notes = [
+        f"{measured.name}: its answers are too many to be compared one by one."
+        for measured in (first, second)
+        if measured.arm.n and not measured.answers
+    ]
+    if first.name == second.name:
+        return tuple(dict.fromkeys(notes))
+    notes.append("The two were measured in different evaluations.")
     if first.examples_sha256 != second.examples_sha256:
         notes.append("The examples changed in between: only those with the same id are compared.")
     if first.arm.model != second.arm.model:

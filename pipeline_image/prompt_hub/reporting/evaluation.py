@@ -22,7 +22,7 @@ from prompt_hub.llm.response import Usage
 from prompt_hub.reporting import prompt_diff
 from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.repository.examples import examples_sha256
+from prompt_hub.repository.examples import examples_sha256, named
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import Renderer
@@ -348,14 +348,15 @@ def _arm(
 
 
 def _examples(
-    examples: Iterable[Example], candidate: ArmView | None, champion: ArmView | None
+    examples: Sequence[Example], candidate: ArmView | None, champion: ArmView | None
 ) -> tuple[ExampleView, ...]:
     """Return the measured examples: in file order, then those that the file no longer has."""
     asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
     if not asked:
         return ()
-    labelled = {example.id: example for example in examples}
-    order = [*(name for name in labelled if name in asked), *(asked.keys() - labelled.keys())]
+    # Of a large set a few were asked.
+    labelled = named(examples, asked)
+    order = [*labelled, *(asked.keys() - labelled.keys())]
     return tuple(
         ExampleView(
             name,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import cached_property
 from io import BytesIO
 from itertools import islice
@@ -313,6 +313,12 @@ def facts_of(examples: Sequence[Example]) -> Sequence[ExampleFacts]:
     if isinstance(examples, ManyExamples):
         return examples.facts()
     return [ExampleFacts.of(example) for example in examples]
+
+
+def named(examples: Sequence[Example], ids: Container[str]) -> dict[str, Example]:
+    """Return the examples with these ids, in their order; no other one is read."""
+    places = (place for place, each in enumerate(facts_of(examples)) if each.id in ids)
+    return {example.id: example for example in pick(examples, places)}
 
 
 class _LineReader:

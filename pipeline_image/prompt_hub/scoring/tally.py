@@ -29,7 +29,7 @@ class Tally:
         if known is not None or len(self._first) < MANY:
             self._first[value] = (known or 0.0) + weight
             return
-        self._later[hash(value)] += weight
+        self._later[_bits(value)] += weight
 
     @cached_property
     def _later(self) -> Slots:
@@ -39,4 +39,11 @@ class Tally:
         known = self._first.get(value)
         if known is not None:
             return known
-        return self._later[hash(value)]
+        return self._later[_bits(value)]
+
+
+def _bits(value: Hashable) -> int:
+    """Return a value's hash; Python's own ends in zeros for floats, and is one for -1 and -2."""
+    if isinstance(value, tuple | frozenset):
+        return hash(type(value)(map(_bits, value)))
+    return hash((value, value == -1))

@@ -11,10 +11,12 @@ from typing import cast
 
 import pytest
 
-from prompt_hub.batch.forecast import CallModel, Sample
+from prompt_hub.batch.forecast import CallModel, Forecast, Sample
+from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation.large_details import LargeDetails
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import JsonObject
@@ -133,6 +135,46 @@ def test_calls_tokens_and_dollars_are_foreseen_within_a_tenth(
     usage = [json.loads(line)["usage"] for line in output.read_bytes().splitlines()]
     assert spent["usd"] == pytest.approx(sum(each["usd"] for each in usage if each))
     assert forecast["seconds"] == pytest.approx(150 * 0.5 / 4, rel=0.01)
+
+
+def test_answers_too_many_for_git_foresee_by_their_mean(
+    healthy: RepositoryFolder,
+) -> None:
+    measure(healthy, random.Random(1), ANSWERS["one length"])
+    evals = healthy.root / "prompts/04-evals/part-class"
+    small, record = (evals / f"1.1.0.{kind}" for kind in ("jsonl", "json"))
+    tokens = [json.loads(line)["tokens"] for line in small.read_text().splitlines()]
+    arm = {
+        "n": 40,
+        "repeats": 1,
+        "tokens_in": sum(sent for sent, _ in tokens),
+        "tokens_out": sum(out for _, out in tokens),
+        "seconds_p50": 0.5,
+    }
+    said = json.loads(record.read_text())
+    record.write_text(json.dumps({**said, "candidate": {**said["candidate"], **arm}}))
+    prompt = healthy.repository.production("part-class")
+    assert prompt is not None
+
+    def foreseen() -> Spent:
+        forecast = Forecast(healthy.repository, prompt, None)
+        assert forecast.measured is not None
+        assert forecast.measured.calls == 40
+        random_ = random.Random(2)
+        for number in range(100):
+            forecast.add({"part_number": f"P-{number}", "title": title(random_, 30)})
+        return forecast.spent(concurrency=4)
+
+    one_by_one = foreseen()
+    sha256 = "0123456789abcdef" * 4
+    uri = f"s3://results/{aws_names.details_key(sha256)}"
+    schema = "prompt-hub/details@1"
+    line = LargeDetails(schema_=schema, uri=uri, sha256=sha256, size=60_000_000, count=40).line()
+    small.write_text(line)
+    by_mean = foreseen()
+    assert by_mean.input_tokens == pytest.approx(one_by_one.input_tokens, rel=0.05)
+    assert by_mean.output_tokens == one_by_one.output_tokens
+    assert by_mean.seconds == one_by_one.seconds
 
 
 def sample(characters: int, tokens: int, answer: int = 7) -> Sample:

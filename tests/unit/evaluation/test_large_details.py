@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,16 +18,21 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.slots import Slots
 from prompt_hub.evaluation import large_details
 from prompt_hub.evaluation.large_details import LargeDetails, large_details_in
+from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.evaluation.replay import ReplayError, replay
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import Evaluation, evaluation_by
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import NotAllowedError
+from prompt_hub.reporting.diff import compare
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository import examples as example_files
+from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.examples import pick
+from prompt_hub.repository.schema import Example
 from prompt_hub.scoring import tally
 from prompt_hub.scoring.tally import Tally
 from tests.unit.building import COMMIT, MADE_AT, RepositoryFolder, catalogue_answer
@@ -96,6 +102,33 @@ def test_a_line_stands_for_details_that_lie_under_their_hash_once(
     assert again.details_text == large.details_text
 
 
+NAMED = "0123456789abcdef" * 4
+LINE = LargeDetails(
+    schema_="prompt-hub/details@1",
+    uri=f"s3://results/{aws_names.details_key(NAMED)}",
+    sha256=NAMED,
+    size=60_000_000,
+    count=7,
+).line()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LINE[:-60], "1.0.0.jsonl:1:"),
+        (LINE[:40], "1.0.0.jsonl:1:"),
+        (LINE + LINE, "1.0.0.jsonl:2:1: found more"),
+        (LINE.replace(f'"sha256":"{NAMED}"', f'"sha256":"{NAMED[::-1]}"'), "a name that is its"),
+        (LINE.replace('"count":7', '"count":7,"count":8'), "count"),
+        (LINE.replace("60000000", "NaN"), "NaN"),
+    ],
+)
+def test_a_line_that_is_torn_or_contradicts_itself_is_named(text: str, said: str) -> None:
+    with pytest.raises(InvalidDocumentsError, match=said) as caught:
+        large_details_in(text, "1.0.0.jsonl")
+    assert caught.value.hint == RESTORE
+
+
 def test_a_record_is_made_again_from_answers_that_are_read_one_by_one(
     healthy: RepositoryFolder, large: Evaluation
 ) -> None:
@@ -153,6 +186,40 @@ def test_reports_say_what_they_leave_out(healthy: RepositoryFolder, large: Evalu
         text = report_formats()[name].render(view)
         assert left_out in text
         assert named(large).uri in text
+
+
+def test_versions_are_not_said_to_be_alike_where_no_answers_are_compared(
+    healthy: RepositoryFolder, large: Evaluation
+) -> None:
+    results = FolderResults(healthy.root / ".prompt-hub/results")
+    evaluations = Evaluations(healthy.repository, results, "large")
+    found = compare(evaluations, TASK, "champion", "candidate")
+    assert found.examples == ()
+    assert found.notes == (f"{large.name}: its answers are too many to be compared one by one.",)
+
+
+def test_of_a_large_set_a_report_reads_what_was_asked(
+    healthy: RepositoryFolder, small: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = FolderResults(healthy.root / ".prompt-hub/results")
+    evaluations = Evaluations(healthy.repository, results, "small")
+    whole = read_view(evaluations, small)
+    assert small.record.candidate is not None
+    assert len(whole.examples) == small.record.candidate.n
+    monkeypatch.setattr(example_files, "FEW", 0)
+    kept = set[str]()
+
+    def few(examples: Sequence[Example], places: Iterable[int]) -> Sequence[Example]:
+        found = pick(examples, places)
+        kept.update(example.id for example in found)
+        return found
+
+    monkeypatch.setattr(example_files, "pick", few)
+    asked = {result.id for result in small.details["candidate"][:5]}
+    some = {arm: tuple(r for r in found if r.id in asked) for arm, found in small.details.items()}
+    view = read_view(evaluations, replace(small, details=some))
+    assert kept == asked
+    assert view.examples == tuple(each for each in whole.examples if each.id in asked)
 
 
 def test_a_junit_file_of_them_is_refused(
