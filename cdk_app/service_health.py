@@ -78,7 +78,7 @@ class ServiceHealth(Construct):
             # The window trails: one look at it is enough.
             periods=1,
         )
-        self._build_alarm(
+        down = self._build_alarm(
             "Down",
             "down",
             f"No task of {self._service} is healthy: nobody is answered.",
@@ -87,6 +87,9 @@ class ServiceHealth(Construct):
             # Tasks that die before they are healthy are no targets: the metric then falls silent.
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
+        # Made before there is a task, it would tell people of each new stage that it is down. A
+        # service that never comes up fails its deployment, of which people are told.
+        down.node.add_dependency(service)
         for alarm in aws_names.SERVICE_ALARMS:
             self._build_alarm(
                 alarm.metric,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -87,12 +88,13 @@ class LocalStack:
         """Free loopback ports, the same at every start as long as nobody else took them."""
         path = self.state / "ports.json"
         saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        chosen = {}
-        running = {"cloud": self._cloud_pid, "model": self._model_pid, "console": self._console_pid}
-        for name, process in running.items():
+        chosen: dict[str, int] = {}
+        servers = {"cloud": self._cloud, "model": self._model, "console": self._console}
+        for name, server in servers.items():
             wanted = saved.get(name)
             # A port that our own process listens on is not free, and is the right one.
-            chosen[name] = wanted if wanted and process() else reserve(SERVERS, wanted)
+            mine = wanted if wanted and server(0).running() else None
+            chosen[name] = mine or reserve(SERVERS, wanted)
         self.state.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(chosen), encoding="utf-8")
         return chosen
@@ -214,22 +216,10 @@ class LocalStack:
             command=[sys.executable, "-m", *module],
             ready_url=ready_url,
             state=self.state,
-            environment=self._plain_environment(),
+            environment={**isolated(os.environ), "PYTHONUNBUFFERED": "1"},
             cwd=self.root,
             code=digest_of(self.root / "local_aws"),
         )
-
-    def _plain_environment(self) -> dict[str, str]:
-        return {**isolated(os.environ), "PYTHONUNBUFFERED": "1"}
-
-    def _cloud_pid(self) -> int | None:
-        return self._cloud(0).running()
-
-    def _model_pid(self) -> int | None:
-        return self._model(0).running()
-
-    def _console_pid(self) -> int | None:
-        return self._console(0).running()
 
     def fetch_models(self) -> None:
         """Bring both models' weights into the cache; raises `LocalRunError` with what to do."""
@@ -297,7 +287,7 @@ class LocalStack:
     @property
     def is_up(self) -> bool:
         """Whether the local AWS runs."""
-        return self._cloud_pid() is not None
+        return self._cloud(0).running() is not None
 
     def processes(self) -> Iterator[str]:
         """Yield which processes run, and where their logs are."""
@@ -334,8 +324,14 @@ class LocalStack:
             self.git("-C", where, "config", "user.name", "Prompt Author")
             self.git("-C", where, "config", "user.email", "author@example.com")
         if pushed:
-            pull = ("pull", "--quiet", "--rebase", "--autostash", "origin", self.branch)
-            self.git("-C", where, *pull)
+            # A merge that was not pushed stays one: as single commits it would conflict again.
+            pull = ("pull", "--quiet", "--rebase=merges", "--autostash", "origin", self.branch)
+            try:
+                self.git("-C", where, *pull)
+            except LocalRunError:
+                with suppress(LocalRunError):  # it had not come as far as that
+                    self.git("-C", where, "rebase", "--abort")
+                raise
             self.git("-C", where, "branch", "--quiet", f"--set-upstream-to=origin/{self.branch}")
         return folder
 

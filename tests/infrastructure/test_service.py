@@ -128,6 +128,17 @@ def test_a_service_without_any_healthy_task_is_not_silent(assembly: Assembly) ->
     assert alarm["TreatMissingData"] == "breaching"
 
 
+def test_a_new_stage_is_not_called_down_before_its_first_task(assembly: Assembly) -> None:
+    resources = assembly.templates["prompt-hub-dev-service"]["Resources"]
+    (service,) = assembly.resources("dev-service", "AWS::ECS::Service")
+    (down,) = (
+        resource
+        for resource in resources.values()
+        if resource.get("Properties", {}).get("AlarmName") == "prompt-hub-dev-down"
+    )
+    assert service in down["DependsOn"]
+
+
 @pytest.mark.parametrize(
     ("errors", "requests", "fires"),
     [

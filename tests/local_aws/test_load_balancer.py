@@ -291,6 +291,7 @@ def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
     }
     down = {
         "Type": "AWS::CloudWatch::Alarm",
+        "DependsOn": "Service",
         "Properties": {
             "AlarmName": f"{stack.name}-down",
             "Namespace": "AWS/ApplicationELB",
@@ -313,3 +314,10 @@ def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
         return str(found[0]["StateValue"])
 
     eventually(lambda: state() == "OK", what="the alarm to hear that the service answers")
+    # Made behind the service, it has not called a new one down.
+    history = alarms.describe_alarm_history(
+        AlarmName=f"{stack.name}-down", HistoryItemType="StateUpdate"
+    )["AlarmHistoryItems"]
+    told = [json.loads(item["HistoryData"])["newState"]["stateValue"] for item in history]
+    assert "OK" in told
+    assert "ALARM" not in told

@@ -313,6 +313,72 @@ def test_what_does_not_merge_is_left_to_a_person_and_nothing_is_pushed(
     assert upgrade.unreleased(pushed) == newer
 
 
+def test_a_merge_by_hand_that_was_not_pushed_stays_as_it_was_made(pushed: LocalStack) -> None:
+    where = str(pushed.clone(pushed.author))
+    commit_in(pushed, "brand.yaml", "threshold: 0.9\n")
+    pushed.git("-C", where, "fetch", "--quiet", str(pushed.root), "HEAD")
+    merge = ("merge", "--quiet", "--strategy-option=ours", "FETCH_HEAD", "--message", "By hand")
+    pushed.git("-C", where, *merge)
+    made = pushed.git("-C", where, "rev-parse", "HEAD")
+    (pushed.author / "notes.txt").write_text("unfinished", encoding="utf-8")
+
+    pushed.clone(pushed.author)
+    assert pushed.git("-C", where, "rev-parse", "HEAD") == made
+
+    # What was pushed since stands in the way: that is said, and nothing is half done.
+    (pushed.clone(pushed.demo) / "brand.yaml").write_text("threshold: 0.7\n", encoding="utf-8")
+    pushed.push("Lower the threshold")
+    (pushed.author / "brand.yaml").write_text("threshold: 0.5\n", encoding="utf-8")
+    pushed.git("-C", where, "commit", "--quiet", "--all", "--message", "Mine")
+    mine = pushed.git("-C", where, "rev-parse", "HEAD")
+    with pytest.raises(LocalRunError, match="pull --quiet"):
+        pushed.clone(pushed.author)
+    assert pushed.git("-C", where, "rev-parse", "HEAD") == mine
+    assert pushed.git("-C", where, "status", "--porcelain") == "?? notes.txt"
+
+
+def test_a_merge_whose_push_was_refused_is_not_pushed_as_other_commits(pushed: LocalStack) -> None:
+    newer = commit_in(pushed, "release.txt", "two\n")
+    assert upgrade.unreleased(pushed) == newer
+    refuse = pushed.remote / "hooks" / "pre-receive"
+    refuse.parent.mkdir(exist_ok=True)
+    refuse.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    refuse.chmod(0o755)
+    with pytest.raises(LocalRunError, match="hook declined"):
+        upgrade.push(pushed, newer)
+    refuse.unlink()
+    where = str(pushed.clone(pushed.author))
+    pushed.git("-C", where, "commit", "--quiet", "--allow-empty", "--message", "Promotion")
+    pushed.git("-C", where, "push", "--quiet", "origin", "HEAD:main")
+    upgrade.push(pushed, newer)
+    subjects = pushed.git("-C", str(pushed.remote), "log", "--format=%s", "main").split("\n")
+    assert subjects.count("A newer release") == 1
+
+
+def test_what_lies_staged_in_the_way_of_a_merge_stays(pushed: LocalStack) -> None:
+    newer = commit_in(pushed, "brand.yaml", "threshold: 0.7 # two\n")
+    assert upgrade.unreleased(pushed) == newer
+    (pushed.demo / "brand.yaml").write_text("threshold: 0.6\n", encoding="utf-8")
+    pushed.git("-C", str(pushed.demo), "add", "--all")
+    with pytest.raises(LocalRunError, match="merge --quiet"):
+        upgrade.push(pushed, newer)
+    assert (pushed.demo / "brand.yaml").read_text(encoding="utf-8") == "threshold: 0.6\n"
+
+
+def test_a_checkout_without_a_common_history_is_told_what_to_do(pushed: LocalStack) -> None:
+    commit_in(pushed, "release.txt", "two\n")
+    whole, root = pushed.root, pushed.root.with_name("shallow")
+    pushed.git("clone", "--quiet", "--depth=1", whole.as_uri(), str(root))
+    stack = LocalStack(root, pushed.state)
+    newer = str(upgrade.unreleased(stack))
+    with pytest.raises(LocalRunError, match="git fetch --unshallow"):
+        upgrade.push(stack, newer)
+    stack.git("-C", str(root), "fetch", "--quiet", "--unshallow")
+    assert upgrade.unreleased(stack) == newer
+    upgrade.push(stack, newer)
+    assert upgrade.unreleased(stack) is None
+
+
 def test_a_shell_is_pointed_at_the_local_aws_and_nowhere_else(tmp_path: Path) -> None:
     settings = '{"context": {"prompt-hub": {"region": "us-east-1"}}}'
     (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")

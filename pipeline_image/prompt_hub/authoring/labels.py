@@ -132,12 +132,15 @@ def read_labels(root: Path, task: str) -> Labels:
     done: set[int] = set()
     written = None
     for number, text in enumerate(lines, start=2):
+        if not text.strip():
+            continue
         try:
             line = _Line.model_validate_json(text)
         except ValidationError:
             raise PromptHubError(
                 f"{_name(task)}:{number} is no grade.",
-                hint="Mend or delete the line; every other is a grade of its own.",
+                # Deleted, it would give every line below it the serial of another grade.
+                hint="Mend the line, or leave it empty: the others are known by their numbers.",
             ) from None
         if line.grade is not None:
             graded[number] = line.grade
@@ -247,7 +250,8 @@ class _Change:
         if grade.example is None:
             known = self._by_input.get(digest)
             if known is None:
-                new = Example(id=f"label-{digest[:12]}", input=grade.input, expected=grade.expected)
+                name = self._free_id(digest)
+                new = Example(id=name, input=grade.input, expected=grade.expected)
                 self._new.append(new)
                 return True
             self.confirmed += _same(known.expected, grade.expected)
@@ -263,6 +267,15 @@ class _Change:
         self.corrected += 1
         self._lines[line - 1] = _relabelled(self._lines[line - 1], grade.expected)
         return True
+
+    def _free_id(self, digest: str) -> str:
+        """Return an id by an input; somebody may have changed the input that has the usual one."""
+        taken = self._by_id.keys() | {example.id for example in self._new}
+        return next(
+            name
+            for length in range(12, len(digest) + 1)
+            if (name := f"label-{digest[:length]}") not in taken
+        )
 
     @property
     def added(self) -> int:
@@ -296,6 +309,9 @@ def write_examples(repository: PromptRepository, task: str, by: str) -> Written:
         text = change.changed_text
         if text != change.text:
             _refuse_what_is_not_valid(repository, task, change.file, text)
+            # That took a while, and git and editors know nothing of our lock.
+            if read_text(root / change.file, change.file) != change.text:
+                raise MeanwhileError(f"nothing was written: {change.file} was changed meanwhile.")
             writer.apply({change.file: text})
         written = Written(
             serials=tuple(serial for serial, one in labels.pending.items() if one.key in taken),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import EXAMPLES, no_task
-from prompt_hub.repository.schema import JsonObject, Prompt
+from prompt_hub.repository.schema import TASK_PATTERN, JsonObject, Prompt
 from prompt_hub.scoring.scorers.judge import contract_complaints
 
 _QUEUES = 3
@@ -196,7 +197,7 @@ class Labelling:
             return missing(f"{self._clone.root} is no clone of the prompts' repository.")
         problems = [problem] if problem else []
         known: dict[str, Labels] = {}
-        for task in self._clone.repository.tasks():
+        for task in self._task_names():
             try:
                 known[task] = read_labels(self._clone.root, task)
             except PromptHubError as error:
@@ -217,14 +218,19 @@ class Labelling:
 
     def _desk(self, query: Query, task: str) -> _Desk:
         repository = self._clone.repository
-        if task not in repository.tasks():
-            raise no_task(task, repository.tasks())
+        if task not in self._task_names():
+            raise no_task(task, self._task_names())
         prompt = repository.draft(task)
         source = query.get("from", "")
         form = LabelForm(prompt.output)
         queue = self._queue(prompt, source)
         labels = read_labels(self._clone.root, task)
         return _Desk(task=task, source=source, prompt=prompt, form=form, queue=queue, labels=labels)
+
+    def _task_names(self) -> tuple[str, ...]:
+        """Return the tasks, without what no task can be called: pages have commands to copy."""
+        names = self._clone.repository.tasks()
+        return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
 
     def _queue(self, prompt: Prompt, source: str) -> Queue:
         view = self._view(source)

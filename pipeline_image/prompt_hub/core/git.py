@@ -43,6 +43,13 @@ def run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         raise PromptHubError(f"git does not run: {error}.") from error
 
 
+def tracks(root: Path, name: str) -> bool:
+    """Whether git tracks `name` in `root`, or a file below it; asked only where that is there."""
+    if not os.path.lexists(root / name) or not _may_be_in_git(root):
+        return False
+    return bool(run_git(root, "ls-files", "-z", "--cached", "--", name).stdout)
+
+
 def listed_files(root: Path) -> tuple[str, ...]:
     """Return every file that git tracks below `root`, or would track: not what it ignores.
 

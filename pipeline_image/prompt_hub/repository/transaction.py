@@ -4,6 +4,9 @@ New contents are first written below `.prompt-hub/transaction`, then named in a 
 the journal into place is the commit point: before it nothing has changed, after it whoever opens
 the repository next finishes the work, and finishing twice is the same as finishing once. Each step
 is on the disk before the next begins, so that the order holds through a power cut, too.
+
+A clone of somebody else's may bring a journal and links along: neither leads out of the repository,
+nor to what git and the like keep in it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -19,11 +23,14 @@ from pathlib import Path, PurePosixPath
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
-FOLDER = Path(".prompt-hub") / "transaction"
-LOCK = Path(".prompt-hub") / "lock"
+STATE = Path(".prompt-hub")
+"""What a machine keeps for itself in a clone."""
+FOLDER = STATE / "transaction"
+LOCK = STATE / "lock"
 LOCK_SECONDS = 60.0
 """How long to wait for another process; a transaction takes milliseconds."""
 _JOURNAL = "journal.json"
+_STAGED = re.compile(r"[0-9]+\.new")
 
 Changes = Mapping[str, str | None]
 """New text by path relative to the repository's root; None removes the file."""
@@ -73,6 +80,8 @@ class Writer:
         journal: dict[str, str | None] = {}
         for number, (name, text) in enumerate(sorted(changes.items())):
             target = self._target(name)
+            if target.is_dir():
+                raise IsADirectoryError(None, "is a folder, not a file", name)
             if text is None:
                 journal[name] = None
                 continue
@@ -97,9 +106,11 @@ class Writer:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts:
             raise ValueError(f"{name} lies outside the repository")
+        if not path.name or path.parts[0].startswith("."):
+            raise ValueError(f"{name} is no file that is changed here")
         target = self._root / path
-        if target.is_dir():
-            raise IsADirectoryError(None, "is a folder, not a file", name)
+        if target.parent.resolve() != self._root.resolve() / path.parent:
+            raise OSError(None, "is behind a symbolic link", name)
         return target
 
     def _drop(self) -> None:
@@ -114,18 +125,31 @@ class Writer:
         self._drop()
         return False
 
+    def _journal(self) -> dict[Path, str | None]:
+        """Return what the journal names, all of it, before anything is moved."""
+        path = self._folder / _JOURNAL
+        try:
+            read: dict[str, str | None] = json.loads(path.read_text(encoding="utf-8"))
+            if not all(staged is None or _STAGED.fullmatch(staged) for staged in read.values()):
+                raise ValueError("it names a file that was not written here")
+            return {self._target(name): staged for name, staged in read.items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PromptHubError(
+                f"{FOLDER.as_posix()}/{_JOURNAL} is none of a transaction: {error}.",
+                hint=f"Nothing was changed. Find out who wrote it, then remove {FOLDER}.",
+                exit_code=ExitCode.BLOCKED,
+            ) from None
+
     def _finish(self) -> None:
         """Move into place what the journal names; what is no longer staged was moved before."""
         try:
-            text = (self._folder / _JOURNAL).read_text(encoding="utf-8")
-            journal: dict[str, str | None] = json.loads(text)
-            for name, staged in journal.items():
-                target = self._root / name
+            journal = self._journal()
+            for target, staged in journal.items():
                 if staged is None:
                     target.unlink(missing_ok=True)
                 elif (self._folder / staged).exists():
                     (self._folder / staged).replace(target)
-            for folder in {(self._root / name).parent for name in journal}:
+            for folder in {target.parent for target in journal}:
                 if folder.exists():
                     _sync(folder)
             (self._folder / _JOURNAL).unlink()
@@ -147,6 +171,13 @@ def exclusive(root: Path) -> Iterator[Writer]:
     Raises:
         PromptHubError: another process has been at it for longer than `LOCK_SECONDS`.
     """
+    for path in (root / STATE, root / LOCK, root / FOLDER):
+        if path.is_symlink():
+            raise PromptHubError(
+                f"{path.relative_to(root).as_posix()} is a symbolic link.",
+                hint="Nothing is written through one: remove the link.",
+                exit_code=ExitCode.BLOCKED,
+            )
     _make_folder((root / LOCK).parent)
     with (root / LOCK).open("w", encoding="utf-8") as lock:
         _acquire(lock.fileno())

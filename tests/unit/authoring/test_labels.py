@@ -202,6 +202,55 @@ def test_a_set_in_s3_is_told_before_anybody_grades(healthy: RepositoryFolder) ->
         module.read_example_lines(healthy.repository, TASK)
 
 
+def test_a_line_that_was_emptied_leaves_every_other_grade_what_it_was(
+    healthy: RepositoryFolder,
+) -> None:
+    kept, undone, last = ({**NEW, "part_number": name} for name in ("N-1", "N-2", "N-3"))
+    add(healthy, grade(None, "resistor", kept))
+    with journal(healthy).open("a", encoding="utf-8") as lines:
+        lines.write("\n")
+    serial = add(healthy, grade(None, "resistor", undone))
+    add(healthy, grade(None, "diode", last))
+    undo_grade(healthy.root, TASK, serial)
+    with journal(healthy).open("a", encoding="utf-8") as lines:
+        lines.write("what nobody can read\n")
+    with pytest.raises(PromptHubError, match=r"labels/part-class.jsonl:7 is no grade") as caught:
+        read_labels(healthy.root, TASK)
+    assert "leave it empty" in caught.value.hint
+    text = journal(healthy).read_text(encoding="utf-8")
+    journal(healthy).write_text(text.replace("what nobody can read", ""), encoding="utf-8")
+    left = read_labels(healthy.root, TASK).pending.values()
+    assert [one.input["part_number"] for one in left] == ["N-1", "N-3"]
+
+
+def test_an_example_whose_input_was_changed_keeps_its_id_to_itself(
+    healthy: RepositoryFolder,
+) -> None:
+    serial = add(healthy, grade(None, "resistor"))
+    write_examples(healthy.repository, TASK, "Ann")
+    healthy.write(FILE, healthy.read(FILE).replace("10 k 0603", "10 kOhm 0603"))
+    add(healthy, grade(None, "resistor"), seen=serial)
+    assert write_examples(healthy.repository, TASK, "Ann").added == 1
+    first, second = [example.id for example in healthy.repository.examples(TASK)][-2:]
+    assert second.startswith(first)
+    assert len(second) == len(first) + 1
+
+
+def test_what_git_brings_while_grades_are_looked_at_is_not_overwritten(
+    healthy: RepositoryFolder, first: Example, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(healthy, grade(first, other(first)))
+    line = {"id": "pulled", "input": NEW, "expected": {"part_class": "resistor"}}
+    pulled = f"{healthy.read(FILE)}{json.dumps(line)}\n"
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_refuse_what_is_not_valid", lambda *_: healthy.write(FILE, pulled))
+        with pytest.raises(MeanwhileError, match="was changed meanwhile"):
+            write_examples(healthy.repository, TASK, "Ann")
+    assert healthy.read(FILE) == pulled
+    assert write_examples(healthy.repository, TASK, "Ann").corrected == 1
+    assert healthy.read(FILE).endswith(f"{json.dumps(line)}\n")
+
+
 @pytest.mark.parametrize("what", ["labels", "examples"])
 def test_nothing_is_written_through_a_link_out_of_the_clone(
     healthy: RepositoryFolder, tmp_path: Path, what: str

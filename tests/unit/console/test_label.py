@@ -397,3 +397,16 @@ def test_a_form_without_the_cookie_is_refused(console: Console, stranger: Browse
 def test_what_is_no_form_of_ours_is_refused(client: TestClient, body: bytes, kind: str) -> None:
     headers = {"origin": ORIGIN, "content-type": kind}
     assert client.post(LABEL, content=body, headers=headers).status_code == 400
+
+
+def test_a_file_that_no_task_is_called_by_is_in_no_command_to_copy(
+    client: TestClient, healthy: RepositoryFolder
+) -> None:
+    name = "part-class; echo $(id)"
+    for path in (FILE, "prompts/03-metadata/part-class.yaml"):
+        healthy.write(path.replace("part-class", name), healthy.read(path))
+    assert "part-class" in shown(client, "/label")
+    assert "echo" not in shown(client, "/label")
+    answer = client.get(f"/label/{name}")
+    assert answer.status_code == 422
+    assert "git commit" not in answer.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,20 @@ def test_the_environment_names_the_root(healthy: RepositoryFolder, tmp_path: Pat
     assert found.root == healthy.root.resolve()
     with pytest.raises(PromptHubError, match="there is no folder 'prompts'"):
         PromptRepository.from_environment({aws_names.ENV_ROOT: str(tmp_path / "nowhere")})
+
+
+def test_what_a_machine_keeps_for_itself_is_not_taken_from_a_commit(
+    healthy: RepositoryFolder,
+) -> None:
+    """Answers that somebody committed would be those of the model, and pass any gate."""
+    environment = {aws_names.ENV_ROOT: str(healthy.root)}
+    git = ("git", "-C", str(healthy.root))
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    healthy.write(".prompt-hub/responses/part-class/0.jsonl", "{}\n")
+    assert PromptRepository.from_environment(environment).tasks()
+    subprocess.run([*git, "add", "--force", ".prompt-hub/responses"], check=True)
+    with pytest.raises(PromptHubError, match=r"git tracks \.prompt-hub") as caught:
+        PromptRepository.from_environment(environment)
+    assert "git rm -r --cached .prompt-hub" in caught.value.hint
+    subprocess.run([*git, "rm", "-r", "--cached", "--quiet", ".prompt-hub"], check=True)
+    assert PromptRepository.from_environment(environment).tasks()

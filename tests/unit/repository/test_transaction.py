@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -126,3 +127,56 @@ def test_ctrl_c_after_the_commit_point_still_finishes(
         apply(root, CHANGES)
     assert pressed
     assert contents(root) == NEW
+
+
+@pytest.mark.parametrize(
+    ("name", "staged", "reason"),
+    [
+        ("../outside.txt", "0.new", "lies outside the repository"),
+        ("/etc/outside.txt", "0.new", "lies outside the repository"),
+        (".git/hooks/post-checkout", "0.new", "no file that is changed here"),
+        ("a.txt", "../../outside.txt", "names a file that was not written here"),
+        ("link/outside.txt", "0.new", "is behind a symbolic link"),
+    ],
+)
+def test_a_journal_that_a_clone_brought_leads_nowhere_else(
+    root: Path, name: str, staged: str, reason: str
+) -> None:
+    outside = root.parent / "outside.txt"
+    outside.write_text("kept", encoding="utf-8")
+    (root / "link").symlink_to(root.parent)
+    before = contents(root)
+    folder = root / FOLDER
+    folder.mkdir(parents=True)
+    (folder / "0.new").write_text("theirs", encoding="utf-8")
+    # The first change would be fine: all of them are looked at before one is made.
+    journal = {"sub/b.txt": None, name: staged}
+    (folder / "journal.json").write_text(json.dumps(journal), encoding="utf-8")
+    with pytest.raises(PromptHubError, match=reason):
+        recover(root)
+    assert outside.read_text(encoding="utf-8") == "kept"
+    shutil.rmtree(root / ".prompt-hub")
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a.txt": 1}', "\\"])
+def test_what_is_no_journal_is_said_in_one_sentence(root: Path, text: str) -> None:
+    (root / FOLDER).mkdir(parents=True)
+    (root / FOLDER / "journal.json").write_text(text, encoding="utf-8")
+    with pytest.raises(PromptHubError, match="is none of a transaction"):
+        recover(root)
+
+
+@pytest.mark.parametrize("place", [LOCK.parent, LOCK, FOLDER], ids=str)
+def test_no_link_is_written_through(root: Path, place: Path) -> None:
+    folder = root.parent / "elsewhere"
+    (folder / "transaction").mkdir(parents=True)
+    theirs = folder / "lock"
+    theirs.write_text("kept", encoding="utf-8")
+    (root / place).parent.mkdir(exist_ok=True)
+    (root / place).symlink_to(theirs if place == LOCK else folder)
+    with pytest.raises(PromptHubError, match=f"{place} is a symbolic link"):
+        apply(root, CHANGES)
+    assert theirs.read_text(encoding="utf-8") == "kept"
+    assert (folder / "transaction").is_dir()
+    assert (root / "a.txt").read_text(encoding="utf-8") == OLD["a.txt"]
