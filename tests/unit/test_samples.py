@@ -225,6 +225,9 @@ def test_a_sample_of_yaml_is_taken_by_our_loader(sample: Sample) -> None:
         elif document.get("schema") == "prompt-hub/prompt@1":
             prompt = Prompt.model_validate(document)
             assert prompt.messages
+        elif "messages" in document:
+            whole = {**shipped("prompts/00-templates/brand.yaml"), **document}
+            assert len(Prompt.model_validate(whole).messages) == len(document["messages"])
         else:
             whole = {**shipped("prompts/03-metadata/brand.yaml"), **document}
             assert ScoringMetadata.model_validate(whole).scorers
