@@ -98,7 +98,7 @@ def count_build(project: str, status: str, seconds: float) -> None:
     ended = "SucceededBuilds" if status == "SUCCEEDED" else "FailedBuilds"
     count("AWS/CodeBuild", "Builds", "Count", dimensions)
     count("AWS/CodeBuild", ended, "Count", dimensions)
-    count("AWS/CodeBuild", "Duration", "Seconds", dimensions, round(seconds, 1))
+    count("AWS/CodeBuild", "Duration", "Seconds", dimensions, round(seconds, 3))
 
 
 def count_execution(pipeline: str, status: str) -> None:
@@ -116,7 +116,7 @@ def count_run(function: str, milliseconds: float, *, failed: bool, throttled: bo
         return
     count("AWS/Lambda", "Invocations", "Count", dimensions)
     count("AWS/Lambda", "Errors", "Count", dimensions, float(failed))
-    count("AWS/Lambda", "Duration", "Milliseconds", dimensions, round(milliseconds, 1))
+    count("AWS/Lambda", "Duration", "Milliseconds", dimensions, round(milliseconds, 3))
 
 
 def count_connection(balancer: str) -> None:

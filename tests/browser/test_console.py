@@ -260,8 +260,11 @@ def test_answers_are_graded_by_keyboard_alone(visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").last).to_contain_text("1 of ")
     second = page.url
+    listening = page.locator("html[data-ready]")
+    expect(listening).to_be_attached()
     page.keyboard.press("s")
     expect(page).not_to_have_url(second)
+    expect(listening).to_be_attached()
     page.keyboard.press("u")
     expect(page).to_have_url(asked)
     expect(page.get_by_role("status").last).to_contain_text("0 of ")

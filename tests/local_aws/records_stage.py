@@ -152,6 +152,8 @@ def _machine(aws: LocalAws, children: int, shard_records: int, pause_grows: int 
         role=f"arn:aws:iam::{ACCOUNT}:role/{aws_names.records_role(STAGE)}",
         network={"Subnets": ["subnet-1"]},
         bucket=BUCKET,
+        topic=topic,
+        log_group=aws_names.service_log_group(STAGE),
         environment={
             aws_names.ENV_RECORDS_BUCKET: BUCKET,
             aws_names.ENV_TOPIC_ARN: topic,
