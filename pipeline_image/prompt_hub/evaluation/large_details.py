@@ -28,30 +28,19 @@ from prompt_hub.repository.documents import (
     Problem,
     to_model,
 )
-from prompt_hub.repository.example_sets import open_stored
+from prompt_hub.repository.example_sets import StoredReference, open_stored
 from prompt_hub.repository.json import parse_jsonl
-from prompt_hub.repository.schema import Count, Strict
 
 _KEY = rf"{aws_names.LARGE_DETAILS}[0-9a-f]{{64}}\.jsonl"
 _BEGINNING = '{"schema":"prompt-hub/details@1"'
 
 
-class LargeDetails(Strict):
+class LargeDetails(StoredReference):
     """A reference to details that are too large for git."""
 
     schema_: Annotated[Literal["prompt-hub/details@1"], Field(alias="schema")]
     uri: Annotated[str, Field(pattern=rf"^(s3://[a-z0-9.-]+/)?{_KEY}$")]
     """Where they lie; without a bucket, in the results of the machine that measured."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Hash of their bytes, which their name says, too."""
-    size: Annotated[Count, Field(gt=0)]
-    """Bytes."""
-    count: Annotated[Count, Field(gt=0)]
-    """Answers, a line each."""
-
-    def line(self) -> str:
-        """Return the reference as it stands in the place of the details."""
-        return self.model_dump_json(by_alias=True) + "\n"
 
     @property
     def is_shared(self) -> bool:

@@ -43,22 +43,30 @@ _KEY = rf"{aws_names.EXAMPLE_SETS}[0-9a-f]{{64}}\.jsonl"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
-class ExampleSet(Strict):
-    """A reference to a set in S3."""
+class StoredReference(Strict):
+    """The line in git that stands for what is too large for it."""
 
-    schema_: Annotated[Literal["prompt-hub/examples@1"], Field(alias="schema")]
-    uri: Annotated[str, Field(pattern=rf"^s3://{_BUCKET.pattern}/{_KEY}$")]
-    """Where the set lies: s3://BUCKET/examples/SHA256.jsonl."""
+    schema_: Annotated[str, Field(alias="schema")]
+    uri: str
+    """Where it lies."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Hash of its bytes, which its name says, too."""
     size: Annotated[Count, Field(gt=0)]
     """Bytes."""
     count: Annotated[Count, Field(gt=0)]
-    """Examples, shots included."""
+    """Lines: examples, shots included, or answers."""
 
     def line(self) -> str:
         """Return the reference as it stands in a file."""
         return self.model_dump_json(by_alias=True) + "\n"
+
+
+class ExampleSet(StoredReference):
+    """A reference to a set in S3."""
+
+    schema_: Annotated[Literal["prompt-hub/examples@1"], Field(alias="schema")]
+    uri: Annotated[str, Field(pattern=rf"^s3://{_BUCKET.pattern}/{_KEY}$")]
+    """Where the set lies: s3://BUCKET/examples/SHA256.jsonl."""
 
 
 def reference_in(raw: bytes, file: str) -> ExampleSet | None:
