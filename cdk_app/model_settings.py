@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import with_region
 
-_ALIAS = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
+ALIAS = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 
 
 def models_json(models: Mapping[str, ModelConfig]) -> str:
@@ -25,7 +25,7 @@ def _know_their_alias(raw: object, info: ValidationInfo) -> object:
     if not isinstance(raw, Mapping) or not raw:
         raise ValueError(" must map at least one alias to a provider and a model.")
     for alias in raw:
-        if not re.fullmatch(_ALIAS, alias):
+        if not re.fullmatch(ALIAS, alias):
             raise ValueError(f": the alias {alias!r} must look like catalogue-pinned.")
     # A stage without a region of its own has the installation's.
     region = info.data.get("region") or (info.context or {}).get("region")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from cdk_app.model_settings import WORD
+from cdk_app.model_settings import ALIAS
 from cdk_app.settings import CONTEXT_KEY, Settings
 from prompt_hub.core import aws_names
 from prompt_hub.llm.config import ModelConfig
@@ -51,7 +51,7 @@ def cdk_schema() -> Json:
     for owner in (settings, definitions["StageSettings"]):
         properties_of(owner)["models"] |= {
             "minProperties": 1,
-            "propertyNames": {"pattern": f"^{WORD}$"},
+            "propertyNames": {"pattern": f"^{ALIAS}$"},
         }
     ours = {"$ref": "#/$defs/Settings"}
     context = {"type": "object", "properties": {CONTEXT_KEY: ours}, "required": [CONTEXT_KEY]}
