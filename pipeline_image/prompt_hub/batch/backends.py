@@ -61,20 +61,20 @@ class Backend(Protocol):
         """
 
 
-class LocalAnswerer:
+class LocalBackend:
     """Calls the prompt from this process."""
 
-    def __init__(self, prompt: Prompt, caller: ModelClient, *, timeout: float) -> None:
+    def __init__(self, prompt: Prompt, client: ModelClient, *, timeout: float) -> None:
         """Answer with `prompt`; one attempt may take `timeout` seconds."""
         self._prompt = prompt
-        self._caller = caller
+        self._client = client
         self._timeout = timeout
         self.answered_by = VersionInfo(
             task=prompt.task,
             version=prompt.version,
             sha256=prompt.sha256,
             release=os.environ.get(aws_names.ENV_RELEASE) or None,
-            model=caller.resolve(prompt).identity,
+            model=client.resolve(prompt).identity,
         )
 
     async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
@@ -91,7 +91,7 @@ class LocalAnswerer:
         )
 
     async def _ask(self, fields: JsonObject, record: int) -> Answer:
-        return await self._caller.call(self._prompt, fields, timeout=self._timeout)
+        return await self._client.call(self._prompt, fields, timeout=self._timeout)
 
 
 RECORD_ERRORS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
@@ -105,7 +105,7 @@ QUOTA_SECONDS = 900.0
 """How long a record waits for the quota of whoever asks: others may use up the same one."""
 
 
-class ServiceAnswerer:
+class ServiceBackend:
     """Asks the running service; which version answers is the service's decision."""
 
     def __init__(self, url: str, task: str, *, timeout: float) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from prompt_hub.batch.active_version import active_version
 from prompt_hub.batch.announcement import announce, tell_people
-from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
+from prompt_hub.batch.backends import LocalBackend, VersionInfo
 from prompt_hub.batch.bucket_objects import objects_from, stage_bucket
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
@@ -147,7 +147,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
     timeout = repository.metadata(task).limits.seconds_per_call
     aliases = ModelAliases.from_environment()
-    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as client:
         repairer = _Repairer(
             objects=objects,
             repository=repository,
@@ -156,8 +156,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             stage=arguments.stage or _stage_of_environment(),
             announces=arguments.after_rollback,
             work=_work(arguments, repository),
-            answerer=LocalAnswerer(restored.prompt, caller, timeout=timeout),
-            caller=caller,
+            backend=LocalBackend(restored.prompt, client, timeout=timeout),
+            client=client,
         )
         repairs = repairer.plan(arguments.run)
         sure = arguments.yes or arguments.after_rollback
@@ -194,21 +194,21 @@ class _Repairer:
     """Where repairs are made before they are put in their places: a folder each."""
     announces: bool
     """Whether programs and people of the stage hear of each repair."""
-    answerer: LocalAnswerer
-    caller: ModelClient
+    backend: LocalBackend
+    client: ModelClient
     code: ExitCode = ExitCode.OK
     """The worst that happened so far."""
 
     @property
     def by(self) -> VersionInfo:
         """The version that answers."""
-        return self.answerer.answered_by
+        return self.backend.answered_by
 
     def plan(self, run: str | None) -> list[_Repair]:
         """Say what each repair would come to; raises `PromptHubError` where that is too much."""
         task, prompt = self.by.task, self.restored.prompt
         say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
-        bad, model = self.repository.version(task, self.bad), self.caller.resolve(prompt)
+        bad, model = self.repository.version(task, self.bad), self.client.resolve(prompt)
         budget = self.repository.metadata(task).records.budget
         repairs = []
         for manifest in self._runs(run):
@@ -298,10 +298,10 @@ class _Repairer:
             if journal.finished:
                 say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
             runner = Runner(
-                reader=LineReader(self.restored.prompt.input),
-                answerer=self.answerer,
+                mapper=LineReader(self.restored.prompt.input),
+                backend=self.backend,
                 journal=journal,
-                concurrency=self.caller.concurrency(self.restored.prompt),
+                concurrency=self.client.concurrency(self.restored.prompt),
                 say=say,
                 progress=Progress(),
                 example=partial(
@@ -331,7 +331,7 @@ class _Repairer:
     def _sharing(self, run: str) -> AbstractAsyncContextManager[None]:
         """Leave their part of the limits to runs that go on in the same store."""
         alias = self.restored.prompt.model.alias
-        return OtherRuns(self.objects, alias, run, 1).sharing(self.caller.keep_to, say)
+        return OtherRuns(self.objects, alias, run, 1).sharing(self.client.keep_to, say)
 
     def _manifest(
         self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
