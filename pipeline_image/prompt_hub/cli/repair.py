@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.active_version import Restored, restored_version
 from prompt_hub.batch.announcement import announce, tell_people
 from prompt_hub.batch.backends import LocalBackend, VersionInfo
 from prompt_hub.batch.bucket_objects import objects_from, stage_bucket
@@ -53,7 +53,7 @@ from prompt_hub.batch.runner import Runner, known_example
 from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
-from prompt_hub.cli.stage import ledger_of, stage_name, translate_aws_errors
+from prompt_hub.cli.stage import stage_name, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
@@ -67,8 +67,6 @@ from prompt_hub.reporting.repair_page import (
     repair_page,
 )
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.registry import VersionState
-from prompt_hub.repository.schema import Prompt
 
 WORK = Path(".prompt-hub") / "repairs"
 """Where repairs are made in a clone."""
@@ -143,7 +141,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     repository.require_task(task)
     if arguments.after_rollback:
         _stop_gently()
-    restored = _restored(repository, task, arguments.version, arguments.stage)
+    restored = restored_version(repository, task, arguments.version, arguments.stage)
     objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
     timeout = repository.metadata(task).limits.seconds_per_call
     aliases = ModelAliases.from_environment()
@@ -171,15 +169,6 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     return repairer.code
 
 
-@dataclass(frozen=True)
-class _Restored:
-    """The version that is active now, and why the other one is not."""
-
-    prompt: Prompt
-    source: str
-    reason: str
-
-
 @dataclass
 class _Repairer:
     """Repairs runs, one after the other."""
@@ -187,7 +176,7 @@ class _Repairer:
     objects: Objects
     repository: PromptRepository
     bad: str
-    restored: _Restored
+    restored: Restored
     stage: str | None
     """The stage whose active version answers."""
     work: Path
@@ -363,49 +352,6 @@ class _Repairer:
 
     def _note(self, code: ExitCode) -> None:
         self.code = max(self.code, code)
-
-
-def _restored(repository: PromptRepository, task: str, bad: str, stage: str | None) -> _Restored:
-    """Find out what is active instead of `bad`; raises `PromptHubError` if that will not do."""
-    prompt, source = active_version(repository, task, stage)
-    if prompt.version == bad:
-        raise PromptHubError(
-            f"{task} {bad} itself is still {source}.",
-            hint="Take it back first (docs/operations.md#go-back-by-hand), or name the version"
-            " whose records are bad.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    states = _states(repository, task, stage)
-    if states.get(prompt.version, ("", ""))[0] == VersionState.QUARANTINED:
-        raise PromptHubError(
-            f"{task} {prompt.version} would answer, and is quarantined itself.",
-            hint="Release or activate a version that may answer.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    state, reason = states.get(bad, ("not active", ""))
-    return _Restored(prompt, source, f"{bad} is {state}{f': {reason}' if reason else ''}")
-
-
-def _states(
-    repository: PromptRepository, task: str, stage: str | None
-) -> dict[str, tuple[str, str]]:
-    """Return the state of every version and why it has it: the stage's ledger's word, or git's."""
-    entry = repository.registry().tasks.get(task)
-    states = {
-        version: (known.state.value, known.reason or "")
-        for version, known in (entry.versions.items() if entry else ())
-    }
-    ledger = None
-    if stage:
-        ledger = ledger_of(stage)
-    elif _stage_of_environment():
-        from prompt_hub.ledger.table import Ledger
-
-        ledger = Ledger.from_environment()
-    if ledger is not None:
-        for version, record in ledger.versions(task).items():
-            states[version] = (record.state.value, record.reason)
-    return states
 
 
 def _stage_of_environment() -> str | None:
