@@ -35,7 +35,7 @@ class VersionInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchAnswer:
+class RecordAnswer:
     """An output that keeps the prompt's contract, or the reason why there is none."""
 
     output: JsonObject | None
@@ -54,7 +54,7 @@ class Backend(Protocol):
     def answered_by(self) -> VersionInfo:
         """What answers now, as far as it is known."""
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer the record of that number.
 
         Raises `ModelUnavailableError` when no answer came at all.
@@ -77,13 +77,13 @@ class LocalBackend:
             model=client.resolve(prompt).identity,
         )
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         try:
             answer = await self._ask(fields, record)
         except RenderError as error:
-            return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
-        return BatchAnswer(
+            return RecordAnswer(output=None, error=error.message, answered_by=self.answered_by)
+        return RecordAnswer(
             output=answer.output,
             error=answer.problem,
             answered_by=self.answered_by,
@@ -131,7 +131,7 @@ class ServiceBackend:
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
         self.answered_by = _answered_by(task, mine)
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
@@ -149,7 +149,7 @@ class ServiceBackend:
         if status == 200:
             output = text.get("output")
             if isinstance(output, dict):
-                return BatchAnswer(
+                return RecordAnswer(
                     output=output,
                     error=None,
                     answered_by=_answered_by(task, text),
@@ -162,7 +162,7 @@ class ServiceBackend:
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
         if code in RECORD_ERRORS:
-            return BatchAnswer(
+            return RecordAnswer(
                 output=None,
                 error=str(message),
                 answered_by=self.answered_by,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from prompt_hub.batch.active_version import active_version
-from prompt_hub.batch.backends import Backend, BatchAnswer, LocalBackend, VersionInfo
+from prompt_hub.batch.backends import Backend, LocalBackend, RecordAnswer, VersionInfo
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository
@@ -46,7 +46,7 @@ class FollowingBackend:
         """What answers now."""
         return self._backend.answered_by
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         if self._clock() - self._looked >= LOOK_EVERY_SECONDS:
             self._looked = self._clock()

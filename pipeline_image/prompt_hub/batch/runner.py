@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.backends import Backend, BatchAnswer
+from prompt_hub.batch.backends import Backend, RecordAnswer
 from prompt_hub.batch.cells import is_blank
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, to_fields
@@ -179,7 +179,7 @@ class Runner:
             fields = self.mapper.fields(record)
         except RecordError as error:
             raw = _as_it_came(record)
-            refused = BatchAnswer(
+            refused = RecordAnswer(
                 output=None, error=str(error), answered_by=self.backend.answered_by
             )
             self._write(record, raw, refused, asked=False)
@@ -204,10 +204,10 @@ class Runner:
         refused, self._refused = self._refused, []
         for record, fields, why in refused:
             by = self.backend.answered_by
-            self._write(record, fields, BatchAnswer(output=None, error=why, answered_by=by))
+            self._write(record, fields, RecordAnswer(output=None, error=why, answered_by=by))
 
     def _write(
-        self, record: Record, fields: JsonObject, answer: BatchAnswer, *, asked: bool = True
+        self, record: Record, fields: JsonObject, answer: RecordAnswer, *, asked: bool = True
     ) -> None:
         problem = answer.error and f"{record.place}: {answer.error}"
         line: dict[str, JsonValue] = {

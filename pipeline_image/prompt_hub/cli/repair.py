@@ -35,7 +35,7 @@ from prompt_hub.batch.repair import (
     open_repairs,
     records_of,
     repair_name,
-    survey,
+    survey_repair,
 )
 from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
 from prompt_hub.batch.run_manifest import (
@@ -210,7 +210,7 @@ class _Repairer:
                 self._note(ExitCode.BLOCKED)
                 say(f"left out: {error}")
                 continue
-            found = survey(old.path, self.bad)
+            found = survey_repair(old.path, self.bad)
             expected = foresee(
                 found,
                 manifest,

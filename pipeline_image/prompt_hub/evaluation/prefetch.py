@@ -31,7 +31,7 @@ from prompt_hub.evaluation.batch_provider import (
 )
 from prompt_hub.evaluation.budget import Cost
 from prompt_hub.evaluation.budgeted_client import BudgetedClient, PromptSession
-from prompt_hub.evaluation.cache import LineIndex, ResponseCacheFile
+from prompt_hub.evaluation.cache import KeyIndex, ResponseCacheFile
 from prompt_hub.llm.batches import BatchAnswer, BatchLimits, BatchState, BatchSupport
 from prompt_hub.llm.client import Request, answer_of_batch
 from prompt_hub.llm.config import ModelConfig
@@ -183,7 +183,7 @@ class BatchPrefetcher:
     def _missing(self, batches: _Batches, questions: Questions) -> Iterator[tuple[str, Request]]:
         """Yield key and request of each question that is not answered, once."""
         session, cache_file = batches.session, batches.cache_file
-        seen = LineIndex()
+        seen = KeyIndex()
         for fields, repeat in questions():
             request = self._budgeted.client.request(session.prompt, fields)
             key = session.key(request, repeat)
