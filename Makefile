@@ -10,8 +10,9 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 WORKERS := -n 2 --dist worksteal
 # The fast tests wait for time limits, processes and sockets: four workers use two cores meanwhile.
 FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
-# They draw nothing, and the plugin of hypothesis imports all of it for its summary of a run.
-FAST = $(FAST_WORKERS) -p no:hypothesispytest
+# Of two plugins that came along they need nothing: one looks for its fixtures in every test, the other imports
+# all of hypothesis for its summary.
+FAST = $(FAST_WORKERS) -p no:anyio -p no:hypothesispytest
 # The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
 # emulator it shares. tests/local_aws/conftest.py has the longest files first.
 BY_FILE = $(if $(WORKERS),$(FAST_WORKERS) --dist loadfile --no-loadscope-reorder)
