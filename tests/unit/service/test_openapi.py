@@ -34,7 +34,7 @@ from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, document_parts
 from prompt_hub.service.quotas import QuotaTable
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.providers import FunctionProvider
-from tests.unit.service.openapi_check import Exchange, problems_of, references
+from tests.unit.service.openapi_check import Exchange, problems_of, references, validate
 from tests.unit.service.serving import FIELDS, CheckedClient, unstarted
 from tests.unit.service.tokens import unsigned
 
@@ -63,13 +63,6 @@ def serving(
 def document_of(client: CheckedClient) -> dict[str, Any]:
     found: dict[str, Any] = client.get("/openapi.json").json()
     return found
-
-
-def validate(document: Mapping[str, Any]) -> None:
-    """Hold a document to the standard; only the worker that does it imports what knows that."""
-    from openapi_spec_validator import validate as hold
-
-    hold(document)
 
 
 # --- The document ------------------------------------------------------------------------------
