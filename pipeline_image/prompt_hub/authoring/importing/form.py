@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prompt_hub.authoring.importing.documents import Node, broken, unkept
 from prompt_hub.authoring.importing.notes import Note, Notes, Place
 from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_SETTING, REASONS
+from prompt_hub.authoring.importing.schemas import object_schema
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import JsonObject
@@ -121,6 +122,11 @@ class Draft:
 
 class UnusablePromptError(PromptHubError):
     """A prompt that cannot be carried over, and why."""
+
+
+def plain_contract() -> JsonObject:
+    """Return the contract of answers that were plain text."""
+    return object_schema({ANSWER: {"type": "string"}}, [ANSWER])
 
 
 def unique_name(name: str, number: int, taken: set[str]) -> str:

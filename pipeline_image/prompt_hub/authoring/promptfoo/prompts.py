@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.importing.documents import Node, parsed_yaml
+from prompt_hub.authoring.importing.documents import Node, json_or_text, parsed_yaml
 from prompt_hub.authoring.importing.form import ChatMessage, UnusablePromptError
 from prompt_hub.authoring.importing.javascript import UnknownMeaningError
 from prompt_hub.authoring.importing.notes import Notes, Place
@@ -93,7 +93,7 @@ class ImportedPrompt:
             return [part.there(values) for part in self.parts]
         text = self.whole.there(values)
         if self.plain:
-            if _LIKE_JSON.fullmatch(text) or _json_of(text) != text:
+            if _LIKE_JSON.fullmatch(text) or json_or_text(text) != text:
                 raise UnknownMeaningError("the text is JSON, which promptfoo sends as it is")
             return [text]
         try:
@@ -158,7 +158,7 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
         )
     name = node.data.strip()
     if not name.startswith(REFERENCE) and _PATH.fullmatch(name) is None:
-        yield _json_of(node.data), node.place
+        yield json_or_text(node.data), node.place
         return
     paths = project.find(name)
     if not paths:
@@ -168,7 +168,7 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
         if suffix == ".txt":
             yield from _sections(project.text(path), file)
         elif suffix in _WHOLE:
-            yield _json_of(project.text(path)), (file, 1)
+            yield json_or_text(project.text(path)), (file, 1)
         elif suffix in _CHAT:
             loaded = project.load(path)
             yield loaded.data, loaded.place
@@ -187,17 +187,8 @@ def _sections(content: str, name: str) -> Iterator[tuple[JsonValue, Place]]:
         if line.strip() == "---":
             text = "\n".join(lines[start - 1 : number - 1]).strip()
             if text:
-                yield _json_of(text), (name, start)
+                yield json_or_text(text), (name, start)
             start = number + 1
-
-
-def _json_of(text: str) -> JsonValue:
-    """Return the list or object that a text is in JSON; any other text as it is."""
-    try:
-        value: JsonValue = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
 
 
 def _prompt(

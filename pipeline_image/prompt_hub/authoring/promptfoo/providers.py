@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from prompt_hub.authoring.importing.documents import Node
 from prompt_hub.authoring.importing.form import PARAMETERS, ImportedModel, alias_of
+from prompt_hub.authoring.importing.messages import response_schema
 from prompt_hub.authoring.importing.notes import Notes
-from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_PARAMETER
+from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_PARAMETER, NO_PROVIDER
 from prompt_hub.authoring.promptfoo.reading import Project
 from prompt_hub.repository.schema import JsonObject
 
@@ -44,15 +45,14 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
     region = settings.get("region") if settings else None
     setting = _setting(name, str(region.data) if region else "us-east-1")
     if setting is None:
-        why = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
-        notes.lost(first.place, f"the provider {name!r}", why)
+        notes.lost(first.place, f"the provider {name!r}", NO_PROVIDER)
     if alias is None:
         model = str(setting["model"]) if setting else name
         alias = alias_of(model)
     format_ = project.resolved(settings.get("response_format")) if settings else None
     kind = format_.get("type") if format_ else None
     parsed = kind is not None and kind.data == "json_schema" and name.startswith("openai:")
-    return ImportedModel(alias, parameters, setting, _schema(format_, notes), parsed)
+    return ImportedModel(alias, parameters, setting, response_schema(format_, notes), parsed)
 
 
 _NO_SETTING = "an alias has no such setting here"
@@ -94,18 +94,4 @@ def _setting(name: str, region: str) -> JsonObject | None:
     if found := _COMPATIBLE.fullmatch(name):
         url = "https://YOUR-ENDPOINT/v1"
         return {"provider": "openai", "model": found["model"], "base_url": url}
-    return None
-
-
-def _schema(format_: Node | None, notes: Notes) -> JsonObject | None:
-    """Return the JSON Schema in OpenAI's `response_format`."""
-    found = format_.data if format_ else None
-    for key in ("json_schema", "schema"):
-        found = found.get(key, found) if isinstance(found, dict) else None
-    if isinstance(found, dict) and isinstance(found.get("properties"), dict):
-        return {**found, "type": "object"}
-    if format_ is not None and format_.data == {"type": "json_object"}:
-        notes.changed(format_.place, "'response_format'", "answers are one JSON object anyway")
-    elif format_ is not None:
-        notes.lost(format_.place, "'response_format'", "it holds no JSON Schema of an object")
     return None
