@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,16 +76,15 @@ class Labelling:
             return self.tasks(query, error)
 
     def _grade(self, desk: _Desk, given: Given) -> Page:
-        item = desk.queue.items.get(desk.key)
+        root, item = self._clone.root, desk.queue.items.get(desk.key)
         if item is None or first(given, "contract") != desk.form.digest:
-            problem = "the output contract changed meanwhile: look at the label again."
-            return self._item(desk, problems=[problem], status=409)
-        label, wrong = desk.form.label(given)
-        if wrong:
-            problems = (f"{each['field'] or 'the label'} {each['problem']}" for each in wrong)
-            return self._item(desk, given=given, problems=problems, status=422)
-        root = self._clone.root
+            what = "the output contract changed meanwhile: look at the label again."
+            return self._item(desk, error=MeanwhileError(what))
         try:
+            label, wrong = desk.form.label(given)
+            if wrong:
+                said = (f"{each['field'] or 'the label'} {each['problem']}" for each in wrong)
+                raise PromptHubError(f"{'; '.join(said)}.")
             grade = Grade(
                 key=desk.key,
                 example=item.example.id if item.example else None,
@@ -99,7 +97,7 @@ class Labelling:
             grades.add_grade(root, desk.task, grade, seen=number(first(given, "seen"), 0))
         except PromptHubError as error:
             # What was typed stays on the page, whatever keeps it from being kept.
-            return self._item(desk, given=given, problems=[str(error)], status=_status(error))
+            return self._item(desk, given=given, error=error)
         left = desk.queue.left(read_labels(root, desk.task), after=desk.key)
         return _see(desk.address(left[0] if left else ""))
 
@@ -110,8 +108,7 @@ class Labelling:
         desk: _Desk,
         *,
         given: Given | None = None,
-        problems: Iterable[str] = (),
-        status: int = 200,
+        error: PromptHubError | None = None,
         take: str = "",
         as_json: bool = False,
     ) -> Page:
@@ -139,11 +136,11 @@ class Labelling:
                 "pending": labels.pending,
                 "seen": seen,
                 "word": word,
-                "problems": problems,
+                "problems": [str(error)] if error else [],
                 "is_judge": not [*contract_complaints(desk.prompt)],
                 "readable": _readable,
             },
-            status=status,
+            status=_status(error),
         )
 
     def tasks(self, _: Query, error: PromptHubError | None = None) -> Page:
@@ -160,8 +157,7 @@ class Labelling:
                 problems.append(str(unreadable))
         records = self._records.name if self._records else ""
         values = {"tasks": known, "records": records, "problems": problems}
-        status = _status(error) if error else 200
-        return Page(template="labels.html.j2", title="Label", values=values, status=status)
+        return Page(template="labels.html.j2", title="Label", values=values, status=_status(error))
 
     # --- sources -------------------------------------------------------------------------------
 
@@ -215,8 +211,8 @@ class Labelling:
         return judge_pairs(view, prompt, examples)
 
 
-def _status(error: PromptHubError) -> int:
-    return 409 if isinstance(error, MeanwhileError) else 422
+def _status(error: PromptHubError | None) -> int:
+    return 200 if error is None else 409 if isinstance(error, MeanwhileError) else 422
 
 
 def _see(address: str) -> Page:
@@ -225,12 +221,10 @@ def _see(address: str) -> Page:
 
 def _readable(value: object) -> str:
     """Write a value of an input so that people can read it: JSON in a text, too."""
-    if isinstance(value, str):
-        try:
-            inner = read_json(value)
-        except ValueError:
-            return value
-        if not isinstance(inner, dict | list):
-            return value
-        value = inner
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        inner = read_json(value) if isinstance(value, str) else value
+    except ValueError:
+        inner = value
+    if isinstance(value, str) and not isinstance(inner, dict | list):
+        return value
+    return json.dumps(inner, ensure_ascii=False, indent=2)
