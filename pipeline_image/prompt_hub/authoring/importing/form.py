@@ -236,7 +236,7 @@ class Fields:
     ) -> None:
         """List every entry that was not asked for, with its place and what to do."""
         for key, node in self._left.items():
-            if node.data not in (None, [], {}, ""):
+            if node.data not in (None, [], {}, "") or unkept(node.data):
                 reason = self._refused.get(key) or reasons.get(key, otherwise)
                 self.notes.lost(node.place, f"'{key}' of {of}", reason)
         self._left = {}

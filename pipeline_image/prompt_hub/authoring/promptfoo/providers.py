@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from prompt_hub.authoring.importing.documents import Node
-from prompt_hub.authoring.importing.form import PARAMETERS, ImportedModel, alias_of
+from prompt_hub.authoring.importing.form import Fields, ImportedModel, alias_of
 from prompt_hub.authoring.importing.messages import response_schema
 from prompt_hub.authoring.importing.notes import Notes
-from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_PARAMETER, NO_PROVIDER
+from prompt_hub.authoring.importing.reasons import NO_PARAMETER, NO_PROVIDER
 from prompt_hub.authoring.promptfoo.reading import Project
 from prompt_hub.repository.schema import JsonObject
 
@@ -32,24 +32,19 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
     for other in others:
         why = "a prompt asks for one model; evaluate it on another by pointing the alias there"
         notes.lost(other.place, f"the provider {_identity(other)[0]!r}", why)
-    name, settings = _identity(first)
-    parameters: JsonObject = {}
-    for key, node in settings.items() if settings else ():
-        if key in PARAMETERS and isinstance(node.data, int | float):
-            parameters[PARAMETERS[key]] = node.data
-        elif key not in ("region", "response_format"):
-            why = NO_NUMBER if key in PARAMETERS else NO_PARAMETER
-            notes.lost(node.place, f"'{key}' of the provider", why)
+    name, config = _identity(first)
+    settings = Fields(config or Node({}, first.source), notes)
+    parameters, region = settings.parameters(), settings.take("region")
+    format_ = project.resolved(settings.take("response_format"))
+    settings.rest("the provider", {}, NO_PARAMETER)
     for key, node in _beside_settings(first, name):
         notes.lost(node.place, f"'{key}' of a provider", _WHY.get(key, _NO_SETTING))
-    region = settings.get("region") if settings else None
     setting = _setting(name, str(region.data) if region else "us-east-1")
     if setting is None:
         notes.lost(first.place, f"the provider {name!r}", NO_PROVIDER)
     if alias is None:
         model = str(setting["model"]) if setting else name
         alias = alias_of(model)
-    format_ = project.resolved(settings.get("response_format")) if settings else None
     kind = format_.get("type") if format_ else None
     parsed = kind is not None and kind.data == "json_schema" and name.startswith("openai:")
     return ImportedModel(alias, parameters, setting, response_schema(format_, notes), parsed)
