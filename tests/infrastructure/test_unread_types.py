@@ -71,7 +71,8 @@ def test_no_type_that_we_use_leads_to_a_part_that_mypy_does_not_read() -> None:
     found = reached()
     assert {"aws_cdk.aws_ecs", "aws_cdk.aws_servicediscovery"} <= found, "used, and reached by it"
     assert unread()
-    assert unread() & found == set()
+    within_reach = unread() & found
+    assert not within_reach, "take them from the list in pyproject.toml: mypy is to read them"
 
 
 def test_each_part_that_mypy_does_not_read_is_there() -> None:
