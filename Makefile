@@ -10,6 +10,9 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 WORKERS := -n 2 --dist worksteal
 # The fast tests wait for time limits, processes and sockets: four workers use two cores meanwhile.
 FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
+# Of two plugins that came along they need nothing: one looks for its fixtures in every test, the other imports
+# all of hypothesis for its summary.
+FAST = $(FAST_WORKERS) -p no:anyio -p no:hypothesispytest
 # The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
 # emulator it shares. tests/local_aws/conftest.py has the longest files first.
 BY_FILE = $(if $(WORKERS),$(FAST_WORKERS) --dist loadfile --no-loadscope-reorder)
@@ -125,10 +128,10 @@ types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py docs/site/*.py
 
 unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
-	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas
+	@$(VENV)/pytest -q $(FAST) tests/unit tests/lambdas
 
 coverage: setup  ## the tests of `unit`, of the trace and of the doctor, and how much of the product they run; fails below the floor
-	@$(VENV)/pytest -q $(FAST_WORKERS) tests/unit tests/lambdas $(READERS) --cov --cov-report=term
+	@$(VENV)/pytest -q $(FAST) tests/unit tests/lambdas $(READERS) --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run
 	@$(VENV)/pytest -q $(WORKERS) tests/property

@@ -43,10 +43,12 @@ OF_PEOPLES_TOOLS = (
 
 tests/infrastructure/test_tested_by_a_pipeline.py derives the packages from what they do run.
 """
-# A build has two cores at least, which two workers leave idle while tests wait.
+# A build has two cores at least, which two workers leave idle while tests wait. Two plugins that
+# came along do nothing for these tests, and take a second of each run (docs/testing.md).
 _TESTS = " ".join(
     (
-        "python -m pytest --quiet -n 4 --dist worksteal -m 'not shipped' tests/unit tests/lambdas",
+        "python -m pytest --quiet -n 4 --dist worksteal -p no:anyio -p no:hypothesispytest",
+        "-m 'not shipped' tests/unit tests/lambdas",
         *(f"--ignore=tests/unit/{name}" for name in OF_PEOPLES_TOOLS),
     )
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-_WHITE = "".join(map(chr, filter(lambda code: chr(code).isspace(), range(0x3001)))) + "\ufeff"
+_WHITE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 """White space, and the byte-order mark, which Python does not count as such."""
 _TAG = re.compile(r"([<\[◁])(/?)([A-Za-z][\w:.-]*)[>\]▷]")
 """Tags as models write them around their thinking: `<think>`, `[THINK]`, `◁think▷`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from math import isfinite
 from typing import Protocol
 
@@ -23,6 +24,11 @@ from prompt_hub.repository.syntax_words import (
     yaml_words,
 )
 
+DOCUMENTS_KEPT = 32
+"""A command reads the few files of its task several times, and parsing them is most of that."""
+LARGEST_KEPT = 20_000
+"""Characters; the document of a longer text, such as a registry of years, takes much memory."""
+
 
 def parse_yaml(text: str, file: str) -> Document:
     """Parse one YAML document.
@@ -32,7 +38,13 @@ def parse_yaml(text: str, file: str) -> Document:
     Aliases are refused because a handful of them expands to gigabytes, tags because they make
     objects, values such as `yes` and `010` because YAML reads them as something else; none has a
     use in a prompt.
+
+    A text that was parsed a moment ago gives the same document again: nobody may change one.
     """
+    return _parse(text, file) if len(text) > LARGEST_KEPT else _parse_once(text, file)
+
+
+def _parse(text: str, file: str) -> Document:
     try:
         loader, node = _composed(text, file)
         try:
@@ -54,6 +66,9 @@ def parse_yaml(text: str, file: str) -> Document:
         problem = Problem(file, 1, 1, "", str(error), "valid YAML", "yaml-syntax")
         raise InvalidDocumentsError([problem]) from None
     return Document(file, data, walk.positions, walk.keys, walk.blocks)
+
+
+_parse_once = lru_cache(maxsize=DOCUMENTS_KEPT)(_parse)
 
 
 # libyaml's: eight times faster, and validation has to feel immediate.

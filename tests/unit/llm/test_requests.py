@@ -17,7 +17,12 @@ import pytest
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.errors import ModelUnavailableError
-from prompt_hub.llm.providers._requests import Connections, FormedRequest, SdkClient
+from prompt_hub.llm.providers._requests import (
+    Connections,
+    FormedRequest,
+    SdkClient,
+    tls_context,
+)
 from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
@@ -297,6 +302,18 @@ def test_an_endpoint_may_prove_itself_by_the_certificate_that_is_trusted(
         monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
         answers = call_each(prompt, url, "Schottky diode", "Zener diode", retries=once)
         assert [answer.output for answer in answers] == [{"part_class": "diode"}] * 2
+
+
+def test_what_is_trusted_is_read_once_until_the_environment_names_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    usual = tls_context()
+    assert tls_context() is usual
+    monkeypatch.setenv("SSL_CERT_FILE", str(SELF_SIGNED))
+    (trusted,) = tls_context().get_ca_certs()
+    assert trusted["subject"] == trusted["issuer"]
+    assert trusted not in usual.get_ca_certs()
 
 
 # --- Redirects -----------------------------------------------------------------------------------

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
 import pytest
-import xmlschema
 
 from prompt_hub.reporting.answers import Outcome
 from prompt_hub.reporting.formats.junit import render as junit_xml
 from tests.unit.reporting.evaluations import Builder, view_of
 from tests.unit.reporting.history import TASK
 
+if TYPE_CHECKING:
+    import xmlschema
+
 
 @cache
 def schema() -> xmlschema.XMLSchema:
-    """The schema, built in the worker that needs it."""
+    """The schema, built in the worker that needs it; no other imports what reads it."""
+    import xmlschema
+
     return xmlschema.XMLSchema(Path(__file__).parent / "schemas" / "junit.xsd")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,8 +16,9 @@ from prompt_hub.repository.documents import (
     to_model,
 )
 from prompt_hub.repository.json import parse_jsonl
-from prompt_hub.repository.schema import ModelChoice
-from prompt_hub.repository.yaml import parse_yaml
+from prompt_hub.repository.schema import JsonObject, ModelChoice, Prompt
+from prompt_hub.repository.yaml import LARGEST_KEPT, parse_yaml
+from tests.unit.building import PART_CLASS
 
 
 def yaml_problem(text: str) -> Problem:
@@ -98,6 +100,33 @@ def test_aliases_tags_and_depth_are_refused_wherever_they_stand(
 )
 def test_what_looks_like_an_alias_or_a_tag_inside_a_text_is_the_text(text: str, data: str) -> None:
     assert parse_yaml(text, "a.yaml").data == {"a": data}
+
+
+def test_a_text_is_parsed_once_and_known_by_its_file() -> None:
+    text = "a: 1\nb: {c: 2}\n"
+    assert parse_yaml(text, "a.yaml") is parse_yaml(text, "a.yaml")
+    assert parse_yaml(text, "b.yaml").problem(("b", "c"), "2", "3").file == "b.yaml"
+    assert parse_yaml(text.replace("2", "3"), "a.yaml").data == {"a": 1, "b": {"c": 3}}
+
+
+def test_what_is_wrong_with_a_text_is_said_each_time() -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidDocumentsError, match="found the key twice"):
+            parse_yaml("a: 1\na: 2\n", "a.yaml")
+
+
+def test_a_large_document_is_not_kept() -> None:
+    text = f"a: {'x' * LARGEST_KEPT}\n"
+    first, again = parse_yaml(text, "a.yaml"), parse_yaml(text, "a.yaml")
+    assert first == again
+    assert first is not again
+
+
+def test_a_model_shares_nothing_with_its_document_that_can_be_changed() -> None:
+    prompt, other = (to_model(parse_yaml(PART_CLASS, "a.yaml"), Prompt) for _ in range(2))
+    cast(list[str], prompt.input["required"]).append("nothing")
+    cast(JsonObject, prompt.output["properties"])["part_class"] = None
+    assert other == to_model(parse_yaml(PART_CLASS, "a.yaml"), Prompt) != prompt
 
 
 @pytest.mark.parametrize("inside", ["", "1"])

@@ -15,7 +15,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from openapi_spec_validator import validate
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
@@ -35,7 +34,7 @@ from prompt_hub.service.openapi import RUN_PATH, OpenApiDocument, document_parts
 from prompt_hub.service.quotas import QuotaTable
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.providers import FunctionProvider
-from tests.unit.service.openapi_check import Exchange, problems_of, references
+from tests.unit.service.openapi_check import Exchange, problems_of, references, validate
 from tests.unit.service.serving import FIELDS, CheckedClient, unstarted
 from tests.unit.service.tokens import unsigned
 

@@ -27,7 +27,7 @@ from prompt_hub.llm.providers._chat_completions import (
     filtered_response,
 )
 from prompt_hub.llm.providers._no_connection import no_connection
-from prompt_hub.llm.providers._requests import Connect
+from prompt_hub.llm.providers._requests import Connect, tls_context
 from prompt_hub.llm.refusal import Refusal, read_refusal, redact
 from prompt_hub.llm.response import ModelResponse
 from prompt_hub.llm.retry import (
@@ -213,7 +213,8 @@ class OpenAIBatches:
         client = self._clients.get(model)
         if client is None:
             key = self._keys[model] = api_key(model)
-            client = self._connect(model, key, openai.DefaultAsyncHttpxClient())
+            transport = openai.DefaultAsyncHttpxClient(verify=tls_context())
+            client = self._connect(model, key, transport)
             self._clients[model] = client
         return client
 
