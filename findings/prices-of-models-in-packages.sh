@@ -16,9 +16,9 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-pip="$work/venv/bin/pip install --quiet --no-compile --disable-pip-version-check"
-$pip genai-prices==0.2.3
-$pip --no-deps litellm==1.110.2 tokencost==0.1.26
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check genai-prices==0.2.3
+"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check --no-deps \
+  litellm==1.110.2 tokencost==0.1.26
 
 cat >"$work/prices.py" <<'PY'
 import json
