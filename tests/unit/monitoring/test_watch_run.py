@@ -22,7 +22,7 @@ from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.monitoring.lease import LEASE_SECONDS, Lease
 from prompt_hub.monitoring.monitor import NotMeasuredError
-from prompt_hub.monitoring.watch import ScoreWatch
+from prompt_hub.monitoring.watch import DECIDED_SECONDS, ScoreWatch
 from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.building import RepositoryFolder, catalogue_answer
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
     from mypy_boto3_dynamodb import DynamoDBClient
 
+DECIDES_AFTER = 4
+"""Looks of the watch until a rollback is decided."""
 START = datetime(2026, 11, 3, 9, 3, 20, tzinfo=UTC)
 
 
@@ -70,6 +72,10 @@ class Stage:
         self.said: list[str] = []
         self.asked: list[tuple[str, int, int]] = []
         """For which tasks a rollback was asked, with the samples and metrics that were there."""
+        self.reached = True
+        self.waits: list[float] = []
+        self.decides: Callable[[], object] | None = None
+        """What is decided on a round, while the watch waits for it."""
         self.provider = FunctionProvider(lambda messages: self.answer(messages))
 
     @property
@@ -87,12 +93,20 @@ class Stage:
             results=self.results,
             caller=ModelClient(ALIASES, self.provider),
             cloudwatch=cast("CloudWatchClient", self.metrics),
-            ask_for_rollback=lambda task: self.asked.append(
-                (task, len(self.ledger.samples(task, 10)), len(self.metrics.data))
-            ),
+            ask_for_rollback=self._ask,
             say=self.said.append,
             clock=lambda: self.now,
+            sleep=self._sleep,
         )
+
+    def _ask(self, task: str) -> bool:
+        self.asked.append((task, len(self.ledger.samples(task, 10)), len(self.metrics.data)))
+        return self.reached
+
+    async def _sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if self.decides is not None and len(self.waits) == DECIDES_AFTER:
+            self.decides()
 
     def move(self, task: str, version: str) -> None:
         carried = self.release.tasks[task].version(version)
@@ -390,3 +404,73 @@ def test_a_comparison_that_was_asked_for_leaves_a_sample_of_both_versions(stage:
     assert len({sample.evaluation for sample in samples}) == 1
     assert all(sample.evidence and sample.evidence.answers for sample in samples)
     assert stage.asked == [("part-class", 2, 0)]
+
+
+def fallen(stage: Stage) -> None:
+    """Let part-class answer wrong, whatever version is asked."""
+    stage.answer = lambda messages: {"part_class": "banana"}
+
+
+def margins_of_the_task(stage: Stage) -> list[str]:
+    """Tasks with a margin that a score alarm looks at."""
+    return stage.metrics.tasks("ScoreMargin")
+
+
+def test_what_was_rolled_back_rings_no_alarm_and_is_on_the_graph_of_its_version(
+    stage: Stage,
+) -> None:
+    """The alarm would be red for its whole window, of a version that answers nobody any more."""
+    fallen(stage)
+    stage.decides = lambda: stage.move("part-class", "1.0.0")
+    asyncio.run(stage.watch.measure("part-class"))
+    assert len(stage.waits) == DECIDES_AFTER
+    assert margins_of_the_task(stage) == []
+    assert stage.metrics.tasks("WatchHeartbeat") == ["part-class"]
+    versions = [
+        entry["Value"]
+        for datum in stage.metrics.data
+        if datum["MetricName"] == "ScoreMargin"
+        for entry in datum.get("Dimensions", ())
+        if entry["Name"] == "Version"
+    ]
+    assert versions == ["1.1.0"]
+    assert "part-class: went back to 1.0.0; the margin of 1.1.0 is no alarm" in stage.said
+
+
+def test_a_way_back_that_has_fallen_too_rings_the_alarm_with_its_own_round(stage: Stage) -> None:
+    fallen(stage)
+    stage.decides = lambda: stage.move("part-class", "1.0.0")
+    asyncio.run(stage.watch.measure("part-class"))
+    stage.decides = None
+    stage.now += timedelta(minutes=15)
+    asyncio.run(stage.watch.measure("part-class"))
+    assert margins_of_the_task(stage) == ["part-class"]
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_fallen_version_that_stays_rings_the_alarm(stage: Stage, frozen: bool) -> None:
+    def freeze() -> None:
+        pointer = stage.ledger.pointer("part-class")
+        assert pointer is not None
+        cause = Cause(by="rollback", reason="both fell", at="2026")
+        newest = max((event.revision for event in stage.ledger.events("part-class")), default=0)
+        stage.ledger.freeze("part-class", seen=pointer.revision, newest=newest, cause=cause)
+
+    fallen(stage)
+    stage.decides = freeze if frozen else None
+    asyncio.run(stage.watch.measure("part-class"))
+    assert margins_of_the_task(stage) == ["part-class"]
+    waited = DECIDES_AFTER if frozen else DECIDED_SECONDS / stage.waits[0]
+    assert len(stage.waits) == waited, "what is decided is not waited for any longer"
+
+
+def test_nothing_is_waited_for_where_nobody_was_reached_or_the_score_is_good(
+    stage: Stage,
+) -> None:
+    asyncio.run(stage.watch.measure("part-class"))
+    stage.now += timedelta(minutes=15)
+    fallen(stage)
+    stage.reached = False
+    asyncio.run(stage.watch.measure("part-class"))
+    assert margins_of_the_task(stage) == ["part-class", "part-class"]
+    assert stage.waits == []
