@@ -5,122 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.inputs import scored
-from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.ledger.items import VersionRef, timestamp
-from prompt_hub.ledger.rounds import WatchLease, WatchRounds
+from prompt_hub.ledger.rounds import WatchLease
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.llm.client import ModelClient
 from prompt_hub.monitoring.lease import LEASE_SECONDS, Lease
 from prompt_hub.monitoring.monitor import NotMeasuredError
-from prompt_hub.monitoring.watch import DECIDED_SECONDS, ScoreWatch
-from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.building import RepositoryFolder, catalogue_answer
-from tests.unit.ledger.fake_dynamodb import FakeLedger
-from tests.unit.providers import ALIASES, FunctionProvider
+from tests.unit.monitoring.watch_stage import START, Stage
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudwatch import CloudWatchClient
-    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
-    from mypy_boto3_dynamodb import DynamoDBClient
-
-DECIDES_AFTER = 4
-"""Looks of the watch until a rollback is decided."""
-START = datetime(2026, 11, 3, 9, 3, 20, tzinfo=UTC)
-
-
-@dataclass
-class Metrics:
-    """What CloudWatch was sent."""
-
-    data: list[MetricDatumTypeDef] = field(default_factory=list)
-
-    def put_metric_data(self, *, Namespace: str, MetricData: Iterable[MetricDatumTypeDef]) -> None:  # noqa: N803
-        self.data += MetricData
-
-    def tasks(self, metric: str) -> list[str]:
-        """Tasks that a metric came for, without those by version; of the stage alone, empty."""
-        found = []
-        for datum in self.data:
-            names = {entry["Name"]: entry["Value"] for entry in datum.get("Dimensions", ())}
-            if datum["MetricName"] == metric and "Version" not in names:
-                found.append(names.get("Task", ""))
-        return sorted(found)
-
-
-class Stage:
-    """A stage whose clock stands until a test moves it."""
-
-    def __init__(self, folder: RepositoryFolder, results: Path) -> None:
-        self.folder = folder
-        self.release = load(folder.root)
-        self.ledger = FakeLedger()
-        self.metrics = Metrics()
-        self.now = START
-        self.results = FolderResults(results)
-        self.answer: Callable[[list[dict[str, str]]], JsonObject | str | None] = catalogue_answer
-        self.said: list[str] = []
-        self.asked: list[tuple[str, int, int]] = []
-        """For which tasks a rollback was asked, with the samples and metrics that were there."""
-        self.reached = True
-        self.waits: list[float] = []
-        self.decides: Callable[[], object] | None = None
-        """What is decided on a round, while the watch waits for it."""
-        self.provider = FunctionProvider(lambda messages: self.answer(messages))
-
-    @property
-    def rounds(self) -> WatchRounds:
-        return WatchRounds(cast("DynamoDBClient", self.ledger.table), "ledger")
-
-    @property
-    def watch(self) -> ScoreWatch:
-        return ScoreWatch(
-            stage="dev",
-            repository=self.folder.repository,
-            release=self.release,
-            ledger=self.ledger,
-            rounds=self.rounds,
-            results=self.results,
-            caller=ModelClient(ALIASES, self.provider),
-            cloudwatch=cast("CloudWatchClient", self.metrics),
-            ask_for_rollback=self._ask,
-            say=self.said.append,
-            clock=lambda: self.now,
-            sleep=self._sleep,
-        )
-
-    def _ask(self, task: str) -> bool:
-        self.asked.append((task, len(self.ledger.samples(task, 10)), len(self.metrics.data)))
-        return self.reached
-
-    async def _sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
-        if self.decides is not None and len(self.waits) == DECIDES_AFTER:
-            self.decides()
-
-    def move(self, task: str, version: str) -> None:
-        carried = self.release.tasks[task].version(version)
-        assert carried is not None
-        self.ledger.move(carried.reference, task)
-
-    def due(self) -> ExitCode:
-        self.said.clear()
-        self.metrics.data.clear()
-        return asyncio.run(self.watch.measure_due())
-
-    def measured(self) -> list[str]:
-        """Tasks whose samples the run has added, in order."""
-        return [line.split(":")[0] for line in self.said if ": published the margin" in line]
+    pass
 
 
 @pytest.fixture
@@ -404,73 +307,3 @@ def test_a_comparison_that_was_asked_for_leaves_a_sample_of_both_versions(stage:
     assert len({sample.evaluation for sample in samples}) == 1
     assert all(sample.evidence and sample.evidence.answers for sample in samples)
     assert stage.asked == [("part-class", 2, 0)]
-
-
-def fallen(stage: Stage) -> None:
-    """Let part-class answer wrong, whatever version is asked."""
-    stage.answer = lambda messages: {"part_class": "banana"}
-
-
-def margins_of_the_task(stage: Stage) -> list[str]:
-    """Tasks with a margin that a score alarm looks at."""
-    return stage.metrics.tasks("ScoreMargin")
-
-
-def test_what_was_rolled_back_rings_no_alarm_and_is_on_the_graph_of_its_version(
-    stage: Stage,
-) -> None:
-    """The alarm would be red for its whole window, of a version that answers nobody any more."""
-    fallen(stage)
-    stage.decides = lambda: stage.move("part-class", "1.0.0")
-    asyncio.run(stage.watch.measure("part-class"))
-    assert len(stage.waits) == DECIDES_AFTER
-    assert margins_of_the_task(stage) == []
-    assert stage.metrics.tasks("WatchHeartbeat") == ["part-class"]
-    versions = [
-        entry["Value"]
-        for datum in stage.metrics.data
-        if datum["MetricName"] == "ScoreMargin"
-        for entry in datum.get("Dimensions", ())
-        if entry["Name"] == "Version"
-    ]
-    assert versions == ["1.1.0"]
-    assert "part-class: went back to 1.0.0; the margin of 1.1.0 is no alarm" in stage.said
-
-
-def test_a_way_back_that_has_fallen_too_rings_the_alarm_with_its_own_round(stage: Stage) -> None:
-    fallen(stage)
-    stage.decides = lambda: stage.move("part-class", "1.0.0")
-    asyncio.run(stage.watch.measure("part-class"))
-    stage.decides = None
-    stage.now += timedelta(minutes=15)
-    asyncio.run(stage.watch.measure("part-class"))
-    assert margins_of_the_task(stage) == ["part-class"]
-
-
-@pytest.mark.parametrize("frozen", [True, False])
-def test_a_fallen_version_that_stays_rings_the_alarm(stage: Stage, frozen: bool) -> None:
-    def freeze() -> None:
-        pointer = stage.ledger.pointer("part-class")
-        assert pointer is not None
-        cause = Cause(by="rollback", reason="both fell", at="2026")
-        newest = max((event.revision for event in stage.ledger.events("part-class")), default=0)
-        stage.ledger.freeze("part-class", seen=pointer.revision, newest=newest, cause=cause)
-
-    fallen(stage)
-    stage.decides = freeze if frozen else None
-    asyncio.run(stage.watch.measure("part-class"))
-    assert margins_of_the_task(stage) == ["part-class"]
-    waited = DECIDES_AFTER if frozen else DECIDED_SECONDS / stage.waits[0]
-    assert len(stage.waits) == waited, "what is decided is not waited for any longer"
-
-
-def test_nothing_is_waited_for_where_nobody_was_reached_or_the_score_is_good(
-    stage: Stage,
-) -> None:
-    asyncio.run(stage.watch.measure("part-class"))
-    stage.now += timedelta(minutes=15)
-    fallen(stage)
-    stage.reached = False
-    asyncio.run(stage.watch.measure("part-class"))
-    assert margins_of_the_task(stage) == ["part-class", "part-class"]
-    assert stage.waits == []
