@@ -139,9 +139,9 @@ REASONS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"RollbackRole.*(?:DescribeAlarms|PutMetricData)",
-        "A schedule has the Lambda look for alarms that were missed, and count which tasks the watch"
-        " should be heard of; it did not come round; tests/local_aws/test_permissions.py takes the"
-        " statements away.",
+        "A schedule has the Lambda look for alarms that were missed, and count of which tasks the"
+        " watch should be heard; it did not come round; tests/local_aws/test_permissions.py takes"
+        " the statements away.",
     ),
     (
         r'"s3:ListBucket", "Effect": "Allow"',
