@@ -17,7 +17,10 @@ class FreshnessAlarm(Construct):
     """Pages people when the watch of `task` is silent: one that is dead watches nothing.
 
     It looks at the watch's heartbeat: a score, or that there was none to measure. An active version
-    that cannot be measured has none. It also fires once on a new stage, before the first run.
+    that cannot be measured has none. The sweep counts 0 for each active version, so that periods
+    without a heartbeat breach from its activation on, also where there never was one. Where the
+    sweep is silent as well, what was heard and is no more is told by `INSUFFICIENT_DATA`: the state
+    that every alarm is made in, and of which nobody is told then.
     """
 
     def __init__(
@@ -38,14 +41,16 @@ class FreshnessAlarm(Construct):
                 f"No word of {task.name} in {stage} for {FRESHNESS_PERIODS} rounds of its watch."
             ),
             metric=score_metric(
-                aws_names.METRIC_HEARTBEAT, stage=stage, task=task, statistic="SampleCount"
+                aws_names.METRIC_HEARTBEAT, stage=stage, task=task, statistic="Sum"
             ),
             comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             threshold=1,
             evaluation_periods=FRESHNESS_PERIODS,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+            treat_missing_data=cloudwatch.TreatMissingData.MISSING,
         )
-        alarm.add_alarm_action(actions.SnsAction(topic))
+        people = actions.SnsAction(topic)
+        alarm.add_alarm_action(people)
+        alarm.add_insufficient_data_action(people)
 
 
 class WatchBudgetAlarm(Construct):

@@ -61,9 +61,9 @@ def _see_pipeline(scope: Construct) -> tuple[Permission, ...]:
         ),
         allow(
             ["codebuild:BatchGetBuilds"],
-            [arns.build_project(scope, "*")],
-            wildcard="CloudFormation makes up the names of the pipeline's projects. Read only, and"
-            " no build of ours has a secret in its variables.",
+            [arns.build_project(scope, aws_names.named("*"))],
+            wildcard="Every project of this installation: one for each action of the pipeline. Read"
+            " only, and no build of ours has a secret in its variables.",
         ),
         allow(
             ["logs:GetLogEvents"],

@@ -92,6 +92,7 @@ class RollbackFunction(Construct):
             *permissions.read_alarms(self),
             *permissions.announce_rollbacks(self),
             *permissions.read_metrics(),
+            *permissions.publish_metrics(aws_names.metric_namespace()),
             *permissions.trace(),
         )
         nag.grant(role, granted)

@@ -138,9 +138,10 @@ REASONS: tuple[tuple[str, str], ...] = (
         " tests/local_aws/test_permissions.py takes the statement away.",
     ),
     (
-        r"RollbackRole.*DescribeAlarms",
-        "A schedule has the Lambda look for alarms that were missed; it did not come round;"
-        " tests/local_aws/test_permissions.py takes the statement away.",
+        r"RollbackRole.*(?:DescribeAlarms|PutMetricData)",
+        "A schedule has the Lambda look for alarms that were missed, and count of which tasks the"
+        " watch should be heard; it did not come round; tests/local_aws/test_permissions.py takes"
+        " the statements away.",
     ),
     (
         r'"s3:ListBucket", "Effect": "Allow"',

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import RemovalPolicy, pipelines
+from aws_cdk import RemovalPolicy, Token, pipelines
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_ecr as ecr
@@ -103,6 +103,7 @@ class PipelineStack(ToolchainStack):
             self._add_release(pipeline, release, promote, image, earlier=stages[:number])
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
         pipeline.build_pipeline()
+        _name_projects(pipeline)
         trigger.start_on_push(pipeline.pipeline, branch=settings.branch)
         trigger.start_on_rollback(self, pipeline.pipeline)
         self._cross_accounts(pipeline)
@@ -413,6 +414,24 @@ class PipelineStack(ToolchainStack):
         for step in self._steps:
             nag.acknowledge_permissions(step.project, step.granted)
             step.access.name_role(step.project)
+
+
+def _name_projects(pipeline: pipelines.CodePipeline) -> None:
+    """Name each project after the installation, as what may see its builds is held to that name.
+
+    CloudFormation would call those of every installation the same but for their ends.
+    """
+    for project in pipeline.node.find_all():
+        # The one that CDK names is named after the pipeline.
+        if isinstance(project, codebuild.CfnProject) and Token.is_unresolved(project.name):
+            words = project.node.path.removeprefix(pipeline.node.path).lower().split("/")
+            project.name = aws_names.build_project(
+                *(word for word in dict.fromkeys(words) if word not in _CDKS_WORDS)
+            )
+
+
+_CDKS_WORDS = {"", "pipeline", "build", "cdkbuildproject", "resource"}
+"""Of the path of a project: what says nothing of the action that it is for."""
 
 
 def _changes_in(stage: str) -> str:

@@ -21,6 +21,7 @@ import boto3
 from botocore.config import Config
 
 from decision import Action, AlarmContext, Decision, Window, decide, moved_at, samples_wanted
+from heartbeats import expect_heartbeats
 from live import ask_to_compare, decide_on_calls, read_calls, wants_calls
 from prompt_hub.core import aws_names
 from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
@@ -29,7 +30,7 @@ from prompt_hub.ledger.items import Event, Notify, timestamp
 from prompt_hub.ledger.outbox import Outbox
 from prompt_hub.ledger.transitions import Cause
 from telling import People, tell
-from triggers import Trigger, TriggerKind, firing_alarms, read_windows, triggers
+from triggers import Trigger, TriggerKind, firing_alarms, is_sweep, read_windows, triggers
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -105,9 +106,21 @@ def process(event: Mapping[str, object], account: str, clients: Clients) -> dict
     # Nothing stands before a rollback: people are told when it is done.
     outcomes, quiet = _treat_all(event, account, clients, failures)
     told = [] if quiet and not failures else tell(clients.ledger, clients.people, failures)
+    if is_sweep(event):
+        _expect_heartbeats(clients, failures)
     if failures:
         raise IncompleteInvocationError("; ".join(failures))
     return {"outcomes": outcomes, "told": told}
+
+
+def _expect_heartbeats(clients: Clients, failures: list[str]) -> None:
+    """Say of which tasks the watch should be heard: those that have an alarm on its silence."""
+    try:
+        watched = clients.windows().keys() - {aws_names.DRILL_TASK}
+        active = watched & clients.ledger.pointers().keys()
+        expect_heartbeats(clients.alarms, clients.stage, active)
+    except Exception as error:
+        failures.append(f"expecting heartbeats: {type(error).__name__}: {error}")
 
 
 def _treat_all(

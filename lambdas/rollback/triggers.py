@@ -66,7 +66,7 @@ def triggers(
             yield _round(event, stage)
         case "aws.cloudwatch":
             yield _alarm(event, account, stage)
-        case "aws.events":
+        case _ if is_sweep(event):
             found = list(firing())
             if not found:
                 yield _ignored("all-quiet", f"no alarm on a prompt of {stage} is firing")
@@ -76,6 +76,11 @@ def triggers(
             yield _ignored(
                 "unknown-event", f"an event from {source!r} is neither round, alarm nor schedule"
             )
+
+
+def is_sweep(event: Mapping[str, object]) -> bool:
+    """Whether an event is that of the schedule."""
+    return event.get("source") == "aws.events"
 
 
 def _round(event: Mapping[str, object], stage: str) -> Trigger | Decision:

@@ -300,7 +300,7 @@ def test_the_rollback_lambda_changes_the_ledger_and_tells_people(assembly: Assem
     (statements,) = assembly.statements("dev-rollback").values()
     assert may(statements) == {
         "dynamodb": {"GetItem", "Query", "PutItem", "ConditionCheckItem"},
-        "cloudwatch": {"DescribeAlarms", "GetMetricData"},
+        "cloudwatch": {"DescribeAlarms", "GetMetricData", "PutMetricData"},
         "events": {"PutEvents"},
         "sns": {"Publish"},
         "xray": {"PutTraceSegments", "PutTelemetryRecords"},

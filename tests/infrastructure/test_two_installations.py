@@ -32,7 +32,12 @@ from tests.infrastructure.synthesised import (
 FIRST, SECOND = "prompt-hub", "shopcatalogues24"
 HOME, OTHER = "111111111111", "222222222222"
 STAGES = [
-    {"name": "dev", "availability_zones": ["us-east-1a", "us-east-1b"], "drill": True},
+    {
+        "name": "dev",
+        "availability_zones": ["us-east-1a", "us-east-1b"],
+        "drill": True,
+        "on_call": {"principals": [f"arn:aws:iam::{HOME}:user/ann"]},
+    },
     {
         "name": "productioneurope",
         "account": OTHER,
@@ -181,6 +186,8 @@ SHARED = (
     (r"\*", r"ecr:GetAuthorizationToken|ecs:DescribeTaskDefinition"),
     # IAM tells apart who writes metrics, and not who reads them.
     (r"\*", r"xray:Put\w+|cloudwatch:GetMetricData"),
+    # CDK writes read only statements of one role as one, where all of them are on everything.
+    (r"\*", r"cloudwatch:GetMetricData|ecs:(DescribeTaskDefinition|ListTaskDefinitions)"),
     (r".*:alarm:\*", r"cloudwatch:DescribeAlarms"),
     (r".*:(foundation-model|inference-profile)/.*", r"bedrock:InvokeModel"),
     # The bootstrap's, which belongs to the account: whoever may deploy by it, may deploy all.
@@ -250,6 +257,30 @@ def test_no_role_of_one_reaches_what_is_the_others(first: Assembly, second: Asse
     assert len({pattern for pattern, _, _ in allowed(first)}) > 100
     assert list(reaching(first, FIRST, plain(second))) == []
     assert list(reaching(second, SECOND, plain(first))) == []
+
+
+def builds(assembly: Assembly) -> set[str]:
+    """ARNs of one build of each project; what CloudFormation would make up stands in brackets."""
+    return {
+        f"arn:aws:codebuild:us-east-1:{HOME}:project/{flat(resource['Properties'].get('Name', {}))}"
+        for template in assembly.templates.values()
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::CodeBuild::Project"
+    }
+
+
+def test_people_on_call_see_every_build_of_their_installation_and_of_no_other(
+    first: Assembly, second: Assembly
+) -> None:
+    for mine, others in ((first, second), (second, first)):
+        seen = [
+            pattern
+            for pattern, actions, _ in allowed(mine)
+            if actions == ["codebuild:BatchGetBuilds"]
+        ]
+        assert len(builds(mine)) > 12
+        assert all(any(fnmatchcase(arn, each) for each in seen) for arn in builds(mine)), seen
+        assert not any(fnmatchcase(arn, each) for arn in builds(others) for each in seen)
 
 
 def test_a_role_that_reaches_further_is_found(first: Assembly) -> None:

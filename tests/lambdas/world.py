@@ -63,6 +63,18 @@ class FakeAlarms:
     asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
     """Whose calls were read, from when to when."""
     broken: bool = False
+    counted: list[tuple[str, str, str, float]] = field(default_factory=list)
+    """Metrics that were put: name, stage, task and value."""
+
+    def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> None:  # noqa: N803
+        if self.broken:
+            raise ConnectionError("CloudWatch is out of order")
+        assert Namespace == "PromptHub"
+        for datum in MetricData:
+            named = {each["Name"]: each["Value"] for each in datum["Dimensions"]}
+            self.counted.append(
+                (datum["MetricName"], named["Stage"], named["Task"], datum["Value"])
+            )
 
     def describe_alarms(self, **wanted: Any) -> dict[str, Any]:
         names = wanted.get("AlarmNames") or [

@@ -215,16 +215,32 @@ class KilledRun:
         ]
 
 
+def kill_plans(run: str) -> int:
+    """Kill every process that plans a run; returns how many there were."""
+    killed = 0
+    for line in _processes(run):
+        if "records plan" in line:
+            with suppress(ProcessLookupError):
+                os.kill(int(line.split()[0]), signal.SIGKILL)
+                killed += 1
+    return killed
+
+
 def _containers(run: str) -> dict[int, list[int]]:
     """The processes that answer shards of a run, by shard."""
     found: dict[int, list[int]] = {}
+    for line in _processes(run):
+        if shard := re.search(r"records answer .*--shard (\d+)", line):
+            found.setdefault(int(shard[1]), []).append(int(line.split()[0]))
+    return found
+
+
+def _processes(run: str) -> list[str]:
+    """Id and command of every process that works on a run."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True
     ).stdout
-    for line in listed.splitlines():
-        if f"--run {run}" in line and (shard := re.search(r"records answer .*--shard (\d+)", line)):
-            found.setdefault(int(shard[1]), []).append(int(line.split()[0]))
-    return found
+    return [line for line in listed.splitlines() if f"--run {run}" in line]
 
 
 def main() -> int:

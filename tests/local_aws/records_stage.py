@@ -166,6 +166,10 @@ def _machine(aws: LocalAws, children: int, shard_records: int, pause_grows: int 
     if pause_grows is not None:
         assert text.count("tries.pause, 60)") == 2
         text = text.replace("tries.pause, 60)", f"tries.pause, {pause_grows})")
+        # As many attempts at a plan as ever.
+        assert text.count('"NumericGreaterThan": 300') == 1
+        longest = f'"NumericGreaterThan": {5 * pause_grows}'
+        text = text.replace('"NumericGreaterThan": 300', longest)
     aws.client("stepfunctions").create_state_machine(
         name=aws_names.records_state_machine(STAGE),
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/records-machine",

@@ -19,7 +19,7 @@ def stage(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def test_a_bad_version_is_taken_back_by_the_stage_itself_again_and_again(stage: Stage) -> None:
-    """The second time the alarm is in ALARM already: the watch's own call is what acts."""
+    """The watch's own call is what acts, so that no alarm rings that the next drill would find."""
     before = stage.untouched()
     for _ in range(2):
         said = stage.run("drill", "--within", "90")

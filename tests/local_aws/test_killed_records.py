@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from local_aws.mail import FOLDER, newest
 from prompt_hub.core import aws_names
 from tests.local_aws.emulator import LocalAws, eventually
-from tests.local_aws.killed_run import Faults, KilledRun
+from tests.local_aws.killed_run import Faults, KilledRun, kill_plans
 from tests.local_aws.records_stage import (
     BAD_WORDS,
     KINDS,
@@ -43,6 +44,45 @@ def test_whatever_dies_every_record_is_there_once_and_nothing_stored_is_paid_aga
     table = KilledRun(records, faults).run()
     assert [row for row in table if not row.holds] == []
     assert len(table) == 7
+
+
+def test_a_plan_that_always_dies_is_told_and_the_file_is_answered_when_dropped_again(
+    records: RecordsStage,
+) -> None:
+    """All seven containers are killed before they have planned; the pauses are short here."""
+    model, before, killed = records.model, len(records.executions()), 0
+    model.asked.clear()
+    run = records.drop(rows(5), "dies.csv")
+
+    def ended() -> bool:
+        nonlocal killed
+        killed += kill_plans(run)
+        found = records.executions()
+        return len(found) > before and found[0]["status"] != "RUNNING"
+
+    eventually(ended, seconds=240, every=0.02, what="the end of the execution")
+    execution = records.ended(before + 1)
+    assert (execution["status"], execution["error"]) == ("FAILED", aws_names.NOT_PLANNED)
+    assert "drop the file again" in execution["cause"]
+    assert killed >= 7
+    assert model.asked.total() == 0
+    (mail,) = (
+        file.read_text(encoding="utf-8")
+        for file, subject in newest(records.aws.state / FOLDER, 100)
+        if subject == "prompt-hub: records not planned"
+    )
+    assert "/incoming/part-class/dies.csv: its container ended 7 times and left no plan" in mail
+
+    machines = records.aws.client("stepfunctions")
+    machines.redrive_execution(executionArn=execution["executionArn"])
+    again = records.ended(before + 1)
+    assert (again["status"], again["error"]) == ("FAILED", aws_names.NOT_PLANNED), (
+        "as the page says"
+    )
+
+    run = records.drop(rows(5), "dies.csv")
+    assert records.ended(before + 2)["status"] == "SUCCEEDED"
+    assert len(records.read(run, "output.jsonl").splitlines()) == 5
 
 
 def test_after_a_rollback_its_records_are_made_again_beside_the_old_ones(

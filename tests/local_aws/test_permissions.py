@@ -217,6 +217,7 @@ USES: list[tuple[str, str, Call]] = [
     ("dev/Activate", "dynamodb:PutItem", partial(put_item, partition="RELEASE")),
     ("dev/Drill", "dynamodb:PutItem", partial(put_item, partition="TASK#prompt-hub-drill")),
     ("rollback", "cloudwatch:DescribeAlarms", describe_alarms),
+    ("rollback", "cloudwatch:PutMetricData", put_metric),
     ("rollback", "events:PutEvents", put_event),
 ]
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from prompt_hub.cli.stage import add_stage, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.repository.own_folder import require_own
 
 PORT = 7717
 HOST = "127.0.0.1"
@@ -49,6 +50,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     stage = stage_of(arguments)
     if arguments.label and not arguments.label.is_file():
         raise PromptHubError(f"--label: there is no file {arguments.label}.")
+    root = Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve()
+    require_own(root)
     token = _token(arguments.token_file)
     listener = _listen(arguments.port)
     port = int(listener.getsockname()[1])
@@ -68,7 +71,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         table=table_of(stage),
         bucket=os.environ.get(aws_names.ENV_RESULTS_BUCKET),
     )
-    console = Console(reader, Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve())
+    console = Console(reader, root)
     # The largest file, before somebody waits for a page.
     console.clone.registry(wait=True)
     app = create_app(console, token=token, port=port, records=arguments.label)

@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 "threshold": attempt.record.threshold,
                 "won": attempt.won,
                 "lost": attempt.lost,
+                "large_answers": attempt.large.uri if attempt.large else None,
             }
             for attempt in found
         ]

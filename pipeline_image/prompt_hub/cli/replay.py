@@ -15,6 +15,7 @@ from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.promotion.transitions import replace_record
+from prompt_hub.reporting import words
 from prompt_hub.repository.documents import InvalidDocumentsError, read_text
 from prompt_hub.repository.json import parse_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
@@ -39,18 +40,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Replay every record; 1 if one of them does not come out the same."""
+    """Replay every record; 1 if one does not come out the same, 3 if one could not be looked at."""
     repository = PromptRepository.from_environment()
     results = []
     for path in _records(arguments.record):
-        record, changes = _replayed(repository, path, arguments.write)
-        message = [vars(change) for change in changes]
-        results.append({"record": path.as_posix(), "same": not changes, "changes": message})
-        if not arguments.json:
-            _report(path, record, changes, arguments.write)
+        result: dict[str, object] = {"record": path.as_posix()}
+        try:
+            record, changes = _replayed(repository, path, arguments.write)
+        except PromptHubError as error:
+            if error.exit_code is not ExitCode.NOT_MEASURED:
+                raise
+            # Its answers or examples lie where they cannot be read now: no word about the record.
+            result |= {"same": None, "changes": [], "unread": error.message}
+            if not arguments.json:
+                print(f"{path}: not looked at\n  {error.message}\n  {error.hint}")
+        else:
+            message = [vars(change) for change in changes]
+            result |= {"same": not changes, "changes": message}
+            if not arguments.json:
+                _report(path, record, changes, arguments.write)
+        results.append(result)
+    unread = sum(result["same"] is None for result in results)
     if arguments.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
-    return ExitCode.OK if all(result["same"] for result in results) else ExitCode.BLOCKED
+    elif unread:
+        print(f"{unread} of {words.count(len(results), 'record')} could not be looked at")
+    if any(result["same"] is False for result in results):
+        return ExitCode.BLOCKED
+    return ExitCode.NOT_MEASURED if unread else ExitCode.OK
 
 
 def _records(paths: list[Path]) -> list[Path]:
@@ -79,7 +96,10 @@ def _may_be_record(path: Path) -> bool:
 def _replayed(
     repository: PromptRepository, path: Path, write: bool
 ) -> tuple[EvaluationRecord | None, Sequence[Change]]:
-    """Replay the record in a file; None if it cannot be read, and why it comes out otherwise."""
+    """Replay the record in a file; None if it cannot be read, and why it comes out otherwise.
+
+    Raises `PromptHubError`, NOT_MEASURED, where what it rests on cannot be read now.
+    """
     try:
         stored = read_evaluation(path)
     except PromptHubError as error:
@@ -91,6 +111,8 @@ def _replayed(
         replayed = (rewrite if write else replay)(repository, stored)
     except ReplayError as error:
         return stored.record, error.changes
+    except InvalidDocumentsError as error:
+        return stored.record, [Change("files", error.message)]
     if write:
         _write(repository, path, replayed)
     return replayed.record, []

@@ -165,7 +165,9 @@ METRIC_SCORE = "Score"
 METRIC_THRESHOLD = "Threshold"
 METRIC_SCORE_MARGIN = "ScoreMargin"
 METRIC_HEARTBEAT = "WatchHeartbeat"
-"""Counts what the score watch did for a task: a score, or nothing, because there was no cause."""
+"""Counts what the score watch did for a task: a score, or nothing, because there was no cause.
+
+The sweep counts 0 for a task of which a version is active: one is due."""
 METRIC_ROUNDS_REFUSED = "RoundsRefused"
 """Counts rounds that a task's day had no model calls left for, by task and by stage."""
 DIMENSION_STAGE = "Stage"
@@ -289,6 +291,11 @@ def pipeline_topic() -> str:
 def image_repository() -> str:
     """Name of the ECR repository of images."""
     return installation()
+
+
+def build_project(*words: str) -> str:
+    """Name of the CodeBuild project of one action of the pipeline."""
+    return named("build", *words)
 
 
 def evaluation_project() -> str:

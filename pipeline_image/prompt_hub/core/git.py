@@ -50,6 +50,19 @@ def tracks(root: Path, name: str) -> bool:
     return bool(run_git(root, "ls-files", "-z", "--cached", "--", name).stdout)
 
 
+def ever_added(root: Path, folder: str) -> tuple[str, ...]:
+    """Return every file that a commit before `HEAD` has added to a folder of `root`, there or not.
+
+    Empty where there is no git, and of what a shallow clone does not know.
+    """
+    if not _may_be_in_git(root):
+        return ()
+    listing = ("--diff-filter=A", "--no-renames", "--name-only", "--format=", "--relative", "-z")
+    done = run_git(root, "log", *listing, "--", folder)
+    names = {os.fsdecode(name).strip("\n") for name in done.stdout.split(b"\0")}
+    return tuple(sorted(names - {""}))
+
+
 def listed_files(root: Path) -> tuple[str, ...]:
     """Return every file that git tracks below `root`, or would track: not what it ignores.
 

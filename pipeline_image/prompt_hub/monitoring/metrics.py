@@ -19,7 +19,13 @@ _AT_ONCE = 500
 
 def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
     """Score, threshold and margin of each version; by task alone only those of the active one."""
-    data = _of(round_.active, _dimensions(stage, round_.task))
+    of_task = _of(round_.active, _dimensions(stage, round_.task))
+    return of_task + version_data(round_, stage)
+
+
+def version_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
+    """Score, threshold and margin of each version, at which no alarm looks."""
+    data: list[MetricDatumTypeDef] = []
     for reading in round_.readings:
         data += _of(reading, _dimensions(stage, round_.task, reading.carried.version))
     return data
@@ -28,6 +34,12 @@ def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
 def publish(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
     """Publish a round in one request: all of it or nothing."""
     data = [*metric_data(round_, stage), *_heartbeats(stage, [round_.task])]
+    client.put_metric_data(Namespace=aws_names.metric_namespace(), MetricData=data)
+
+
+def publish_of_versions(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
+    """Publish a round of a version that is not active any more: graphs have it, no alarm."""
+    data = [*version_data(round_, stage), *_heartbeats(stage, [round_.task])]
     client.put_metric_data(Namespace=aws_names.metric_namespace(), MetricData=data)
 
 

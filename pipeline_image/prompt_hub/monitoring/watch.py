@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -28,6 +29,10 @@ from prompt_hub.repository.reader import PromptRepository
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
 
+DECIDED_SECONDS = 10.0
+"""How long a rollback that was asked for takes at worst, where nothing fails."""
+_LOOK_EVERY_SECONDS = 0.5
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
@@ -48,10 +53,14 @@ class ScoreWatch:
     results: Results
     caller: ModelClient
     cloudwatch: CloudWatchClient
-    ask_for_rollback: Callable[[str], object]
-    """Has somebody look at a task whose samples are in the ledger; must not raise."""
+    ask_for_rollback: Callable[[str], bool]
+    """Has somebody look at a task whose samples are in the ledger; whether they were reached.
+
+    It must not raise.
+    """
     say: Callable[[str], None] = print
     clock: Callable[[], datetime] = _now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def measure_due(self) -> ExitCode:
         """Measure every task that is due, one after the other; return the worst exit code.
@@ -195,14 +204,33 @@ class ScoreWatch:
             metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
             return ExitCode.OK
         # Before the metric: this is the fast way back, the alarm is the one behind it.
-        self.ask_for_rollback(task)
-        metrics.publish(self.cloudwatch, found, self.stage)
-        self.say(f"{task}: published the margin {found.active.margin:+.3f} of {pointer.version}")
+        reached = self.ask_for_rollback(task)
+        if reached and found.active.margin < 0 and (back := await self._left(pointer)):
+            # The alarm would ring of what nobody is answered with any more.
+            metrics.publish_of_versions(self.cloudwatch, found, self.stage)
+            self.say(f"{task}: went back to {back}; the margin of {pointer.version} is no alarm")
+        else:
+            metrics.publish(self.cloudwatch, found, self.stage)
+            margin = f"{found.active.margin:+.3f}"
+            self.say(f"{task}: published the margin {margin} of {pointer.version}")
         if found.no_control:
             self.say(f"{task}: without a control, {found.no_control}")
         if found.cut_short:
             self.say(f"{task}: a fresh round failed, the rounds before it count: {found.cut_short}")
         return ExitCode.OK
+
+    async def _left(self, pointer: Pointer) -> str | None:
+        """Return what the task went to from `pointer`, once that is decided; None where it stays.
+
+        Who decides says nothing back, and most bad rounds move nothing: waited for is what a
+        rollback takes.
+        """
+        for _ in range(round(DECIDED_SECONDS / _LOOK_EVERY_SECONDS)):
+            now = self.ledger.pointer(pointer.task)
+            if now is None or now.revision != pointer.revision:
+                return now.version if now is not None and now.active != pointer.active else None
+            await self.sleep(_LOOK_EVERY_SECONDS)
+        return None
 
     def _count(self, begun: WatchRound, more: int) -> None:
         """Count what the round really took: repeated calls and the control on top of the plan."""

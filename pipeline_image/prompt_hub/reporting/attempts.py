@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.large_details import LargeDetails
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
@@ -30,6 +31,9 @@ class Attempt:
     record: EvaluationRecord
     won: tuple[str, ...]
     lost: tuple[str, ...]
+    large: LargeDetails | None = None
+    """Where answers lie that are too large to be held against others: its own, else those of the
+    attempt before."""
 
 
 def attempts(root: Path, task: str) -> tuple[Attempt, ...]:
@@ -91,6 +95,8 @@ def previous_attempt(root: Path, candidate: Prompt) -> tuple[Prompt, Evaluation]
 def _beside(before: Evaluation | None, now: Evaluation) -> Attempt:
     if before is None:
         return Attempt(now.record, (), ())
+    if large := now.large or before.large:
+        return Attempt(now.record, (), (), large)
     then, today = (by_example(each.details.get("candidate", ())) for each in (before, now))
     changes = {name: change(answers, then.get(name)) for name, answers in today.items()}
     return Attempt(
@@ -111,6 +117,18 @@ def in_words(found: Sequence[Attempt]) -> Iterator[str]:
             f" on {words.count(arm.n if arm else 0, 'example')}  {arm.model if arm else ''}"
         )
         yield from moves_in_words(attempt.won, attempt.lost)
+        if attempt.large is not None:
+            yield from _large_in_words(attempt.large)
+
+
+def _large_in_words(large: LargeDetails) -> Iterator[str]:
+    """Say why won and lost are not listed, where the answers are, and how to get at them."""
+    answers = words.count(large.count, "answer")
+    yield f"  won and lost are not listed: {answers} are too large for git and for this list"
+    if large.is_shared:
+        yield f"  they lie in S3: aws s3 cp {large.uri} ."
+    else:
+        yield f"  they lie on the machine that measured: {RESULTS_DIR / large.uri}"
 
 
 def moves_in_words(won: Sequence[str], lost: Sequence[str]) -> Iterator[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.git import tracks
 from prompt_hub.repository.documents import (
     REGISTRY as REGISTRY,
 )
@@ -37,6 +36,7 @@ from prompt_hub.repository.includes import (
     SourceLocation,
     expand_includes,
 )
+from prompt_hub.repository.own_folder import require_own
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import (
     Example,
@@ -47,7 +47,7 @@ from prompt_hub.repository.schema import (
     Shot,
     version_key,
 )
-from prompt_hub.repository.transaction import STATE, recover
+from prompt_hub.repository.transaction import recover
 from prompt_hub.repository.yaml import parse_yaml
 
 TEMPLATES = "00-templates"
@@ -102,14 +102,7 @@ class PromptRepository:
         repository = cls(root)
         if problem := repository.link_problem():
             raise InvalidDocumentsError([problem])
-        if tracks(root, STATE.name):
-            raise PromptHubError(
-                f"git tracks {STATE}, where a machine keeps what it has found out itself:"
-                " answers of models, and half-made changes.",
-                hint="Nothing there is taken from somebody else. Look at who committed it, then:"
-                f" git rm -r --cached {STATE}",
-                exit_code=ExitCode.BLOCKED,
-            )
+        require_own(root)
         recover(root)
         return repository
 

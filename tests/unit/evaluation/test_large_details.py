@@ -13,6 +13,7 @@ import pytest
 
 from prompt_hub.cli import replay as replay_command
 from prompt_hub.cli import report
+from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.slots import Slots
@@ -25,6 +26,7 @@ from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import Evaluation, evaluation_by
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import NotAllowedError
+from prompt_hub.reporting.attempts import Attempt, in_words
 from prompt_hub.reporting.diff import compare
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
@@ -251,6 +253,86 @@ def test_they_are_not_written_anew(
     assert replay_command.run(parser.parse_args([str(record)])) == ExitCode.OK
     assert replay_command.run(parser.parse_args(["--write", str(record)])) == ExitCode.BLOCKED
     assert f"its answers lie at {named(large).uri}" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_now_holds_up_no_other_record(
+    healthy: RepositoryFolder,
+    small: Evaluation,
+    large: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A record is not said to be different because its answers cannot be fetched."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    results = healthy.root / ".prompt-hub/results"
+    command = ["replay", *(str(results / each.name) for each in (large, small))]
+    assert main(command) == ExitCode.OK
+    kept(healthy, large).unlink()
+    capsys.readouterr()
+    assert main(command) == ExitCode.NOT_MEASURED
+    said = capsys.readouterr().out
+    assert f"{large.name}: not looked at" in said
+    assert "its answers lie on the machine that measured them" in said
+    assert "Replay it there, or evaluate again" in said
+    assert "small/part-class.json: part-class 1.2.0 PASS, the same, byte for byte" in said
+    assert said.endswith("1 of 2 records could not be looked at\n")
+    assert main([*command, "--json"]) == ExitCode.NOT_MEASURED
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["same"] for entry in listed] == [None, True]
+    assert "lie on the machine that measured" in listed[0]["unread"]
+    healthy.write(f".prompt-hub/results/{small.name}", small.text.replace('"n":', '"m":'))
+    assert main(command) == ExitCode.BLOCKED, "a record that differs is known to"
+
+
+def test_answers_that_are_others_than_the_line_names_hold_up_no_other_record(
+    healthy: RepositoryFolder,
+    small: Evaluation,
+    large: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def damaged(*arguments: object) -> None:
+        raise InvalidDocumentsError([], hint=RESTORE)
+
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    monkeypatch.setattr(large_details, "open_stored", damaged)
+    results = healthy.root / ".prompt-hub/results"
+    assert (
+        main(["replay", *(str(results / each.name) for each in (large, small))]) == ExitCode.BLOCKED
+    )
+    said = capsys.readouterr().out
+    assert f"{large.name}: cannot be made again" in said
+    assert "the same, byte for byte" in said
+
+
+def test_the_history_says_where_answers_lie_that_are_too_large_for_it(
+    healthy: RepositoryFolder,
+    large: Evaluation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    healthy.write("prompts/00-templates/catalogue-role.txt", "Second try.\n")
+    second = evaluate(healthy, "second")
+    assert main(["history", TASK]) == ExitCode.OK
+    *_, why, where = capsys.readouterr().out.splitlines()
+    count = named(second).count
+    assert why == (
+        f"  won and lost are not listed: {count} answers are too large for git and for this list"
+    )
+    assert where == (
+        f"  they lie on the machine that measured: .prompt-hub/results/{named(second).uri}"
+    )
+    assert main(["history", TASK, "--json"]) == ExitCode.OK
+    listed = json.loads(capsys.readouterr().out)
+    assert listed[0]["large_answers"] is None, "the first attempt is held against none"
+    assert listed[-1]["large_answers"] == named(second).uri
+
+
+def test_the_history_says_how_answers_in_s3_are_fetched(large: Evaluation) -> None:
+    shared = named(large).model_copy(update={"uri": f"s3://results/{named(large).uri}"})
+    *_, where = in_words([Attempt(large.record, (), (), shared)])
+    assert where == f"  they lie in S3: aws s3 cp {shared.uri} ."
 
 
 @pytest.mark.parametrize("few", [0, 3])

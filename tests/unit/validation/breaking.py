@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,19 @@ def example(**changes: object) -> Callable[[RepositoryFolder], None]:
         "expected": {"part_class": "diode"},
     }
     return restamped(append(EXAMPLES, json.dumps({**good, **changes}) + "\n"))
+
+
+def lost(file: str) -> Callable[[RepositoryFolder], None]:
+    """Commit a file, then delete it."""
+
+    def damage(folder: RepositoryFolder) -> None:
+        git = ("git", "-C", str(folder.root), "-c", "user.name=a", "-c", "user.email=a@example.com")
+        folder.write(file, "{}\n")
+        for words in (["init"], ["add", file], ["commit", "--message", "promote"]):
+            subprocess.run([*git, *words], check=True, capture_output=True)
+        folder.path(file).unlink()
+
+    return damage
 
 
 def link(folder: RepositoryFolder) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from re import fullmatch
 
+from prompt_hub.core.git import ever_added
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -97,7 +98,30 @@ def _misnamed(file: str, path: PurePosixPath) -> Iterator[Problem]:
         yield Problem(file, 1, 1, "", f"the version {path.stem!r}", "a version such as 1.2.0")
 
 
+@tree_rule("evidence-kept")
+def _evidence_is_kept(tree: Tree) -> Iterator[Problem]:
+    """Every evaluation that git has had of a task is still there: promotion only adds to 04-evals.
+
+    Bring the files back: `git log --diff-filter=D -- FILE` says which commit removed one, and `git
+    checkout COMMIT^ -- FILE` brings it back. Where a commit of promotion was reverted, bring back
+    the registry and the layers too; a version is taken back by `prompt-hub promote downgrade`.
+    """
+    repository = tree.repository
+    for file in ever_added(repository.root, f"prompts/{EVALS}"):
+        path = PurePosixPath(file)
+        if len(path.parts) != 4 or not fullmatch(VERSION_PATTERN, path.stem):
+            continue
+        files = tree.tasks.get(path.parts[2])
+        if files is None or (repository.root / path).exists():
+            continue
+        if files.registered is None or path.stem not in files.registered.versions:
+            # Of what is registered the rules of the registry say it.
+            found = "no file, though git has had it"
+            yield Problem(file, 1, 1, "", found, "what promotion wrote there")
+
+
 TREE_RULES: tuple[Rule[Tree], ...] = (
     _no_secrets,
     _names_are_tasks,
+    _evidence_is_kept,
 )

@@ -6,10 +6,17 @@ from tests.unit.validation.breaking import (
     Case,
     Fine,
     append,
+    lost,
     write,
 )
 
 CASES = [
+    Case(
+        "evidence-kept",
+        lost("prompts/04-evals/brand/0.3.0.jsonl"),
+        "prompts/04-evals/brand/0.3.0.jsonl",
+        "found no file, though git has had it; expected what promotion wrote there",
+    ),
     Case(
         "secret",
         append("prompts/00-templates/catalogue-role.txt", f"AK{'IA'}ABCDEFGHIJKLMNOP\n"),
@@ -63,6 +70,9 @@ CASES = [
 ]
 
 FINE = [
+    # A task that is gone altogether, and a review, which is its reader's own.
+    Fine("evidence-kept", lost("prompts/04-evals/gone/0.3.0.json")),
+    Fine("evidence-kept", lost("prompts/04-evals/brand/reviews/0.3.0.json")),
     Fine("secret", write("prompts/00-templates/note.txt", "RC0603FR-0710KL sk-1 password: none\n")),
     Fine("file-name", write("prompts/README.md", "The layers.\n")),
 ]
