@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -364,6 +365,17 @@ def test_builds_share_what_is_installed_but_not_their_code(aws: LocalAws, remote
         git(remote, "rev-parse", "main~1"),
     )
     assert newest["MADE"] == before["MADE"]
+
+
+def test_a_build_finds_compiled_what_one_before_it_has_imported(aws: LocalAws) -> None:
+    source = {"type": "GITHUB", "location": f"https://github.com/{REPOSITORY}.git"}
+    project(aws, "compiled", None, **source)
+    build(aws, "compiled")
+    look = spec("FOUND=$(ls pipeline_image/__pycache__)", env={"exported-variables": ["FOUND"]})
+
+    done = build(aws, "compiled", buildspecOverride=json.dumps(look))
+
+    assert exported(done)["FOUND"] == f"prompt_word.{sys.implementation.cache_tag}.pyc"
 
 
 def test_stopping_a_build_ends_its_processes(aws: LocalAws) -> None:

@@ -216,7 +216,7 @@ class TemplateCheck:
         It would run a second time with them, whatever it wrote.
         """
         if self._results().get(aws_names.green_app_key(app.digest)) is None:
-            raise PromptHubError("no templates of this code are remembered.")
+            raise PromptHubError("no green templates of this code are remembered.")
 
     def _synthesise(self, *, checked: bool) -> int:
         # Said by absence, so that nobody's switch turns the checks off.
