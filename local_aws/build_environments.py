@@ -13,13 +13,14 @@ import json
 import os
 import platform
 import shutil
+import site
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_aws import venvs
+from local_aws import compiled_modules, venvs
 from local_aws.locks import alone_in
 
 PINS = (
@@ -34,6 +35,9 @@ PINS = (
 
 NOT_SOURCE = (".git", "cdk.out", "node_modules", ".venv", ".local", "__pycache__")
 """Folders that are made from the source, never part of it."""
+
+PACKAGES = "lib/python*/site-packages"
+"""Where a virtual environment has what is installed."""
 
 _PASSED = ("PIP_", "UV_", "NPM_CONFIG_", "SSL_CERT_", "LC_", "JSII_")
 _PASSED_WHOLE = {
@@ -171,6 +175,9 @@ def environment_for(
         if not install(environment):
             shutil.rmtree(environment.folder, ignore_errors=True)
             return None
+        for packages in (*map(Path, site.getsitepackages()), *folder.glob(f"*/venv/{PACKAGES}")):
+            for own in environment.venv.glob(PACKAGES):
+                compiled_modules.share(packages, own)
         seconds = round(time.monotonic() - started, 1)
         done.write_text(
             json.dumps({"commands": list(commands), "seconds": seconds}, indent=2), encoding="utf-8"

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local_aws import clients, pip_settings, service_calls
+from local_aws import clients, compiled_modules, pip_settings, service_calls
 from local_aws.build_environments import (
     Environment,
     base_variables,
@@ -108,6 +108,8 @@ class Build:
         self._cancelled = threading.Event()
         self._folder = settings.state / "builds" / number
         self._source = self._folder / "src"
+        self._own_code = self._source / "pipeline_image"
+        self._compiled = settings.state / "compiled"
         self._deadline = math.inf
         self._variables: dict[str, str] = {}
         self._working = self._source
@@ -136,6 +138,7 @@ class Build:
             result = BuildResult(status="FAULT", message=str(error))
         finally:
             self._end_processes()
+            compiled_modules.keep(self._compiled, self._own_code)
             for name in ("scratch", "state"):  # where secrets lie, too
                 shutil.rmtree(self._folder / name, ignore_errors=True)
         self.say(f"Build {result.status} {result.message}".rstrip())
@@ -178,6 +181,7 @@ class Build:
             role_of(self._order.project).require(*log_calls)
         self._phase_starts("DOWNLOAD_SOURCE")
         version = self._place_sources()
+        compiled_modules.lend(self._compiled, self._own_code)
         spec = self._read_buildspec()
         self._shell = spec.shell
         self._variables = self._initial_variables(spec, version)
@@ -278,10 +282,9 @@ class Build:
         }
         for name in self._order.secondary:
             codebuild[f"CODEBUILD_SRC_DIR_{name}"] = str(self._folder / "secondary" / name)
-        own_code = self._source / "pipeline_image"
-        if own_code.is_dir():
+        if self._own_code.is_dir():
             # Builds that share a venv must each see their own code, not that of the first.
-            codebuild["PYTHONPATH"] = str(own_code)
+            codebuild["PYTHONPATH"] = str(self._own_code)
         project = self._order.project["environment"].get("environmentVariables", ())
         return merged(
             base_variables(self._folder / "scratch"),

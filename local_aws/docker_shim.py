@@ -20,6 +20,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from local_aws import compiled_modules
 from local_aws.build_environments import NOT_SOURCE
 from local_aws.globs import GlobError, compile_glob, glob_matches
 
@@ -119,6 +120,8 @@ def _keep(words: Sequence[str]) -> None:
         "build_args": dict(item.split("=", 1) for item in namespace.build_arg),
         "digest": _digest(fresh / "tree"),
     }
+    # A real image has its modules compiled: docker's own build does that.
+    compiled_modules.lend(_images().parent / "compiled", fresh / "tree" / "pipeline_image")
     (fresh / "image.json").write_text(json.dumps(image, indent=2), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

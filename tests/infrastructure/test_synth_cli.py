@@ -159,7 +159,7 @@ def test_templates_that_fail_the_rules_end_synth_red_and_are_not_remembered(tmp_
         check=False,
     )
     assert done.returncode != 0
-    assert "no green check of these templates is remembered" in done.stderr
+    assert "no green templates of this code are remembered" in done.stderr
     assert "NoSuch" in done.stderr
     report = json.loads((tmp_path / "cdk.out" / "validation-report.json").read_text("utf-8"))
     assert "failure" in [each["conclusion"] for each in report["pluginReports"]]

@@ -31,6 +31,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "install": {"commands": ["mkdir node_modules", "date +%N > node_modules/made"]},
                     "build": {
                         "commands": [
+                            "FOUND=$(ls pipeline_image)",
                             "WHO=$(python -c 'import prompt_word; print(prompt_word.WORD)')",
                             "MADE=$(cat node_modules/made)",
                             "AT=$(git rev-parse HEAD)",
@@ -38,7 +39,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Path:
                         ]
                     },
                 },
-                "env": {"exported-variables": ["WHO", "MADE", "AT"]},
+                "env": {"exported-variables": ["WHO", "MADE", "AT", "FOUND"]},
             }
         ),
         ".gitignore": "node_modules/\n__pycache__/\n",
@@ -358,12 +359,11 @@ def test_builds_share_what_is_installed_but_not_their_code(aws: LocalAws, remote
     newest = exported(build(aws, "cloned"))
     before = exported(build(aws, "cloned", sourceVersion="main~1"))
 
-    assert (newest["WHO"], before["WHO"]) == ("second", "first")
-    assert (newest["AT"], before["AT"]) == (
-        git(remote, "rev-parse", "main"),
-        git(remote, "rev-parse", "main~1"),
-    )
+    for found, revision, word in ((newest, "main", "second"), (before, "main~1", "first")):
+        assert (found["AT"], found["WHO"]) == (git(remote, "rev-parse", revision), word)
     assert newest["MADE"] == before["MADE"]
+    # What the first has compiled; Python finds it to be of another source, and does it again.
+    assert (newest["FOUND"], before["FOUND"]) == ("prompt_word.py", "__pycache__\nprompt_word.py")
 
 
 def test_stopping_a_build_ends_its_processes(aws: LocalAws) -> None:

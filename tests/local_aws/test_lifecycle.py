@@ -259,5 +259,5 @@ def test_only_the_first_synthesis_of_these_templates_was_checked(state: Path) ->
         if "checked_templates" in file.read_text("utf-8")
     ]
     assert len(logs) >= 2
-    assert sum("no green check of these templates is remembered" in log for log in logs) == 1
+    assert sum("no green templates of this code are remembered" in log for log in logs) == 1
     assert sum("templates: not checked again" in log for log in logs) == len(logs) - 1

@@ -574,6 +574,11 @@ def green_templates_key(digest: str) -> str:
     return f"{GREEN_TEMPLATES}{digest}.json"
 
 
+def green_app_key(digest: str) -> str:
+    """Key under which the newest green templates of an app are, by the hash of its code."""
+    return f"{GREEN_TEMPLATES}app-{digest}.json"
+
+
 GREEN_TEMPLATES = "templates/"
 """What the key of every such mark begins with; they expire like those of tests."""
 

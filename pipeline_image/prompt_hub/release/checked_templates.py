@@ -4,7 +4,8 @@
 Synth: COMMAND is the app. It runs without CDK's validators first, which are most of a synthesis.
 What it wrote is hashed together with the code, the tools and the command. Where the results bucket
 has no mark of that hash, the app runs again with them, and a green report leaves the mark. Whatever
-keeps the mark from being read, or something from being hashed, lets the validators run.
+keeps the mark from being read, or something from being hashed, lets the validators run. Where none
+of its templates was ever green, code runs with them at once: no mark can be there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -57,7 +58,10 @@ class GreenTemplates(GreenMark):
 
 @dataclass(frozen=True)
 class AppState:
-    """What the validators' findings depend on: what was synthesised, the code, tools, command."""
+    """What the validators' findings depend on: what was synthesised, the code, tools, command.
+
+    Before anything is synthesised, `assembly` is empty: a digest of the app alone.
+    """
 
     assembly: Mapping[str, str]
     code: Mapping[str, str]
@@ -174,18 +178,20 @@ class TemplateCheck:
     def run(self) -> int:
         """Return the app's exit code: what it wrote is checked where that is 0, now or before."""
         (self._output / REPORT).unlink(missing_ok=True)
-        if code := self._synthesise(checked=False):
-            return code
         try:
-            state = self._state()
+            app = self._app()
         except Exception as error:
             self._say(f"templates: checked, because they cannot be compared: {reason_of(error)}")
             return self._synthesise(checked=True)
         try:
+            self._require_known(app)
+            if code := self._synthesise(checked=False):
+                return code
+            state = self._synthesised(app)
             green = state.green_templates(self._results())
         except Exception as error:
             # No access, no bucket, a torn mark: never skip on doubt.
-            self._say(f"templates: checked ({state.digest[:12]}), because {reason_of(error)}")
+            self._say(f"templates: checked ({app.digest[:12]}), because {reason_of(error)}")
         else:
             self._say(
                 f"templates: not checked again, because these ({state.digest[:12]}) were green in"
@@ -194,8 +200,23 @@ class TemplateCheck:
             return 0
         code = self._synthesise(checked=True)
         if code == 0:
-            self._remember(state)
+            self._remember(app)
         return code
+
+    def _app(self) -> AppState:
+        """Return what is known before the synthesis."""
+        return AppState({}, code_of(self._root), self._tools, self._command)
+
+    def _synthesised(self, app: AppState) -> AppState:
+        return replace(app, assembly=assembly_of(self._output, self._release))
+
+    def _require_known(self, app: AppState) -> None:
+        """Raise where nothing of `app` was ever green: to run it without the checks tells nothing.
+
+        It would run a second time with them, whatever it wrote.
+        """
+        if self._results().get(aws_names.green_app_key(app.digest)) is None:
+            raise PromptHubError("no green templates of this code are remembered.")
 
     def _synthesise(self, *, checked: bool) -> int:
         # Said by absence, so that nobody's switch turns the checks off.
@@ -206,35 +227,29 @@ class TemplateCheck:
             self._command, cwd=self._root, env=environment, check=False
         ).returncode
 
-    def _state(self) -> AppState:
-        return AppState(
-            assembly_of(self._output, self._release),
-            code_of(self._root),
-            self._tools,
-            self._command,
-        )
-
-    def _remember(self, before: AppState) -> None:
+    def _remember(self, app: AppState) -> None:
         try:
             _require_green(self._output / REPORT)
-            if self._state() != before:
-                raise PromptHubError("code or templates changed meanwhile.")
+            state = self._synthesised(app)
+            if self._app() != app:
+                raise PromptHubError("code changed meanwhile.")
             green = GreenTemplates(
                 schema_="prompt-hub/green-templates@1",
-                digest=before.digest,
-                command=before.command,
-                files=len(before.assembly),
-                tools=dict(before.tools),
+                digest=state.digest,
+                command=state.command,
+                files=len(state.assembly),
+                tools=dict(state.tools),
                 execution=self._release,
                 commit=head_commit(self._root),
                 checked_at=datetime.now(UTC),
             )
             text = green.model_dump_json(by_alias=True, indent=2) + "\n"
-            self._results().put(aws_names.green_templates_key(before.digest), text)
+            self._results().put(aws_names.green_templates_key(state.digest), text)
+            self._results().put(aws_names.green_app_key(app.digest), text)
         except Exception as error:  # what the app said counts; the next execution checks again
             self._say(f"templates: checked, but not remembered: {reason_of(error)}")
             return
-        self._say(f"templates: green; an execution with the same ({before.digest[:12]}) skips them")
+        self._say(f"templates: green; an execution with the same ({state.digest[:12]}) skips them")
 
 
 def main(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:

@@ -67,6 +67,8 @@ if checked and settings["report"]:
         {"pluginName": "Rules", "conclusion": settings["report"]}]})
 if checked and settings.get("late"):
     stack("", "pipeline", {"Size": "other"}, {})
+if "touches" in settings:
+    open(settings["touches"], "a").write("\\n")
 raise SystemExit(settings["exit"] if checked else settings.get("plain exit", 0))
 """
 
@@ -118,14 +120,20 @@ class Checkout:
         ).run()
 
     @property
+    def runs(self) -> list[str]:
+        """How the app has run, each time: checked or plain."""
+        return self.log.read_text("utf-8").split()
+
+    @property
     def checks(self) -> int:
         """How often the app has run with its checks."""
-        return self.log.read_text("utf-8").split().count("checked")
+        return self.runs.count("checked")
 
     @property
     def marks(self) -> list[Path]:
-        """What is remembered."""
-        return sorted((self.root / RESULTS_DIR).rglob("*.json"))
+        """What is remembered of templates; of whose code it is, stands beside."""
+        kept = (self.root / RESULTS_DIR).rglob("*.json")
+        return sorted(path for path in kept if not path.name.startswith("app-"))
 
 
 FILES = {
@@ -260,6 +268,22 @@ def test_the_mark_says_what_was_green_when_and_with_what(checkout: Checkout) -> 
     assert len(green.commit) == 40
 
 
+def test_code_of_which_nothing_was_green_runs_once_with_the_checks(checkout: Checkout) -> None:
+    checkout.run()
+    (checkout.root / "app.py").write_text(f"{APP}\n", encoding="utf-8")
+    checkout.run(OTHER)
+    assert checkout.runs == ["checked", "checked"]
+
+
+def test_other_templates_of_the_same_code_are_seen_without_the_checks(checkout: Checkout) -> None:
+    checkout.run()
+    checkout.set(size=2)
+    checkout.run(OTHER)
+    checkout.set(size=1)
+    checkout.run(OTHER)
+    assert checkout.runs == ["checked", "plain", "checked", "plain"]
+
+
 def test_a_prompt_that_reaches_no_template_is_not_checked(checkout: Checkout) -> None:
     checkout.run()
     (checkout.root / "prompts" / "00-templates" / "a.yaml").write_text("b\n", encoding="utf-8")
@@ -325,18 +349,25 @@ def test_a_report_of_an_earlier_run_is_no_report(checkout: Checkout) -> None:
     assert checkout.marks == []
 
 
-def test_templates_that_differ_with_the_checks_are_not_remembered(checkout: Checkout) -> None:
+def test_templates_that_differ_with_the_checks_are_checked_each_time(checkout: Checkout) -> None:
     checkout.set(late=True)
+    assert checkout.run() == 0
+    assert checkout.run(OTHER) == 0
+    assert checkout.runs == ["checked", "plain", "checked"]
+
+
+def test_code_that_changes_under_the_checks_is_not_remembered(checkout: Checkout) -> None:
+    checkout.set(touches="cdk_app/nag.py")
     assert checkout.run() == 0
     assert checkout.marks == []
     assert "changed meanwhile" in checkout.lines[-1]
 
 
 def test_an_app_that_fails_without_checks_is_not_run_with_them(checkout: Checkout) -> None:
+    checkout.run()
     checkout.set(plain_exit=3)
-    assert checkout.run() == 3
-    assert checkout.checks == 0
-    assert checkout.marks == []
+    assert checkout.run(OTHER) == 3
+    assert checkout.runs == ["checked", "plain"]
 
 
 def test_a_switch_in_the_environment_turns_no_check_off(checkout: Checkout) -> None:
