@@ -14,8 +14,8 @@ from jinja2 import Environment
 
 from prompt_hub.console import series
 from prompt_hub.console.clone import Clone
-from prompt_hub.console.evidence import read_evidence
-from prompt_hub.console.examples import SHOWS, ExampleIndex, Filter, as_json
+from prompt_hub.console.examples import SHOWS, ExampleIndex, Filter, as_fields, as_json
+from prompt_hub.console.incident import read_evidence, read_steps
 from prompt_hub.console.known import Asker, Known, gaps
 from prompt_hub.console.moments import ago, moment
 from prompt_hub.console.now import POINTERS, newest_of, open_incident, read_now
@@ -239,7 +239,7 @@ class Console:
                 "event": event,
                 "title": headline(event),
                 "done": done(event),
-                "steps": next_steps(event, self.stage.stage),
+                "steps": read_steps(next_steps(event, self.stage.stage)),
                 "evidence": read_evidence(event),
                 "later": [each for each in lately.events if each.revision > wanted],
                 "chart": series.draw(lately.samples, lately.events, datetime.now(UTC)),
@@ -396,6 +396,6 @@ def _number(text: str | None, default: int = 1) -> int:
 @cache
 def _environment() -> Environment:
     environment = pages.environment(TEMPLATES)
-    environment.filters |= {"ago": ago, "json": as_json, "moment": moment}
+    environment.filters |= {"ago": ago, "fields": as_fields, "json": as_json, "moment": moment}
     environment.globals |= {"marked": series.MARKED}
     return environment

@@ -287,14 +287,16 @@ def test_an_incident_says_its_evidence_in_words_and_keeps_it_as_it_was(
     assert '"trigger": {' in raw
 
 
-@pytest.mark.parametrize(("code", "told"), [("", "activated 1.2.0"), (BY_HAND, "by hand 1.2.0")])
+@pytest.mark.parametrize(
+    ("code", "told"), [("", "Activated 1.2.0"), (BY_HAND, "Activated by hand 1.2.0")]
+)
 def test_what_a_release_did_was_not_done_by_hand(
     lived: Console, fake: FakeStage, browse: Browse, code: str, told: str
 ) -> None:
     release = replace(event(TASK, 7, EventKind.ACTIVATED, ("1.2.0", "1.3.0"), 1), code=code)
     fake.all_recent[TASK] = replace(fake.all_recent[TASK], events=(release,))
     text = unescape(browse(lived).get(f"/incident/{TASK}/7").text)
-    assert f"{told} -> 1.3.0</h1>" in text
+    assert f"<h1>{told} → 1.3.0</h1>" in text
 
 
 def test_an_incident_says_what_came_after_it(

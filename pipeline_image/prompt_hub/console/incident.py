@@ -1,4 +1,4 @@
-"""What decided about a change of the ledger, in words: an event holds it as it was read then."""
+"""What the page of an incident says: what decided, in words, and what a person may do now."""
 
 from __future__ import annotations
 
@@ -16,8 +16,16 @@ WHOSE = {"active": "active then", "control": "the way back"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a person may do: why, and the commands that do it."""
+
+    words: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceView:
-    """The evidence of one event."""
+    """The evidence of one event, as it was read when this was decided."""
 
     sentences: tuple[str, ...]
     """Who asked to look, and what is no measurement."""
@@ -27,6 +35,22 @@ class EvidenceView:
     """What was measured, and what came out of it for each version."""
     raw: str
     """All of it, as the ledger keeps it."""
+
+
+def read_steps(told: str) -> tuple[Step, ...]:
+    """Return the steps of a message: words, and below them the commands, which are indented."""
+    steps: list[Step] = []
+    prose: list[str] = []
+    commands: list[str] = []
+    for line in [*told.splitlines(), ""]:
+        if line.startswith(" "):
+            commands.append(line.strip())
+            continue
+        if commands:
+            steps.append(Step(words=" ".join(prose), commands=tuple(commands)))
+            prose, commands = [], []
+        prose.append(line)
+    return tuple(steps)
 
 
 def read_evidence(event: Event) -> EvidenceView | None:

@@ -1,4 +1,4 @@
-"""The evidence of a change of the ledger, in words."""
+"""What the page of an incident says: evidence in words, and the commands of a message."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from prompt_hub.console.evidence import read_evidence
+from prompt_hub.console.incident import Step, read_evidence, read_steps
 from prompt_hub.ledger.detector import Evidence
 from prompt_hub.ledger.items import NO_WAY_BACK, Event, EventKind
+from prompt_hub.ledger.messages import next_steps
 from tests.unit.console.stages import event, sample
 
 TASK = "part-fields"
@@ -17,6 +18,23 @@ TASK = "part-fields"
 def rolled_back(**evidence: object) -> Event:
     """A rollback that was decided on this evidence."""
     return replace(event(TASK, 3, EventKind.ROLLED_BACK, ("1.1.0", "1.0.0"), 10), evidence=evidence)
+
+
+def test_each_command_of_a_message_stands_by_what_it_is_for() -> None:
+    told = "To look,\nand to choose:\n  look t\n  choose t\nTo wait:\n  wait t"
+    assert read_steps(told) == (
+        Step(words="To look, and to choose:", commands=("look t", "choose t")),
+        Step(words="To wait:", commands=("wait t",)),
+    )
+
+
+def test_no_line_of_a_real_message_is_left_out() -> None:
+    for kind in EventKind:
+        told = next_steps(event(TASK, 3, kind, ("1.1.0", "1.0.0"), 10), "dev")
+        steps = read_steps(told)
+        assert steps
+        kept = [" ".join([step.words, *step.commands]) for step in steps]
+        assert " ".join(" ".join(kept).split()) == " ".join(told.split())
 
 
 def test_a_change_without_evidence_has_none() -> None:
