@@ -96,8 +96,8 @@ def _measured(sample: ScoreSample) -> Iterator[tuple[str, str]]:
             broke = f"{words.number(found.broke)} of {words.number(found.answers)}"
             yield "answers that broke the contract", broke
         if found.won or found.lost:
-            yield "more than the other, answer by answer", words.score(found.won)
-            yield "less than the other, answer by answer", words.score(found.lost)
+            yield "more than the other, answer by answer", words.number(found.won)
+            yield "less than the other, answer by answer", words.number(found.lost)
     yield "measured", f"{moment(sample.at)} UTC"
     if sample.answered_by:
         yield "answered by", ", ".join(sample.answered_by)

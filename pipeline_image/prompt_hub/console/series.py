@@ -159,7 +159,7 @@ def _levels(
 ) -> tuple[Level, ...]:
     """Name the newest threshold, and the ends of the axis where they are not near it."""
     named = [] if threshold is None else [Level(y=y(threshold), text=f"{threshold:.2f}")]
-    ends = (Level(y=y(1.0), text="1"), Level(y=y(floor), text=f"{floor:.1f}"))
+    ends = (Level(y=y(1.0), text="1"), Level(y=y(floor), text=f"{floor:.1g}"))
     far = (end for end in ends if all(abs(end.y - other.y) > NEAR for other in named))
     return (*named, *far)
 

@@ -57,7 +57,7 @@ def test_samples_stand_beside_each_other_and_what_one_lacks_is_a_dash() -> None:
     assert rows["interval of the score"] == ("0.530 to 0.630", "0.810 to 0.910")
     assert rows["rounds of questions"] == ("3", "3")
     assert rows["answers that broke the contract"] == ("2 of 48", "–")
-    assert rows["more than the other, answer by answer"] == ("–", "12.500")
+    assert rows["more than the other, answer by answer"] == ("–", "12.5")
     assert rows["at the gate answered"] == ("large", "–")
 
 
