@@ -26,6 +26,7 @@ from prompt_hub.ledger.items import Event, Pointer, VersionRecord
 from prompt_hub.ledger.messages import done, headline, next_steps
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.reporting import pages, words
+from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.diff import PromptComparison
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
@@ -65,6 +66,16 @@ class VersionLine:
     in_git: RegisteredVersion | None
     in_stage: VersionRecord | None
     evaluated: bool
+
+    @property
+    def words_of_git(self) -> str:
+        """Who moved it in git and why; where the stage's reason stands beside it, not again."""
+        if self.in_git is None:
+            return ""
+        reason = self.in_git.reason or ""
+        if self.in_stage is not None and self.in_stage.reason in reason:
+            reason = reason.replace(self.in_stage.reason, "as above")
+        return ": ".join(filter(None, (self.in_git.person, reason)))
 
 
 class Console:
@@ -192,6 +203,7 @@ class Console:
                 "first": first or _before(pointer, lately.events, choices),
                 "second": second or (pointer.version if pointer else ""),
                 "difference": difference.value,
+                "Change": Change,
                 "problem": difference.problem,
                 "unknown": gaps(
                     pointers.problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -12,6 +13,7 @@ from prompt_hub.console.pages import Console
 from prompt_hub.console.stage import Recent
 from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.ledger.items import BY_HAND, EventKind
+from prompt_hub.reporting.answers import Change
 from tests.unit.console.stages import (
     EXECUTION,
     Browse,
@@ -251,6 +253,28 @@ def test_any_two_versions_are_compared(lived: Console, browse: Browse) -> None:
     assert "the text of part-fields 1.1.0 is not in the repository" in text
 
 
+def test_a_comparison_counts_what_was_won_and_lost(lived: Console, browse: Browse) -> None:
+    text = unescape(browse(lived).get(f"/task/{TASK}?from=1.2.0&to=candidate").text)
+    found = lived.clone.comparison(TASK, "1.2.0", "candidate").value
+    assert found is not None
+    won, lost = (len(found.of(kind)) for kind in (Change.WON, Change.LOST))
+    assert won > 1
+    assert lost > 0
+    assert f"{won} examples won, {lost} lost" in text
+    assert text.partition("Lost examples")[2].partition("</ul>")[0].count("<li>") == lost
+
+
+def test_why_a_version_is_where_it_is_is_not_told_twice(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    fake.states["1.1.0"] = replace(
+        fake.states["1.3.0"], version="1.1.0", reason="score 0.690 is below the threshold"
+    )
+    text = browse(lived).get(f"/task/{TASK}").text
+    assert "Git: as above 0.700" in text
+    assert text.count("score 0.690 is below the threshold") == 1
+
+
 def test_after_a_rollback_what_was_rolled_back_is_offered_for_comparison(
     lived: Console, browse: Browse
 ) -> None:
@@ -266,8 +290,8 @@ def test_after_a_rollback_what_was_rolled_back_is_offered_for_comparison(
 def test_an_incident_says_what_happened_what_was_done_and_how_to_undo_it(
     lived: Console, browse: Browse
 ) -> None:
-    text = unescape(browse(lived).get(f"/incident/{TASK}/12").text)
-    assert "rolled back 1.3.0 -> 1.2.0" in text
+    text = unescape(re.sub(r"<[^>]+>", "", browse(lived).get(f"/incident/{TASK}/12").text))
+    assert "Rolled back 1.3.0 → 1.2.0" in text
     assert "1.3.0 is below its threshold: 0.58 of 0.80" in text
     assert "1.3.0 is quarantined and does not come back" in text
     assert f"prompt-hub ledger activate {TASK} --stage dev --to 1.3.0" in text
