@@ -74,23 +74,7 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
     the service's task definition: a run may outlast a revision, and ECS starts none that is gone.
     """
     of_run = "'--task', $.task, '--run', $.run"
-    plan = (
-        # What S3 makes up may begin with a hyphen.
-        "'records', 'plan', '--key', $.key, States.Format('--version-id={}', $.version),"
-        f" '--run', $.run, '--execution', $.execution, '--children', '{max_children}'"
-    )
-    not_planned = (
-        f"its container ended {_PLANS} times and left no plan. Nothing was asked. The log group"
-        f" {names.log_group} says why; when that is mended, drop the file again."
-    )
-    answer = {
-        **_container(
-            names, f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)"
-        ),
-        # All outputs together are held to 256 KiB, whatever becomes of them.
-        "OutputPath": None,
-        "End": True,
-    }
+    repair = "'repair', $.detail.task, '--version', $.detail.left.version, '--after-rollback'"
     states: dict[str, State] = {
         "What happened?": {
             "Type": "Choice",
@@ -103,14 +87,27 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
             ],
             "Default": "Read the event",
         },
-        "Repair": {
-            **_container(
-                names,
-                "'repair', $.detail.task, '--version', $.detail.left.version, '--after-rollback'",
-            ),
-            "Retry": [_PATIENTLY],
+        "Repair": {**_container(names, repair), "Retry": [_PATIENTLY], "End": True},
+        **_name_the_run(then="Plan"),
+        **_plan(names, max_children, then="Answer"),
+        "Answer": _answer(names, of_run, max_children) | {"Next": "Merge"},
+        "Merge": {
+            **_container(names, f"'records', 'merge', {of_run}"),
+            "Retry": [_SOMETIMES],
             "End": True,
         },
+    }
+    return {
+        "Comment": "Answers a file of records that was dropped into the bucket",
+        "TimeoutSeconds": RUN_DAYS * _DAY,
+        "StartAt": next(iter(states)),
+        "States": states,
+    }
+
+
+def _name_the_run(*, then: str) -> dict[str, State]:
+    """Return the states from S3's event to what a run is called, and what it is of."""
+    return {
         "Read the event": {
             "Type": "Pass",
             "Parameters": {
@@ -138,93 +135,104 @@ def records_definition(names: RecordsNames, *, max_children: int) -> State:
                 "run.$": "States.Hash(States.Format('{} {}', $.key, $.version), 'SHA-256')",
                 "tries": _NO_PAUSE_YET,
             },
-            "Next": "Plan",
+            "Next": then,
         },
+    }
+
+
+def _plan(names: RecordsNames, max_children: int, *, then: str) -> dict[str, State]:
+    """Return the states that plan a run, and tell people of a file that could not be planned."""
+    plan = (
+        # What S3 makes up may begin with a hyphen.
+        "'records', 'plan', '--key', $.key, States.Format('--version-id={}', $.version),"
+        f" '--run', $.run, '--execution', $.execution, '--children', '{max_children}'"
+    )
+    not_planned = (
+        f"its container ended {_PLANS} times and left no plan. Nothing was asked. The log group"
+        f" {names.log_group} says why; when that is mended, drop the file again."
+    )
+    told: dict[str, State] = {
+        "Tell people": {
+            "Type": "Task",
+            "Resource": names.integration("sns:publish"),
+            "Parameters": {
+                "TopicArn": names.topic,
+                "Subject": f"{aws_names.installation()}: records not planned",
+                "Message.$": f"States.Format('s3://{names.bucket}/{{}}: {not_planned}', $.key)",
+            },
+            "ResultPath": None,
+            "Retry": [_SOMETIMES],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Not planned"}],
+            "Next": "Not planned",
+        },
+        "Not planned": {
+            "Type": "Fail",
+            "Error": aws_names.NOT_PLANNED,
+            "Cause": f"The file was not planned: {not_planned}",
+        },
+    }
+    return {
         # The command has said why: in the run's folder, and to the stage's topic; or the run is
         # another execution's.
         "Refused": {"Type": "Succeed"},
         **_attempts(
             "Plan",
-            _container(names, plan) | {"Next": "Answer"},
+            _container(names, plan) | {"Next": then},
             longest_pause=_LONGEST_PAUSE_OF_PLAN,
             refused="Refused",
-            then={
-                "Tell people": {
-                    "Type": "Task",
-                    "Resource": names.integration("sns:publish"),
-                    "Parameters": {
-                        "TopicArn": names.topic,
-                        "Subject": f"{aws_names.installation()}: records not planned",
-                        "Message.$": f"States.Format('s3://{names.bucket}/{{}}: {not_planned}',"
-                        " $.key)",
-                    },
-                    "ResultPath": None,
-                    "Retry": [_SOMETIMES],
-                    "Catch": [
-                        {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "Not planned"}
-                    ],
-                    "Next": "Not planned",
-                },
-                "Not planned": {
-                    "Type": "Fail",
-                    "Error": aws_names.NOT_PLANNED,
-                    "Cause": f"The file was not planned: {not_planned}",
-                },
-            },
+            then=told,
         ),
-        "Answer": {
-            "Type": "Map",
-            "Label": SHARDS,
-            "ItemReader": {
-                "Resource": names.integration("s3:getObject"),
-                "ReaderConfig": {"InputType": "JSON"},
-                "Parameters": {
-                    "Bucket": names.bucket,
-                    "Key.$": (
-                        f"States.Format('{aws_names.run_key('{}', '{}', aws_names.SHARDS_FILE)}',"
-                        " $.task, $.run)"
-                    ),
-                },
-            },
-            "ItemSelector": {
-                "task.$": "$.task",
-                "run.$": "$.run",
-                "shard.$": "$$.Map.Item.Value.shard",
-                "tries": _NO_PAUSE_YET,
-            },
-            "MaxConcurrency": max_children,
-            "ToleratedFailurePercentage": 0,
-            "ItemProcessor": {
-                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
-                "StartAt": "Answer a shard",
-                "States": {
-                    **_attempts(
-                        "Answer a shard",
-                        answer,
-                        longest_pause=_LONGEST_PAUSE_OF_SHARD,
-                        refused="Fail a refused shard",
-                        # A redrive begins with it, so nothing stands behind it.
-                        then={"Answer a shard: the last attempt": answer | {"Retry": [_SOMETIMES]}},
-                    ),
-                    # As the first time, and at once: a redrive begins with it.
-                    "Fail a refused shard": answer,
-                },
-            },
-            # Answers are in the bucket; 256 KiB of state would hold those of no file.
-            "ResultPath": None,
-            "Next": "Merge",
-        },
-        "Merge": {
-            **_container(names, f"'records', 'merge', {of_run}"),
-            "Retry": [_SOMETIMES],
-            "End": True,
-        },
+    }
+
+
+def _answer(names: RecordsNames, of_run: str, max_children: int) -> State:
+    """Return the state that answers every shard of a run, so many at once."""
+    shards = aws_names.run_key("{}", "{}", aws_names.SHARDS_FILE)
+    answer = {
+        **_container(
+            names, f"'records', 'answer', {of_run}, '--shard', States.Format('{{}}', $.shard)"
+        ),
+        # All outputs together are held to 256 KiB, whatever becomes of them.
+        "OutputPath": None,
+        "End": True,
     }
     return {
-        "Comment": "Answers a file of records that was dropped into the bucket",
-        "TimeoutSeconds": RUN_DAYS * _DAY,
-        "StartAt": next(iter(states)),
-        "States": states,
+        "Type": "Map",
+        "Label": SHARDS,
+        "ItemReader": {
+            "Resource": names.integration("s3:getObject"),
+            "ReaderConfig": {"InputType": "JSON"},
+            "Parameters": {
+                "Bucket": names.bucket,
+                "Key.$": f"States.Format('{shards}', $.task, $.run)",
+            },
+        },
+        "ItemSelector": {
+            "task.$": "$.task",
+            "run.$": "$.run",
+            "shard.$": "$$.Map.Item.Value.shard",
+            "tries": _NO_PAUSE_YET,
+        },
+        "MaxConcurrency": max_children,
+        "ToleratedFailurePercentage": 0,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Answer a shard",
+            "States": {
+                **_attempts(
+                    "Answer a shard",
+                    answer,
+                    longest_pause=_LONGEST_PAUSE_OF_SHARD,
+                    refused="Fail a refused shard",
+                    # A redrive begins with it, so nothing stands behind it.
+                    then={"Answer a shard: the last attempt": answer | {"Retry": [_SOMETIMES]}},
+                ),
+                # As the first time, and at once: a redrive begins with it.
+                "Fail a refused shard": answer,
+            },
+        },
+        # Answers are in the bucket; 256 KiB of state would hold those of no file.
+        "ResultPath": None,
     }
 
 

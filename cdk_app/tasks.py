@@ -10,7 +10,7 @@ from typing import Self
 
 from cdk_app.settings import CONTEXT_KEY, SettingsError
 from prompt_hub.core import aws_names
-from prompt_hub.repository.alarm_windows import watch_misfits
+from prompt_hub.repository.alarm_windows import alarm_problems
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Metadata, Prompt, ScoreWatch
@@ -32,7 +32,7 @@ class Task:
     budget_seconds: float
 
     def __post_init__(self) -> None:
-        for name, found, expected in watch_misfits(self.watch):
+        for name, found, expected in alarm_problems(self.watch):
             raise SettingsError(
                 f"03-metadata/{self.name}.yaml: score_watch.{name}: found {found};"
                 f" expected {expected}."

@@ -1,7 +1,7 @@
 """What the actions of a pipeline do: source, build, change set, stack, approval.
 
 An action is a function of its `Context` that answers its output variables. It fails by raising
-`ActionFailed`. It runs on a thread of its own and talks to the other services over HTTP.
+`ActionFailedError`. It runs on a thread of its own and talks to the other services over HTTP.
 """
 
 from __future__ import annotations

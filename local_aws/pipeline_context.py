@@ -158,7 +158,7 @@ class Context:
         return checks
 
     def wait(self, done: Callable[[], bool]) -> None:
-        """Wait until `done`; raises `ActionStopped` if the execution is stopped before."""
+        """Wait until `done`; raises `ActionStoppedError` if the execution is stopped before."""
         while not done():
             if self.stopped():
                 raise ActionStoppedError

@@ -27,7 +27,7 @@ class RefusedError(Exception):
 
 
 def validate(declaration: Declaration) -> None:
-    """Raise `Refused` for what this engine would not run as AWS does."""
+    """Raise `RefusedError` for what this engine would not run as AWS does."""
     if declaration.get("executionMode", "SUPERSEDED") != "SUPERSEDED":
         message = "only the execution mode SUPERSEDED is known here"
         raise RefusedError("InvalidStructureException", message)

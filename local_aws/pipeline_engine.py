@@ -98,7 +98,7 @@ class Execution:
         return {run.action: run for run in self.actions if run.stage == stage}
 
     def resolve(self, text: str) -> str:
-        """`text` with each `#{namespace.name}` replaced; raises `ActionFailed` for unknown ones."""
+        """Replace each `#{namespace.name}` in `text`; an unknown one raises `ActionFailedError`."""
 
         def value(match: re.Match[str]) -> str:
             namespace, name = match.groups()
@@ -138,13 +138,13 @@ class Pipelines:
         self.by_name: dict[str, Pipeline] = {}
 
     def find(self, name: str) -> Pipeline:
-        """Return the pipeline of that name; raises `Refused`."""
+        """Return the pipeline of that name; raises `RefusedError`."""
         if name not in self.by_name:
             raise RefusedError("PipelineNotFoundException", f"there is no pipeline {name}")
         return self.by_name[name]
 
     def create(self, declaration: Declaration) -> Pipeline:
-        """Store a definition and start its first execution, as AWS does; raises `Refused`."""
+        """Store a definition and start its first execution, as AWS does; raises `RefusedError`."""
         validate(declaration)
         name = declaration["name"]
         if name in self.by_name:
@@ -243,7 +243,7 @@ class Pipeline:
         return pipeline
 
     def switch(self, stage: str, reason: str | None) -> None:
-        """Close the way into `stage` for `reason`, or open it; raises `Refused`."""
+        """Close the way into `stage` for `reason`, or open it; raises `RefusedError`."""
         if stage not in [item["name"] for item in self.declaration["stages"]]:
             raise RefusedError("StageNotFoundException", f"no stage {stage}")
         with self._changed:

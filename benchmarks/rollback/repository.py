@@ -91,10 +91,10 @@ def build(root: Path, tasks: tuple[str, ...], models: str) -> Release:
 
 async def _promote(repository: PromptRepository, tasks: tuple[str, ...], models: str) -> None:
     results = FolderResults(repository.root / RESULTS_DIR)
-    async with ModelClient(ModelAliases.parse(models)) as caller:
+    async with ModelClient(ModelAliases.parse(models)) as client:
         evaluator = Evaluator(
             repository,
-            caller,
+            client,
             results,
             execution="drill",
             commit=COMMIT,

@@ -23,7 +23,7 @@ if __name__ == "__main__":  # from a checkout, whatever is installed
 
 from benchmarks.watch import contracts
 from benchmarks.watch.rules import RULES, rule
-from benchmarks.watch.worlds import FALLING, HEALTHY, SIZE, World, right_answers
+from benchmarks.watch.scenarios import FALLING, HEALTHY, SIZE, World, right_answers
 
 RUNS_A_DAY = 96
 MONTH = 30 * RUNS_A_DAY

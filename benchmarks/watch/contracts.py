@@ -13,7 +13,7 @@ from random import Random
 from statistics import fmean, stdev
 
 from benchmarks.watch.rules import ERROR
-from benchmarks.watch.worlds import SIZE
+from benchmarks.watch.scenarios import SIZE
 from prompt_hub.ledger.detector import (
     CONTRACT_SHARE,
     RUNS_A_COMPARISON,

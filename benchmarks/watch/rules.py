@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from random import Random
 
-from benchmarks.watch.worlds import SIZE, World, right_answers
+from benchmarks.watch.scenarios import SIZE, World, right_answers
 from prompt_hub.ledger.detector import (
     Detector,
     Evidence,

@@ -137,22 +137,22 @@ def samples_wanted(window: Window) -> int:
     return 2 * max(RUNS_READ, window.of_last)
 
 
-def decide(situation: AlarmContext) -> Decision:
+def decide(context: AlarmContext) -> Decision:
     """Return the decision on a task that was asked for; who asked makes no difference."""
-    decision = _judge(situation)
-    if decision.action in {Action.PAGE, Action.FREEZE} and _told(situation, decision):
+    decision = _judge(context)
+    if decision.action in {Action.PAGE, Action.FREEZE} and _told(context, decision):
         return nothing("people-know", f"people were told since it went bad: {decision.reason}")
     return decision
 
 
-def _judge(situation: AlarmContext) -> Decision:
-    task, pointer = situation.task, situation.pointer
+def _judge(context: AlarmContext) -> Decision:
+    task, pointer = context.task, context.pointer
     if pointer is None:
         return nothing("nothing-active", f"no version of {task} is active in the ledger")
     # What was measured before the pointer came here says nothing about now: the version may have
     # been repaired by its provider and restored by a person since.
-    moved = moved_at(situation, pointer)
-    samples = [sample for sample in situation.samples if sample.at >= moved]
+    moved = moved_at(context, pointer)
+    samples = [sample for sample in context.samples if sample.at >= moved]
     own = [sample for sample in samples if sample.version == pointer.version]
     if not own:
         return nothing(
@@ -171,10 +171,10 @@ def _judge(situation: AlarmContext) -> Decision:
         waiting = _not_shown(own, newest, newest.evidence)
     else:
         # The image of before the detector: its rounds are decided as they were then.
-        waiting = _too_few(situation, own, pointer)
+        waiting = _too_few(context, own, pointer)
     if waiting is not None:
         return waiting
-    return _way_back(situation, pointer, newest, samples)
+    return _way_back(context, pointer, newest, samples)
 
 
 def _not_shown(
@@ -190,15 +190,15 @@ def _not_shown(
 
 
 def _too_few(
-    situation: AlarmContext, own: Sequence[ScoreSample], pointer: Pointer
+    context: AlarmContext, own: Sequence[ScoreSample], pointer: Pointer
 ) -> Decision | None:
-    breaches = sum(sample.below_threshold for sample in own[: situation.window.of_last])
-    if breaches >= situation.window.to_alarm:
+    breaches = sum(sample.below_threshold for sample in own[: context.window.of_last])
+    if breaches >= context.window.to_alarm:
         return None
     return nothing(
         "too-few-samples",
-        f"{breaches} of the last {situation.window.of_last} samples of {pointer.version} "
-        f"breach, {situation.window.to_alarm} are needed; looking again with the next sweep",
+        f"{breaches} of the last {context.window.of_last} samples of {pointer.version} "
+        f"breach, {context.window.to_alarm} are needed; looking again with the next sweep",
     )
 
 
@@ -210,9 +210,9 @@ def _against_threshold(newest_first: Sequence[ScoreSample]) -> list[tuple[Eviden
     ]
 
 
-def moved_at(situation: AlarmContext, pointer: Pointer) -> str:
+def moved_at(context: AlarmContext, pointer: Pointer) -> str:
     """Return when the pointer came to what is active; freezing it since is no move."""
-    for event in situation.events:
+    for event in context.events:
         if _never_undone(event) is not None:
             return event.at
     return pointer.at
@@ -235,7 +235,7 @@ def control_of(
 
 
 def blocked_way_back(
-    situation: AlarmContext, pointer: Pointer, breach: str, evidence: Mapping[str, object]
+    context: AlarmContext, pointer: Pointer, breach: str, evidence: Mapping[str, object]
 ) -> Decision | None:
     """Return the page that says why nobody may go back; None where one may."""
 
@@ -244,29 +244,29 @@ def blocked_way_back(
 
     previous = pointer.previous
     if previous is None:
-        code, why = _no_way_back(situation)
+        code, why = _no_way_back(context)
         return page(code, f"There is no version to go back to: {why}.")
-    state = situation.states.get(previous.version)
+    state = context.states.get(previous.version)
     if state is not None and state.taken_out:
         return page(
             "way-back-taken-out",
             f"The version to go back to, {previous.version}, is {state.value}.",
         )
-    if situation.deployed is not None and not situation.deployed.has(pointer.task, previous):
+    if context.deployed is not None and not context.deployed.has(pointer.task, previous):
         return page(
             "way-back-not-carried",
-            f"The running image of release {situation.deployed.release.release} does not carry "
+            f"The running image of release {context.deployed.release.release} does not carry "
             f"{previous.version}, the version to go back to.",
         )
     return None
 
 
 def _way_back(
-    situation: AlarmContext, pointer: Pointer, newest: ScoreSample, samples: Sequence[ScoreSample]
+    context: AlarmContext, pointer: Pointer, newest: ScoreSample, samples: Sequence[ScoreSample]
 ) -> Decision:
     breach = f"{pointer.version} is below its threshold: {_words(newest)}"
     evidence = {"active": newest.to_attributes()}
-    blocked = blocked_way_back(situation, pointer, breach, evidence)
+    blocked = blocked_way_back(context, pointer, breach, evidence)
     previous = pointer.previous
     if blocked is not None:
         return blocked
@@ -326,9 +326,9 @@ def _both_fell(controls: Sequence[ScoreSample], control: ScoreSample) -> bool:
     return has_fallen(_against_threshold(controls), control.evidence.error)
 
 
-def _no_way_back(situation: AlarmContext) -> tuple[str, str]:
+def _no_way_back(context: AlarmContext) -> tuple[str, str]:
     """Code and words for a pointer without a way back: the change that moved it last knows."""
-    for event in situation.events:
+    for event in context.events:
         why = _never_undone(event)
         if why is not None:
             lost = event.evidence.get(NO_WAY_BACK)
@@ -353,30 +353,30 @@ def _never_undone(event: Event) -> str | None:
             assert_never(event.kind)
 
 
-def _told(situation: AlarmContext, decision: Decision) -> bool:
+def _told(context: AlarmContext, decision: Decision) -> bool:
     """Whether people heard of this reason for this version since it fell."""
-    pointer = situation.pointer
+    pointer = context.pointer
     if pointer is None:
         return False
     # A version at its threshold is good in one round and bad in the next: a page for each would
     # teach people to look away. A freeze comes again only where a person has lifted it.
     recovered = RECOVERED_ROUNDS if decision.action is Action.PAGE else 1
-    since = _fell_at(situation, pointer, recovered)
+    since = _fell_at(context, pointer, recovered)
     return any(
         event.code == decision.code and event.reached == pointer.active and event.at >= since
-        for event in situation.events
+        for event in context.events
     )
 
 
-def _fell_at(situation: AlarmContext, pointer: Pointer, recovered: int) -> str:
+def _fell_at(context: AlarmContext, pointer: Pointer, recovered: int) -> str:
     """When the newest fall of the active version began; `recovered` good rounds in a row end one.
 
     Alarm and sweep know a time of their own, a round does not: only the samples tell all three the
     same. A fall that is older than all samples began when the pointer moved at the earliest.
     """
-    moved = moved_at(situation, pointer)
+    moved = moved_at(context, pointer)
     since, good = moved, 0
-    for sample in situation.samples:
+    for sample in context.samples:
         if sample.version != pointer.version or sample.at < moved:
             continue
         if sample.below_threshold:

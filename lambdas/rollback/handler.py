@@ -86,7 +86,7 @@ class Clients:
 
 
 @cache
-def _desk() -> Clients:
+def _clients() -> Clients:
     return Clients.from_environment()
 
 
@@ -96,7 +96,7 @@ def handler(event: Mapping[str, object], context: Context) -> dict[str, object]:
     Raises `IncompleteInvocationError` after everything else was tried if a task could not be
     treated or people could not be told; Lambda's retry and the next sweep then finish it.
     """
-    return process(event, context.invoked_function_arn.split(":")[4], _desk())
+    return process(event, context.invoked_function_arn.split(":")[4], _clients())
 
 
 def process(event: Mapping[str, object], account: str, clients: Clients) -> dict[str, object]:
@@ -170,7 +170,7 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
     # The pointer is read first: what is written holds only if it is still the same.
     pointer = ledger.pointer(task)
     events = ledger.events(task, EVENTS)
-    situation = AlarmContext(
+    context = AlarmContext(
         task=task,
         window=window,
         pointer=pointer,
@@ -179,14 +179,14 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
         events=events,
         deployed=ledger.deployed(),
     )
-    decision = decide(situation)
+    decision = decide(context)
     news = any(event.notify in {Notify.PENDING, Notify.TOLD} for event in events)
     if pointer is None:
         return decision, None, news
-    if wants_calls(situation, decision, asked=trigger.calls):
-        now, moved = clients.people.now(), moved_at(situation, pointer)
+    if wants_calls(context, decision, asked=trigger.calls):
+        now, moved = clients.people.now(), moved_at(context, pointer)
         calls = read_calls(clients.alarms, clients.stage, pointer, moved=moved, now=now)
-        on_calls = decide_on_calls(situation, calls, stage=clients.stage, now=now)
+        on_calls = decide_on_calls(context, calls, stage=clients.stage, now=now)
         # A score that is bad, and not shown to be so yet, says more than calls that show nothing.
         if on_calls.action is not Action.NOTHING or trigger.calls or decision.code != "not-shown":
             decision = on_calls

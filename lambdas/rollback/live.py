@@ -50,7 +50,7 @@ class LiveCalls:
     previous: Calls
 
 
-def wants_calls(situation: AlarmContext, decision: Decision, *, asked: bool) -> bool:
+def wants_calls(context: AlarmContext, decision: Decision, *, asked: bool) -> bool:
     """Whether live calls may change a `decision` that was made on scores.
 
     They are `asked` about by an alarm of theirs. Else only a comparison is a reason to read them:
@@ -58,16 +58,16 @@ def wants_calls(situation: AlarmContext, decision: Decision, *, asked: bool) -> 
     """
     if decision.action is not Action.NOTHING or decision.code == "people-know":
         return False
-    return asked or _is_comparison(situation)
+    return asked or _is_comparison(context)
 
 
-def _is_comparison(situation: AlarmContext) -> bool:
+def _is_comparison(context: AlarmContext) -> bool:
     """Whether the newest sample of the active version has its way back's beside it."""
-    pointer = situation.pointer
+    pointer = context.pointer
     if pointer is None:
         return False
-    own = [sample for sample in situation.samples if sample.version == pointer.version]
-    return bool(own) and control_of(own[0], pointer, situation.samples) is not None
+    own = [sample for sample in context.samples if sample.version == pointer.version]
+    return bool(own) and control_of(own[0], pointer, context.samples) is not None
 
 
 def read_calls(
@@ -115,24 +115,24 @@ def _count(
 
 
 def decide_on_calls(
-    situation: AlarmContext, live: LiveCalls, *, stage: str, now: datetime
+    context: AlarmContext, live: LiveCalls, *, stage: str, now: datetime
 ) -> Decision:
     """Return the decision on a task whose score does not decide."""
-    decision = _judge(situation, live, stage=stage, now=now)
-    pointer = situation.pointer
+    decision = _judge(context, live, stage=stage, now=now)
+    pointer = context.pointer
     if decision.action is Action.PAGE and any(
         event.code == decision.code
         and pointer is not None
         and event.reached == pointer.active
         and event.at >= timestamp(now - TOLD_FOR)
-        for event in situation.events
+        for event in context.events
     ):
         return nothing("people-know", f"people were told within a day: {decision.reason}")
     return decision
 
 
-def _judge(situation: AlarmContext, live: LiveCalls, *, stage: str, now: datetime) -> Decision:
-    pointer = situation.pointer
+def _judge(context: AlarmContext, live: LiveCalls, *, stage: str, now: datetime) -> Decision:
+    pointer = context.pointer
     assert pointer is not None
     breach = f"{pointer.version} broke its contract in {live.active} since {live.since}"
     if not live.active.many_broken:
@@ -142,10 +142,10 @@ def _judge(situation: AlarmContext, live: LiveCalls, *, stage: str, now: datetim
             "broke was another version's, or is over",
         )
     evidence: dict[str, object] = {
-        "alarm": aws_names.contract_alarm(stage, situation.task),
+        "alarm": aws_names.contract_alarm(stage, context.task),
         "calls": {"since": live.since, "active": asdict(live.active)},
     }
-    blocked = blocked_way_back(situation, pointer, breach, evidence)
+    blocked = blocked_way_back(context, pointer, breach, evidence)
     if blocked is not None:
         # Codes of their own: what people were told of scores says nothing of calls.
         return replace(blocked, code=f"calls-{blocked.code}")
@@ -162,21 +162,21 @@ def _judge(situation: AlarmContext, live: LiveCalls, *, stage: str, now: datetim
             f"{breach}: so few calls, or so much alike, do not show that {pointer.version} does "
             "worse; looking again with the next sweep",
         )
-    return _by_comparison(situation, pointer, breach, evidence, now)
+    return _by_comparison(context, pointer, breach, evidence, now)
 
 
 def _by_comparison(
-    situation: AlarmContext,
+    context: AlarmContext,
     pointer: Pointer,
     breach: str,
     evidence: Mapping[str, object],
     now: datetime,
 ) -> Decision:
     """Decide on what both versions did on the same examples, in the same minutes."""
-    moved = moved_at(situation, pointer)
+    moved = moved_at(context, pointer)
     # Each comparison may err, too: there are only so many beside the runs of the schedule.
-    speaks_for = timedelta(minutes=situation.window.every_minutes * RUNS_A_COMPARISON)
-    samples = [sample for sample in situation.samples if sample.at >= moved]
+    speaks_for = timedelta(minutes=context.window.every_minutes * RUNS_A_COMPARISON)
+    samples = [sample for sample in context.samples if sample.at >= moved]
     recent = [
         (sample, control_of(sample, pointer, samples))
         for sample in samples

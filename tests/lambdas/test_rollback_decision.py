@@ -74,7 +74,7 @@ def sample(
     )
 
 
-SITUATION = AlarmContext(
+CONTEXT = AlarmContext(
     task="part-class",
     window=Window(to_alarm=1, of_last=1),
     pointer=POINTER,
@@ -91,7 +91,7 @@ SITUATION = AlarmContext(
 
 
 def test_a_breach_of_the_active_version_with_a_good_control_rolls_back() -> None:
-    decision = decide(SITUATION)
+    decision = decide(CONTEXT)
     assert (decision.action, decision.code) == (Action.ROLL_BACK, "below-threshold")
     assert "1.1.0 is below its threshold: 0.550 against 0.850 on 40 examples" in decision.reason
     assert "1.0.0 is better" in decision.reason
@@ -126,7 +126,7 @@ def test_a_breach_of_the_active_version_with_a_good_control_rolls_back() -> None
             "way-back-taken-out",
         ),
         (
-            {"deployed": replace(SITUATION.deployed, carries={"part-class": {"1.1.0": "new"}})},  # type: ignore[type-var]
+            {"deployed": replace(CONTEXT.deployed, carries={"part-class": {"1.1.0": "new"}})},  # type: ignore[type-var]
             Action.PAGE,
             "way-back-not-carried",
         ),
@@ -154,20 +154,20 @@ def test_a_breach_of_the_active_version_with_a_good_control_rolls_back() -> None
     ],
 )
 def test_each_branch_says_why(change: dict[str, object], action: Action, code: str) -> None:
-    decision = decide(replace(SITUATION, **change))  # type: ignore[arg-type]
+    decision = decide(replace(CONTEXT, **change))  # type: ignore[arg-type]
     assert (decision.action, decision.code) == (action, code)
     assert len(decision.reason) > 20
 
 
 def test_exactly_at_the_threshold_is_not_below_it() -> None:
-    decision = decide(replace(SITUATION, samples=(sample("1.1.0", 0.85),)))
+    decision = decide(replace(CONTEXT, samples=(sample("1.1.0", 0.85),)))
     assert decision.code == "active-passes"
 
 
 def test_a_way_back_that_passes_its_own_threshold_but_is_no_better_calls_people() -> None:
     # This repository's registry on a first deployment: brand 1.0.0 and its way back 0.9.0.
     samples = (sample("1.1.0", 0.688, threshold=0.7), sample("1.0.0", 0.417, threshold=0.4))
-    decision = decide(replace(SITUATION, samples=samples))
+    decision = decide(replace(CONTEXT, samples=samples))
     assert (decision.action, decision.code) == (Action.PAGE, "way-back-not-better")
     assert "no better on the same examples: 0.417" in decision.reason
     assert set(decision.evidence) == {"active", "control"}
@@ -175,14 +175,14 @@ def test_a_way_back_that_passes_its_own_threshold_but_is_no_better_calls_people(
 
 def test_a_way_back_that_is_exactly_as_good_is_not_better() -> None:
     samples = (sample("1.1.0", 0.688, threshold=0.7), sample("1.0.0", 0.688, threshold=0.4))
-    assert decide(replace(SITUATION, samples=samples)).code == "way-back-not-better"
+    assert decide(replace(CONTEXT, samples=samples)).code == "way-back-not-better"
 
 
 def test_what_was_measured_before_the_pointer_moved_decides_nothing() -> None:
     # Quarantined thirty days ago, restored by a person, not measured since.
     restored = replace(POINTER, at=timestamp(WENT_OFF))
     samples = (sample("1.1.0", 0.2, 30 * 24 * 60), sample("1.0.0", 0.9, 30 * 24 * 60))
-    decision = decide(replace(SITUATION, pointer=restored, samples=samples))
+    decision = decide(replace(CONTEXT, pointer=restored, samples=samples))
     assert (decision.action, decision.code) == (Action.NOTHING, "no-sample")
     assert f"since the pointer moved at {restored.at}" in decision.reason
 
@@ -191,8 +191,8 @@ def test_older_breaches_do_not_count_towards_m_of_n() -> None:
     pointer = replace(POINTER, at=timestamp(WENT_OFF - timedelta(minutes=10)))
     samples = [sample("1.0.0", 0.9), *(sample("1.1.0", 0.5, before) for before in (1, 16, 31))]
     window = Window(to_alarm=2, of_last=3)
-    situation = replace(SITUATION, window=window, pointer=pointer, samples=samples)
-    assert decide(situation).code == "too-few-samples"
+    context = replace(CONTEXT, window=window, pointer=pointer, samples=samples)
+    assert decide(context).code == "too-few-samples"
 
 
 @pytest.mark.parametrize("of_last", [1, 25, 26, 96, 1440])
@@ -205,8 +205,8 @@ def test_every_alarm_that_can_be_set_reads_enough_to_roll_back(of_last: int) -> 
     ]
     pointer = replace(POINTER, at=samples[-1].at)
     read = samples[: samples_wanted(window)]
-    situation = replace(SITUATION, window=window, pointer=pointer, samples=read)
-    assert decide(situation).action is Action.ROLL_BACK
+    context = replace(CONTEXT, window=window, pointer=pointer, samples=read)
+    assert decide(context).action is Action.ROLL_BACK
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_two_of_three_means_two_of_the_active_versions_own_three(
     samples = [sample("1.0.0", 0.9, 1)]
     samples += [sample("1.1.0", score, 15 * i + 1) for i, score in enumerate(scores)]
     window = Window(to_alarm=2, of_last=3)
-    assert decide(replace(SITUATION, window=window, samples=samples)).action is action
+    assert decide(replace(CONTEXT, window=window, samples=samples)).action is action
 
 
 def moved(kind: EventKind, reached: VersionRef, **changes: object) -> Event:
@@ -278,7 +278,7 @@ def test_why_there_is_no_way_back_is_what_the_last_move_says(
 ) -> None:
     events = (replace(moved(EventKind.PAGED, NEW), revision=8), last, moved(EventKind.SEEDED, OLD))
     pointer = replace(POINTER, previous=None)
-    decision = decide(replace(SITUATION, pointer=pointer, events=events))
+    decision = decide(replace(CONTEXT, pointer=pointer, events=events))
     assert (decision.action, decision.code) == (Action.PAGE, code)
     assert f"There is no version to go back to: {words}" in decision.reason
 
@@ -309,25 +309,25 @@ def notification(code: str, minutes_after: int, reached: VersionRef = NEW) -> Ev
 )
 def test_people_are_told_once_for_each_fall(event: Event, action: Action) -> None:
     good = (sample("1.1.0", 0.9, 17 + ago) for ago in range(RECOVERED_ROUNDS))
-    situation = replace(
-        SITUATION,
+    context = replace(
+        CONTEXT,
         pointer=replace(POINTER, previous=None),
         samples=(sample("1.1.0", 0.55), sample("1.1.0", 0.5, 16), *good),
         events=(event,),
     )
-    assert decide(situation).action is action
+    assert decide(context).action is action
 
 
-def pages(scores: Sequence[float], window: Window = SITUATION.window) -> list[int]:
+def pages(scores: Sequence[float], window: Window = CONTEXT.window) -> list[int]:
     """After which rounds people are paged, where each round asks at once and none has a control."""
     # Round by round, as the Lambda sees it: the newest samples that it reads, and its own history.
-    situation = replace(SITUATION, pointer=replace(POINTER, previous=None), window=window)
+    context = replace(CONTEXT, pointer=replace(POINTER, previous=None), window=window)
     events: list[Event] = []
     paged = []
     for newest in range(len(scores)):
         samples = [sample("1.1.0", scores[ago], -ago) for ago in range(newest, -1, -1)]
-        situation = replace(situation, samples=samples[: samples_wanted(window)], events=events)
-        decision = decide(situation)
+        context = replace(context, samples=samples[: samples_wanted(window)], events=events)
+        decision = decide(context)
         if decision.action is Action.PAGE:
             paged.append(newest)
             events = [notification(decision.code, newest), *events]
@@ -348,15 +348,15 @@ def test_people_are_paged_again_after_a_recovery() -> None:
 def test_people_are_paged_again_for_what_was_brought_back() -> None:
     """What was measured, and told, before the pointer's last move says nothing about now."""
     moved = timestamp(WENT_OFF - timedelta(minutes=10))
-    situation = replace(
-        SITUATION,
+    context = replace(
+        CONTEXT,
         pointer=replace(POINTER, previous=None, at=moved),
         samples=(sample("1.1.0", 0.55), sample("1.1.0", 0.5, 16)),
     )
-    assert decide(replace(situation, events=(notification("no-way-back", -15),))).action is (
+    assert decide(replace(context, events=(notification("no-way-back", -15),))).action is (
         Action.PAGE
     )
-    assert decide(replace(situation, events=(notification("no-way-back", -1),))).action is (
+    assert decide(replace(context, events=(notification("no-way-back", -1),))).action is (
         Action.NOTHING
     )
 
@@ -364,40 +364,40 @@ def test_people_are_paged_again_for_what_was_brought_back() -> None:
 def test_a_task_that_a_person_unfroze_is_frozen_again_by_the_next_fall() -> None:
     """A freeze keeps releases away: it waits for no long recovery, as a page does."""
     good = sample("1.1.0", 0.9, 16)
-    situation = replace(
-        SITUATION,
+    context = replace(
+        CONTEXT,
         samples=(sample("1.1.0", 0.55), sample("1.0.0", 0.5), good, sample("1.1.0", 0.5, 31)),
         events=(notification("provider-or-data", -30),),
     )
-    assert decide(situation).action is Action.FREEZE
-    frozen = replace(situation, pointer=replace(POINTER, frozen=True))
+    assert decide(context).action is Action.FREEZE
+    frozen = replace(context, pointer=replace(POINTER, frozen=True))
     assert decide(frozen).code == "people-know"
 
 
 def test_a_round_that_tells_before_the_alarm_goes_off_is_not_told_of_again_by_the_alarm() -> None:
     """The alarm's own time lies behind the page that a round has made: only samples know."""
     told = notification("no-way-back", -1)
-    situation = replace(
-        SITUATION,
+    context = replace(
+        CONTEXT,
         pointer=replace(POINTER, previous=None),
         samples=(sample("1.1.0", 0.55, 1), sample("1.1.0", 0.9, 16)),
         events=(replace(told, at=timestamp(WENT_OFF - timedelta(seconds=59))),),
     )
-    assert (decide(situation).action, decide(situation).code) == (Action.NOTHING, "people-know")
+    assert (decide(context).action, decide(context).code) == (Action.NOTHING, "people-know")
 
 
 def test_a_breach_by_some_of_many_lasts_over_a_good_sample_in_between() -> None:
     scores = (0.5, 0.9, 0.5, 0.5, 0.9, 0.9)
     samples = tuple(sample("1.1.0", score, 1 + 15 * ago) for ago, score in enumerate(scores))
-    situation = replace(
-        SITUATION,
+    context = replace(
+        CONTEXT,
         pointer=replace(POINTER, previous=None),
         window=Window(to_alarm=2, of_last=3),
         samples=samples,
     )
     at_the_second_bad_sample = notification("no-way-back", -30)
-    assert decide(replace(situation, events=(at_the_second_bad_sample,))).code == "people-know"
-    assert decide(situation).code == "no-way-back"
+    assert decide(replace(context, events=(at_the_second_bad_sample,))).code == "people-know"
+    assert decide(context).code == "no-way-back"
 
 
 @pytest.mark.parametrize("action", [Action.FREEZE, Action.PAGE])
@@ -408,19 +408,19 @@ def test_what_people_heard_of_an_older_fall_does_not_silence_a_new_one(action: A
     run = Evidence(rounds=5, asked=200, earned=0, error=1e-5)
     bad, control = sample("1.1.0", 0.0), sample("1.0.0", 0.0)
     good = [sample("1.1.0", 0.9, 1 + 15 * ago) for ago in range(1, 90)]
-    situation = replace(
-        SITUATION,
+    context = replace(
+        CONTEXT,
         pointer=pointer,
         window=Window(to_alarm=3, of_last=3),
         samples=(replace(bad, evidence=run), replace(control, evidence=run), *good),
     )
     long_ago = notification(code, -20 * 24 * 60)
-    assert decide(replace(situation, events=(long_ago,))).action is action
+    assert decide(replace(context, events=(long_ago,))).action is action
     now = notification(code, 0)
-    assert decide(replace(situation, events=(now, long_ago))).code == "people-know"
+    assert decide(replace(context, events=(now, long_ago))).code == "people-know"
     again = replace(sample("1.1.0", 0.0, minutes_before=-14), evidence=run)
     same = replace(sample("1.0.0", 0.0, minutes_before=-14), evidence=run)
-    later = replace(situation, samples=(again, same, *situation.samples), events=(now, long_ago))
+    later = replace(context, samples=(again, same, *context.samples), events=(now, long_ago))
     assert decide(later).code == "people-know"
 
 

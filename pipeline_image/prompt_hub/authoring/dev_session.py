@@ -80,7 +80,7 @@ class DevSession:
         self,
         repository: PromptRepository,
         task: str,
-        caller: ModelClient,
+        client: ModelClient,
         aliases: ModelAliases,
         store: ResponseStore,
         say: Callable[[str], None] = print,
@@ -89,7 +89,7 @@ class DevSession:
         """Those that were measured, oldest first."""
         self._repository = repository
         self._task = task
-        self._caller = caller
+        self._client = client
         self._aliases = aliases
         self._store = store
         self._say = say
@@ -128,7 +128,7 @@ class DevSession:
             self._shown = ""
             return Look(broken=tuple(f"{item.problem} [{item.rule}]" for item in broken))
         inputs = Inputs.of(self._repository, self._task)
-        digest = inputs.digest(lambda prompt: self._caller.resolve(prompt).identity)
+        digest = inputs.digest(lambda prompt: self._client.resolve(prompt).identity)
         if digest == self._shown:
             return None
         look = await self._measure(inputs, tuple(f"{i.problem} [{i.rule}]" for i in later))
@@ -139,21 +139,21 @@ class DevSession:
     async def _measure(self, inputs: Inputs, later: tuple[str, ...]) -> Look:
         prompt, examples = inputs.candidate, inputs.scored
         self._keep_answers(prompt, examples)
-        engine = BudgetedClient.within(inputs.metadata, self._caller, self._store)
-        progress = Progress(engine)
+        budgeted = BudgetedClient.within(inputs.metadata, self._client, self._store)
+        progress = Progress(budgeted)
         details: list[Result] = []
         for part, were_wrong in self._in_turn(examples):
             measured = await measure(
                 prompt,
                 part,
                 inputs.metadata,
-                engine,
+                budgeted,
                 judge=inputs.judge,
                 progress=progress.arm(f"{prompt.task} {prompt.version}"),
             )
             progress.finish()
             details += measured.details
-            if were_wrong and engine.tracker.calls and len(part) < len(examples):
+            if were_wrong and budgeted.tracker.calls and len(part) < len(examples):
                 right = sum(_is_right(detail.score) for detail in details)
                 known = words.count(len(part), "example")
                 self._say(f"of {known} that lost something, {right} now right")
@@ -168,8 +168,8 @@ class DevSession:
             scores=scores,
             worst=tuple(_worst(examples, details)),
             missing=tuple(missing_answers(prompt.version, details)),
-            asked=engine.tracker.calls,
-            usd=engine.tracker.usd if self._caller.resolve(prompt).price_per_million else None,
+            asked=budgeted.tracker.calls,
+            usd=budgeted.tracker.usd if self._client.resolve(prompt).price_per_million else None,
         )
 
     def _in_turn(self, examples: Sequence[Example]) -> Iterator[tuple[Sequence[Example], bool]]:
@@ -185,11 +185,11 @@ class DevSession:
         """Take over answers to questions that the prompt before has put in the same words."""
         if self._before is None or self._before.sha256 == now.sha256:
             return
-        model = self._caller.resolve(now)
+        model = self._client.resolve(now)
         old, new = self._store.cache_file(self._before, model), self._store.cache_file(now, model)
         for example in examples:
             # It covers schema and parameters, too: with other ones nothing is found.
-            key = new.key(self._caller.request(now, example.input).messages, 0)
+            key = new.key(self._client.request(now, example.input).messages, 0)
             if key not in new and (answer := old.get(key)) is not None:
                 new.put(key, answer)
 

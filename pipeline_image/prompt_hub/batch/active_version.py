@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.reader import PRODUCTION, PromptRepository
+from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.schema import Prompt
+
+if TYPE_CHECKING:
+    from prompt_hub.ledger.table import Ledger
+
+
+def _table(stage: str | None) -> str:
+    """Return the table of the ledger of `stage`, or of the environment; empty without either."""
+    from prompt_hub.ledger.stage_session import table_of
+
+    return table_of(stage) if stage else os.environ.get(aws_names.ENV_LEDGER_TABLE, "")
+
+
+def _ledger(table: str, stage: str | None) -> Ledger:
+    from prompt_hub.ledger.stage_session import session_of
+    from prompt_hub.ledger.table import Ledger
+
+    return Ledger.connect(table, session=session_of(stage) if stage else None)
 
 
 def active_version(
@@ -20,9 +40,7 @@ def active_version(
     Raises:
         PromptHubError: there is none, the ledger does not answer, or this tree does not have it.
     """
-    from prompt_hub.ledger.stage_session import session_of, table_of
-
-    table = table_of(stage) if stage else os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    table = _table(stage)
     if not table:
         released = repository.production(task)
         if released is None:
@@ -32,11 +50,8 @@ def active_version(
                 f" candidate, or release it here: prompt-hub promote release {task}.",
             )
         return released, f"released in {PRODUCTION}"
-    from prompt_hub.ledger.table import Ledger
-
     try:
-        session = session_of(stage) if stage else None
-        pointer = Ledger.connect(table, session=session).pointer(task)
+        pointer = _ledger(table, stage).pointer(task)
     except Exception as error:  # the ledger's own, or any of the AWS client's
         raise PromptHubError(
             f"the ledger {table} does not answer: {error}.",
@@ -53,3 +68,51 @@ def active_version(
             hint="Pull the branch that the pipeline releases from, or use --service.",
         )
     return prompt, f"active in the ledger {table}"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The version that is active now, and why another one is not."""
+
+    prompt: Prompt
+    source: str
+    """Where it comes from, in words."""
+    reason: str
+
+
+def restored_version(
+    repository: PromptRepository, task: str, bad: str, stage: str | None = None
+) -> Restored:
+    """Find out what is active instead of `bad`; raises `PromptHubError` if that will not do."""
+    prompt, source = active_version(repository, task, stage)
+    if prompt.version == bad:
+        raise PromptHubError(
+            f"{task} {bad} itself is still {source}.",
+            hint="Take it back first (docs/operations.md#go-back-by-hand), or name the version"
+            " whose records are bad.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    states = _states(repository, task, stage)
+    if states.get(prompt.version, ("", ""))[0] == VersionState.QUARANTINED:
+        raise PromptHubError(
+            f"{task} {prompt.version} would answer, and is quarantined itself.",
+            hint="Release or activate a version that may answer.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    state, reason = states.get(bad, ("not active", ""))
+    return Restored(prompt, source, f"{bad} is {state}{f': {reason}' if reason else ''}")
+
+
+def _states(
+    repository: PromptRepository, task: str, stage: str | None
+) -> dict[str, tuple[str, str]]:
+    """Return the state of every version and why it has it: by the ledger, or else by git."""
+    entry = repository.registry().tasks.get(task)
+    states = {
+        version: (known.state.value, known.reason or "")
+        for version, known in (entry.versions.items() if entry else ())
+    }
+    if table := _table(stage):
+        for version, record in _ledger(table, stage).versions(task).items():
+            states[version] = (record.state.value, record.reason)
+    return states

@@ -35,7 +35,7 @@ class VersionInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchAnswer:
+class RecordAnswer:
     """An output that keeps the prompt's contract, or the reason why there is none."""
 
     output: JsonObject | None
@@ -54,36 +54,36 @@ class Backend(Protocol):
     def answered_by(self) -> VersionInfo:
         """What answers now, as far as it is known."""
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer the record of that number.
 
         Raises `ModelUnavailableError` when no answer came at all.
         """
 
 
-class LocalAnswerer:
+class LocalBackend:
     """Calls the prompt from this process."""
 
-    def __init__(self, prompt: Prompt, caller: ModelClient, *, timeout: float) -> None:
+    def __init__(self, prompt: Prompt, client: ModelClient, *, timeout: float) -> None:
         """Answer with `prompt`; one attempt may take `timeout` seconds."""
         self._prompt = prompt
-        self._caller = caller
+        self._client = client
         self._timeout = timeout
         self.answered_by = VersionInfo(
             task=prompt.task,
             version=prompt.version,
             sha256=prompt.sha256,
             release=os.environ.get(aws_names.ENV_RELEASE) or None,
-            model=caller.resolve(prompt).identity,
+            model=client.resolve(prompt).identity,
         )
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         try:
             answer = await self._ask(fields, record)
         except RenderError as error:
-            return BatchAnswer(output=None, error=error.message, answered_by=self.answered_by)
-        return BatchAnswer(
+            return RecordAnswer(output=None, error=error.message, answered_by=self.answered_by)
+        return RecordAnswer(
             output=answer.output,
             error=answer.problem,
             answered_by=self.answered_by,
@@ -91,7 +91,7 @@ class LocalAnswerer:
         )
 
     async def _ask(self, fields: JsonObject, record: int) -> Answer:
-        return await self._caller.call(self._prompt, fields, timeout=self._timeout)
+        return await self._client.call(self._prompt, fields, timeout=self._timeout)
 
 
 RECORD_ERRORS = frozenset({"invalid_fields", "body_too_large", "invalid_output", "prompt_broken"})
@@ -105,7 +105,7 @@ QUOTA_SECONDS = 900.0
 """How long a record waits for the quota of whoever asks: others may use up the same one."""
 
 
-class ServiceAnswerer:
+class ServiceBackend:
     """Asks the running service; which version answers is the service's decision."""
 
     def __init__(self, url: str, task: str, *, timeout: float) -> None:
@@ -131,7 +131,7 @@ class ServiceAnswerer:
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
         self.answered_by = _answered_by(task, mine)
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         task = self.answered_by.task
         path = f"/v1/tasks/{task}/run"
@@ -149,7 +149,7 @@ class ServiceAnswerer:
         if status == 200:
             output = text.get("output")
             if isinstance(output, dict):
-                return BatchAnswer(
+                return RecordAnswer(
                     output=output,
                     error=None,
                     answered_by=_answered_by(task, text),
@@ -162,7 +162,7 @@ class ServiceAnswerer:
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
         if code in RECORD_ERRORS:
-            return BatchAnswer(
+            return RecordAnswer(
                 output=None,
                 error=str(message),
                 answered_by=self.answered_by,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from prompt_hub.batch.active_version import active_version
-from prompt_hub.batch.backends import Backend, BatchAnswer, LocalAnswerer, VersionInfo
+from prompt_hub.batch.backends import Backend, LocalBackend, RecordAnswer, VersionInfo
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository
@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 15.0
 
 
-class FollowingAnswerer:
+class FollowingBackend:
     """Answers with the version that is active when a record's turn comes."""
 
     def __init__(
         self,
         prompt: Prompt,
-        caller: ModelClient,
+        client: ModelClient,
         look: Callable[[], Prompt],
         *,
         timeout: float,
@@ -34,24 +34,24 @@ class FollowingAnswerer:
     ) -> None:
         """Begin with `prompt`; `look` finds out which one is active, and may block."""
         self._prompt = prompt
-        self._caller = caller
+        self._client = client
         self._look = look
         self._timeout = timeout
         self._clock = clock
-        self._answerer = LocalAnswerer(prompt, caller, timeout=timeout)
+        self._backend = LocalBackend(prompt, client, timeout=timeout)
         self._looked = clock()
 
     @property
     def answered_by(self) -> VersionInfo:
         """What answers now."""
-        return self._answerer.answered_by
+        return self._backend.answered_by
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
         if self._clock() - self._looked >= LOOK_EVERY_SECONDS:
             self._looked = self._clock()
             await self._follow()
-        return await self._answerer.answer(fields, record)
+        return await self._backend.answer(fields, record)
 
     async def _follow(self) -> None:
         try:
@@ -71,21 +71,21 @@ class FollowingAnswerer:
             )
         logger.info("%s %s answers from now on", prompt.task, prompt.version)
         self._prompt = prompt
-        self._answerer = LocalAnswerer(prompt, self._caller, timeout=self._timeout)
+        self._backend = LocalBackend(prompt, self._client, timeout=self._timeout)
 
 
 def local_backend(
     repository: PromptRepository,
     prompt: Prompt,
-    caller: ModelClient,
+    client: ModelClient,
     versions: Literal["pin", "follow"],
 ) -> Backend:
     """Return what answers with `prompt` from this process, or with what is active later."""
     timeout = repository.metadata(prompt.task).limits.seconds_per_call
     if versions == "pin":
-        return LocalAnswerer(prompt, caller, timeout=timeout)
+        return LocalBackend(prompt, client, timeout=timeout)
 
     def look() -> Prompt:
         return active_version(repository, prompt.task)[0]
 
-    return FollowingAnswerer(prompt, caller, look, timeout=timeout)
+    return FollowingBackend(prompt, client, look, timeout=timeout)

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from prompt_hub.batch.backends import Backend, BatchAnswer, VersionInfo
+from prompt_hub.batch.backends import Backend, RecordAnswer, VersionInfo
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.schema import JsonObject
 
@@ -60,7 +60,7 @@ class PatientBackend:
         """What answers now."""
         return self._backend.answered_by
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when patience is over."""
         while True:
             ask = self._ask if self._since is None else self._try
@@ -68,7 +68,7 @@ class PatientBackend:
             if answer is not None:
                 return answer
 
-    async def _try(self, fields: JsonObject, record: int) -> BatchAnswer | None:
+    async def _try(self, fields: JsonObject, record: int) -> RecordAnswer | None:
         """Ask after a wait, when it is this record's turn; None if it is to ask again."""
         async with self._turn:
             if self._since is None:
@@ -77,7 +77,7 @@ class PatientBackend:
             self._wait = min(LONGEST_WAIT, 2 * self._wait)
             return await self._ask(fields, record)
 
-    async def _ask(self, fields: JsonObject, record: int) -> BatchAnswer | None:
+    async def _ask(self, fields: JsonObject, record: int) -> RecordAnswer | None:
         try:
             answer = await self._backend.answer(fields, record)
         except ModelUnavailableError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from prompt_hub.batch.backends import LocalAnswerer
+from prompt_hub.batch.backends import LocalBackend
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.readers import Record
 from prompt_hub.batch.run_manifest import Spent
@@ -61,31 +61,31 @@ class _Wanted:
                 yield record
 
 
-class PrefetchedAnswerer(LocalAnswerer):
+class PrefetchedBackend(LocalBackend):
     """Calls the prompt from this process, from what batches have brought where they did."""
 
     def __init__(
         self,
         prompt: Prompt,
-        caller: ModelClient,
+        client: ModelClient,
         *,
         timeout: float,
         output: Path,
         say: Callable[[str], None],
     ) -> None:
         """Answer with `prompt`; what batches bring is kept beside `output`."""
-        super().__init__(prompt, caller, timeout=timeout)
+        super().__init__(prompt, client, timeout=timeout)
         self._say = say
         self._folder = store_beside(output)
         self._store = ResponseStore(self._folder)
-        self._engine = BudgetedClient(
-            caller, budget=_UNBOUNDED, seconds_per_call=timeout, store=self._store
+        self._budgeted = BudgetedClient(
+            client, budget=_UNBOUNDED, seconds_per_call=timeout, store=self._store
         )
-        self._prefetcher = BatchPrefetcher(self._engine, say)
+        self._prefetcher = BatchPrefetcher(self._budgeted, say)
 
     def at_batch_price(self, expected: Spent) -> Spent:
         """Return what a run will come to if it is asked in batches; how long, nobody knows."""
-        model = self._caller.resolve(self._prompt)
+        model = self._client.resolve(self._prompt)
         factor = self._prefetcher.discount(model, expected.calls, [expected.calls])
         usd = None if expected.usd is None else expected.usd * factor
         return expected.model_copy(update={"usd": usd, "seconds": None})
@@ -107,7 +107,7 @@ class PrefetchedAnswerer(LocalAnswerer):
             for record in wanted:
                 try:
                     fields = mapper.fields(record)
-                    self._caller.request(self._prompt, fields)
+                    self._client.request(self._prompt, fields)
                 except (RecordError, RenderError):
                     continue  # It gets a line that says so, when its turn comes.
                 yield fields, record.number
@@ -147,4 +147,4 @@ class PrefetchedAnswerer(LocalAnswerer):
                 folder.rmdir()
 
     async def _ask(self, fields: JsonObject, record: int) -> Answer:
-        return await self._engine.ask(self._prompt, fields, repeat=record)
+        return await self._budgeted.ask(self._prompt, fields, repeat=record)

@@ -132,7 +132,7 @@ def records_of(path: Path, version: str) -> Iterator[Record]:
 
 
 @dataclass
-class Survey:
+class RepairSurvey:
     """What a repair of an output has to do."""
 
     lines: int = 0
@@ -149,9 +149,9 @@ class Survey:
     """Some of the fields that a model is asked about, from everywhere in the file."""
 
 
-def survey(path: Path, version: str) -> Survey:
+def survey_repair(path: Path, version: str) -> RepairSurvey:
     """Count what `version` answered in the output at `path`."""
-    found, step = Survey(), 1
+    found, step = RepairSurvey(), 1
     for _, line in read_lines(path):
         found.lines += 1
         if line["version"] != version:
@@ -173,7 +173,7 @@ def survey(path: Path, version: str) -> Survey:
 
 
 def foresee(
-    found: Survey,
+    found: RepairSurvey,
     run: RunManifest,
     bad: Prompt | None,
     by: Prompt,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.backends import Backend, BatchAnswer
+from prompt_hub.batch.backends import Backend, RecordAnswer
 from prompt_hub.batch.cells import is_blank
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, to_fields
@@ -114,14 +114,14 @@ class Runner:
     about this one.
     """
 
-    reader: RecordMapper
-    answerer: Backend
+    mapper: RecordMapper
+    backend: Backend
     journal: Journal
     concurrency: int
     say: Callable[[str], None]
     progress: Callable[[BatchStats], None]
     example: Callable[[], JsonObject | None] = lambda: None
-    tally: BatchStats = field(default_factory=BatchStats)
+    stats: BatchStats = field(default_factory=BatchStats)
     last: int = 0
     """Number of the last record that was read."""
     _silent: int = 0
@@ -138,8 +138,8 @@ class Runner:
         await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
         if 0 < len(self._refused) < REFUSED_IN_A_ROW and await self._answers_any():
             self._write_refused()
-        self.tally.unanswered += len(self._refused)
-        return self.tally
+        self.stats.unanswered += len(self._refused)
+        return self.stats
 
     async def _answers_any(self) -> bool:
         """Whether the model answers at all, so that what it refuses is the fault of a record."""
@@ -149,7 +149,7 @@ class Runner:
         if fields is None:
             return False
         try:
-            await self.answerer.answer(fields)
+            await self.backend.answer(fields)
         except ModelUnavailableError:
             # Its words may quote what was sent.
             logger.info("an example of the task is refused, too")
@@ -160,39 +160,39 @@ class Runner:
         """Yield the records that have no line yet; those that have one are counted."""
         finished, failed = self.journal.finished, self.journal.failed
         for record in records:
-            if limit is not None and self.tally.records >= limit:
+            if limit is not None and self.stats.records >= limit:
                 return
             self.last = record.number
-            self.tally.records += 1
+            self.stats.records += 1
             if record.number in finished:
-                self.tally.resumed += 1
-                self.tally.failed += record.number in failed
-                self.tally.answered += record.number not in failed
+                self.stats.resumed += 1
+                self.stats.failed += record.number in failed
+                self.stats.answered += record.number not in failed
             else:
                 yield record
 
     async def _one(self, record: Record) -> None:
         if self._silent >= GIVE_UP_AFTER or len(self._refused) >= REFUSED_IN_A_ROW:
-            self.tally.unanswered += 1
+            self.stats.unanswered += 1
             return
         try:
-            fields = self.reader.fields(record)
+            fields = self.mapper.fields(record)
         except RecordError as error:
             raw = _as_it_came(record)
-            refused = BatchAnswer(
-                output=None, error=str(error), answered_by=self.answerer.answered_by
+            refused = RecordAnswer(
+                output=None, error=str(error), answered_by=self.backend.answered_by
             )
             self._write(record, raw, refused, asked=False)
             return
         try:
-            reply = await self.answerer.answer(fields, record.number)
+            reply = await self.backend.answer(fields, record.number)
         except ModelUnavailableError as error:
-            self.tally.reason = error.message
+            self.stats.reason = error.message
             if error.of_request:
                 self._refused.append((record, fields, error.message))
                 return
             self._silent += 1
-            self.tally.unanswered += 1
+            self.stats.unanswered += 1
             logger.info("record %d: no answer, %d in a row", record.number, self._silent)
             return
         self._silent = 0
@@ -203,11 +203,11 @@ class Runner:
         """Give every record that was refused its line."""
         refused, self._refused = self._refused, []
         for record, fields, why in refused:
-            by = self.answerer.answered_by
-            self._write(record, fields, BatchAnswer(output=None, error=why, answered_by=by))
+            by = self.backend.answered_by
+            self._write(record, fields, RecordAnswer(output=None, error=why, answered_by=by))
 
     def _write(
-        self, record: Record, fields: JsonObject, answer: BatchAnswer, *, asked: bool = True
+        self, record: Record, fields: JsonObject, answer: RecordAnswer, *, asked: bool = True
     ) -> None:
         problem = answer.error and f"{record.place}: {answer.error}"
         line: dict[str, JsonValue] = {
@@ -226,11 +226,11 @@ class Runner:
         self.journal.append(line)
         logger.debug("record %d: %s", record.number, "failed" if problem else "answered")
         if problem:
-            self.tally.failed += 1
+            self.stats.failed += 1
             self.say(problem)
         else:
-            self.tally.answered += 1
-        self.progress(self.tally)
+            self.stats.answered += 1
+        self.progress(self.stats)
 
 
 def known_example(

@@ -79,7 +79,7 @@ async def answer_shard(
     plan: RunPlan,
     shard: int,
     *,
-    answerer: Backend,
+    backend: Backend,
     contract: JsonObject,
     records: Records,
     example: Callable[[], JsonObject | None],
@@ -109,8 +109,8 @@ async def answer_shard(
     segments.restore()
     with journal:
         runner = Runner(
-            reader=mapper_of(records, contract, comma_decimals=plan.comma_decimals),
-            answerer=PatientBackend(answerer, patience=patience, say=say),
+            mapper=mapper_of(records, contract, comma_decimals=plan.comma_decimals),
+            backend=PatientBackend(backend, patience=patience, say=say),
             journal=journal,
             concurrency=concurrency,
             say=say,
@@ -119,15 +119,15 @@ async def answer_shard(
         )
         storing = asyncio.create_task(segments.keep_storing())
         try:
-            tally = await runner.run(read_shard(source))
+            stats = await runner.run(read_shard(source))
         except BaseException:
             storing.cancel()
             segments.store()
             raise
         storing.cancel()
-        if tally.unanswered:
+        if stats.unanswered:
             segments.store()
-            return tally
+            return stats
         journal.publish()
     objects.create(shard_key(plan.task, plan.run, OUT, shard), output)
-    return tally
+    return stats

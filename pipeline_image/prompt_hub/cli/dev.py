@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     task: str = arguments.task
     repository.require_task(task)
     aliases = ModelAliases.from_environment()
-    caller = ModelClient(aliases, concurrency=arguments.concurrency)
+    client = ModelClient(aliases, concurrency=arguments.concurrency)
     store = ResponseStore(repository.root / CACHE_DIR)
-    session = DevSession(repository, task, caller, aliases, store)
+    session = DevSession(repository, task, client, aliases, store)
     try:
-        asyncio.run(_follow(session, task, caller))
+        asyncio.run(_follow(session, task, client))
     except KeyboardInterrupt:
         print()
     finally:
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-async def _follow(session: DevSession, task: str, caller: ModelClient) -> None:
+async def _follow(session: DevSession, task: str, client: ModelClient) -> None:
     terminal = sys.stdout.isatty()
 
     def show(look: Look, before: Look | None) -> None:
@@ -63,5 +63,5 @@ async def _follow(session: DevSession, task: str, caller: ModelClient) -> None:
         if terminal:
             print("\nwatching its files; Ctrl-C ends", flush=True)
 
-    async with caller:
+    async with client:
         await follow(session, saves_of(session.files), show)

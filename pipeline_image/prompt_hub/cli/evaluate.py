@@ -109,14 +109,14 @@ async def _evaluate(
     aliases = ModelAliases.from_environment()
     results = results_from_environment(repository.root, read_only=arguments.read_only)
     store = ResponseStore(repository.root / CACHE_DIR, fresh=arguments.fresh)
-    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as client:
         if arguments.changed_since:
             before = arguments.models_before
             models_before = None if before is None else ModelAliases.parse(before)
-            tasks = _changed(repository, tasks, arguments.changed_since, caller, models_before, say)
+            tasks = _changed(repository, tasks, arguments.changed_since, client, models_before, say)
         evaluator = Evaluator(
             repository,
-            caller,
+            client,
             results,
             execution=execution_from_environment(),
             commit=head_commit(repository.root),
@@ -211,7 +211,7 @@ def _changed(
     repository: PromptRepository,
     tasks: Sequence[str],
     since: str,
-    caller: ModelClient,
+    client: ModelClient,
     models_before: ModelAliases | None,
     say: Callable[[str], None],
 ) -> list[str]:
@@ -227,7 +227,7 @@ def _changed(
         )
     with history.tree(since) as before:
         changed = [
-            task for task in tasks if has_changed(task, repository, before, caller, models_before)
+            task for task in tasks if has_changed(task, repository, before, client, models_before)
         ]
     if not changed:
         say(f"nothing to evaluate: no task has changed since {since}")

@@ -22,8 +22,8 @@ class Progress:
         self._of = "" if records is None else f" of {records}"
         self._said = time.monotonic()
 
-    def __call__(self, tally: BatchStats) -> None:
+    def __call__(self, stats: BatchStats) -> None:
         """Take note of the records so far."""
         if time.monotonic() - self._said >= PROGRESS_EVERY_SECONDS:
             self._said = time.monotonic()
-            say(f"  {tally.answered + tally.failed}{self._of} records finished")
+            say(f"  {stats.answered + stats.failed}{self._of} records finished")

@@ -130,14 +130,14 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
         print(f"shard {arguments.shard} was answered before")
         return ExitCode.OK
     try:
-        tally = asyncio.run(_answer_shard(arguments, objects, plan, folder))
+        stats = asyncio.run(_answer_shard(arguments, objects, plan, folder))
     except asyncio.CancelledError:
         say("stopped: what was answered is stored, and the same command goes on")
         return ExitCode.NOT_MEASURED
-    if tally.unanswered:
-        say(f"{tally.unanswered} records without an answer: the same command asks again")
+    if stats.unanswered:
+        say(f"{stats.unanswered} records without an answer: the same command asks again")
         return ExitCode.NOT_MEASURED
-    print(f"shard {arguments.shard}: {tally.answered} answered, {tally.failed} failed")
+    print(f"shard {arguments.shard}: {stats.answered} answered, {stats.failed} failed")
     return ExitCode.OK
 
 
@@ -157,16 +157,16 @@ async def _answer_shard(
         prompt, _ = active_version(repository, plan.task)
     aliases = divided(aliases, plan.children)
     others = OtherRuns(objects, prompt.model.alias, plan.run, plan.children)
-    async with ModelClient(aliases) as caller, others.sharing(caller.keep_to, say):
+    async with ModelClient(aliases) as client, others.sharing(client.keep_to, say):
         return await answer_shard(
             objects,
             plan,
             arguments.shard,
-            answerer=local_backend(repository, prompt, caller, plan.versions),
+            backend=local_backend(repository, prompt, client, plan.versions),
             contract=prompt.input,
             records=metadata.records,
             example=partial(known_example, repository, plan.task, prompt.input),
-            concurrency=caller.concurrency(prompt),
+            concurrency=client.concurrency(prompt),
             patience=arguments.patience,
             folder=folder,
             say=say,

@@ -26,12 +26,12 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
 POLL_SECONDS = 5.0
-PATIENT_LOOKS = 24
-"""So many looks without a plan are worth a hint: a container starts within two minutes."""
-LOOKS_AT_EXECUTION = 6
-"""Every so many looks, whether the run's execution has failed."""
-MOST_LOOKS = 900
-"""So many looks without an execution are the end: EventBridge gives a file up after an hour."""
+POLLS_UNTIL_HINT = 24
+"""So many without a plan are worth a hint: a container starts within two minutes."""
+POLLS_BETWEEN_EXECUTION_CHECKS = 6
+"""Whether the run's execution has failed is asked less often than what it has stored."""
+MOST_POLLS = 900
+"""So many without an execution are the end: EventBridge gives a file up after an hour."""
 
 
 def run_remotely(task: str, source: str, output: Path, stage: str | None) -> ExitCode:
@@ -89,7 +89,7 @@ def _wait(
     """
     plan: RunPlan | None = None
     execution: str | None = None
-    finished, looks = -1, 0
+    finished, polls = -1, 0
     while (manifest := read_manifest(objects, task, run)) is None:
         if plan is None and (refusal := refusal_of(objects, task, run)):
             raise PromptHubError(f"refused: {refusal}", exit_code=ExitCode.BLOCKED)
@@ -102,19 +102,19 @@ def _wait(
                 say(f"  {out} of {plan.shards} shards finished")
             finished = out
         execution = execution or execution_of(objects, task, run)
-        if looks % LOOKS_AT_EXECUTION == 0:
+        if polls % POLLS_BETWEEN_EXECUTION_CHECKS == 0:
             # One that failed before its first container ran has not said that the run is its own.
             suspect = execution or (find_failed() if plan is None else None)
             if suspect is not None:
                 _require_alive(suspect, stage)
-        if execution is None and plan is None and looks >= MOST_LOOKS:
+        if execution is None and plan is None and polls >= MOST_POLLS:
             raise PromptHubError(
                 f"nothing has begun run {run} of {task} for more than an hour.",
                 hint="Look at the executions of the stage's state machine, or drop the file again.",
                 exit_code=ExitCode.NOT_MEASURED,
             )
-        looks += 1
-        if plan is None and looks == PATIENT_LOOKS:
+        polls += 1
+        if plan is None and polls == POLLS_UNTIL_HINT:
             say("no plan yet: look at the executions of the stage's state machine of records")
         time.sleep(POLL_SECONDS)
     return manifest

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.active_version import Restored, restored_version
 from prompt_hub.batch.announcement import announce, tell_people
-from prompt_hub.batch.backends import LocalAnswerer, VersionInfo
+from prompt_hub.batch.backends import LocalBackend, VersionInfo
 from prompt_hub.batch.bucket_objects import objects_from, stage_bucket
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
@@ -35,7 +35,7 @@ from prompt_hub.batch.repair import (
     open_repairs,
     records_of,
     repair_name,
-    survey,
+    survey_repair,
 )
 from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
 from prompt_hub.batch.run_manifest import (
@@ -53,7 +53,7 @@ from prompt_hub.batch.runner import Runner, known_example
 from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
-from prompt_hub.cli.stage import ledger_of, stage_name, translate_aws_errors
+from prompt_hub.cli.stage import stage_name, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
@@ -67,8 +67,6 @@ from prompt_hub.reporting.repair_page import (
     repair_page,
 )
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.registry import VersionState
-from prompt_hub.repository.schema import Prompt
 
 WORK = Path(".prompt-hub") / "repairs"
 """Where repairs are made in a clone."""
@@ -143,11 +141,11 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     repository.require_task(task)
     if arguments.after_rollback:
         _stop_gently()
-    restored = _restored(repository, task, arguments.version, arguments.stage)
+    restored = restored_version(repository, task, arguments.version, arguments.stage)
     objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
     timeout = repository.metadata(task).limits.seconds_per_call
     aliases = ModelAliases.from_environment()
-    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as client:
         repairer = _Repairer(
             objects=objects,
             repository=repository,
@@ -156,8 +154,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             stage=arguments.stage or _stage_of_environment(),
             announces=arguments.after_rollback,
             work=_work(arguments, repository),
-            answerer=LocalAnswerer(restored.prompt, caller, timeout=timeout),
-            caller=caller,
+            backend=LocalBackend(restored.prompt, client, timeout=timeout),
+            client=client,
         )
         repairs = repairer.plan(arguments.run)
         sure = arguments.yes or arguments.after_rollback
@@ -171,15 +169,6 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     return repairer.code
 
 
-@dataclass(frozen=True)
-class _Restored:
-    """The version that is active now, and why the other one is not."""
-
-    prompt: Prompt
-    source: str
-    reason: str
-
-
 @dataclass
 class _Repairer:
     """Repairs runs, one after the other."""
@@ -187,28 +176,28 @@ class _Repairer:
     objects: Objects
     repository: PromptRepository
     bad: str
-    restored: _Restored
+    restored: Restored
     stage: str | None
     """The stage whose active version answers."""
     work: Path
     """Where repairs are made before they are put in their places: a folder each."""
     announces: bool
     """Whether programs and people of the stage hear of each repair."""
-    answerer: LocalAnswerer
-    caller: ModelClient
+    backend: LocalBackend
+    client: ModelClient
     code: ExitCode = ExitCode.OK
     """The worst that happened so far."""
 
     @property
     def by(self) -> VersionInfo:
         """The version that answers."""
-        return self.answerer.answered_by
+        return self.backend.answered_by
 
     def plan(self, run: str | None) -> list[_Repair]:
         """Say what each repair would come to; raises `PromptHubError` where that is too much."""
         task, prompt = self.by.task, self.restored.prompt
         say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
-        bad, model = self.repository.version(task, self.bad), self.caller.resolve(prompt)
+        bad, model = self.repository.version(task, self.bad), self.client.resolve(prompt)
         budget = self.repository.metadata(task).records.budget
         repairs = []
         for manifest in self._runs(run):
@@ -221,7 +210,7 @@ class _Repairer:
                 self._note(ExitCode.BLOCKED)
                 say(f"left out: {error}")
                 continue
-            found = survey(old.path, self.bad)
+            found = survey_repair(old.path, self.bad)
             expected = foresee(
                 found,
                 manifest,
@@ -298,10 +287,10 @@ class _Repairer:
             if journal.finished:
                 say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
             runner = Runner(
-                reader=LineReader(self.restored.prompt.input),
-                answerer=self.answerer,
+                mapper=LineReader(self.restored.prompt.input),
+                backend=self.backend,
                 journal=journal,
-                concurrency=self.caller.concurrency(self.restored.prompt),
+                concurrency=self.client.concurrency(self.restored.prompt),
                 say=say,
                 progress=Progress(),
                 example=partial(
@@ -331,7 +320,7 @@ class _Repairer:
     def _sharing(self, run: str) -> AbstractAsyncContextManager[None]:
         """Leave their part of the limits to runs that go on in the same store."""
         alias = self.restored.prompt.model.alias
-        return OtherRuns(self.objects, alias, run, 1).sharing(self.caller.keep_to, say)
+        return OtherRuns(self.objects, alias, run, 1).sharing(self.client.keep_to, say)
 
     def _manifest(
         self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
@@ -363,49 +352,6 @@ class _Repairer:
 
     def _note(self, code: ExitCode) -> None:
         self.code = max(self.code, code)
-
-
-def _restored(repository: PromptRepository, task: str, bad: str, stage: str | None) -> _Restored:
-    """Find out what is active instead of `bad`; raises `PromptHubError` if that will not do."""
-    prompt, source = active_version(repository, task, stage)
-    if prompt.version == bad:
-        raise PromptHubError(
-            f"{task} {bad} itself is still {source}.",
-            hint="Take it back first (docs/operations.md#go-back-by-hand), or name the version"
-            " whose records are bad.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    states = _states(repository, task, stage)
-    if states.get(prompt.version, ("", ""))[0] == VersionState.QUARANTINED:
-        raise PromptHubError(
-            f"{task} {prompt.version} would answer, and is quarantined itself.",
-            hint="Release or activate a version that may answer.",
-            exit_code=ExitCode.BLOCKED,
-        )
-    state, reason = states.get(bad, ("not active", ""))
-    return _Restored(prompt, source, f"{bad} is {state}{f': {reason}' if reason else ''}")
-
-
-def _states(
-    repository: PromptRepository, task: str, stage: str | None
-) -> dict[str, tuple[str, str]]:
-    """Return the state of every version and why it has it: the stage's ledger's word, or git's."""
-    entry = repository.registry().tasks.get(task)
-    states = {
-        version: (known.state.value, known.reason or "")
-        for version, known in (entry.versions.items() if entry else ())
-    }
-    ledger = None
-    if stage:
-        ledger = ledger_of(stage)
-    elif _stage_of_environment():
-        from prompt_hub.ledger.table import Ledger
-
-        ledger = Ledger.from_environment()
-    if ledger is not None:
-        for version, record in ledger.versions(task).items():
-            states[version] = (record.state.value, record.reason)
-    return states
 
 
 def _stage_of_environment() -> str | None:

@@ -37,12 +37,12 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     repository.require_task(arguments.task)
     reviewer = _reviewer(repository)
     try:
-        caller = ModelClient(ModelAliases.from_environment())
-        caller.resolve(reviewer)
+        client = ModelClient(ModelAliases.from_environment())
+        client.resolve(reviewer)
     except PromptHubError as error:
         message = f"nothing was reviewed: {error.message}"
         raise PromptHubError(message, hint=error.hint, exit_code=ExitCode.NOT_MEASURED) from None
-    review = asyncio.run(_reviewed(repository, arguments.task, reviewer, caller))
+    review = asyncio.run(_reviewed(repository, arguments.task, reviewer, client))
     log = f"{review.task}/{REVIEWS}/{review.version}.json"
     FolderResults(repository.prompts / EVALS).put(log, review.to_json())
     if arguments.json:
@@ -54,14 +54,14 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 async def _reviewed(
-    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelClient
+    repository: PromptRepository, task: str, reviewer: Prompt, client: ModelClient
 ) -> Review:
-    model = caller.resolve(reviewer).identity
+    model = client.resolve(reviewer).identity
     say(f"{task}: asking {model}; a small model on this machine may take minutes")
     started = time.monotonic()
-    async with caller:
+    async with client:
         asking = asyncio.ensure_future(
-            review_of(repository, task, reviewer, caller, datetime.now(UTC))
+            review_of(repository, task, reviewer, client, datetime.now(UTC))
         )
         while not (await asyncio.wait([asking], timeout=SAY_EVERY))[0]:
             say(f"{task}: still waiting, {time.monotonic() - started:.0f} s of {SECONDS:.0f}")
@@ -69,7 +69,7 @@ async def _reviewed(
 
 
 async def review_of(
-    repository: PromptRepository, task: str, reviewer: Prompt, caller: ModelClient, at: datetime
+    repository: PromptRepository, task: str, reviewer: Prompt, client: ModelClient, at: datetime
 ) -> Review:
     """Ask the reviewer about the candidate of `task`.
 
@@ -80,9 +80,9 @@ async def review_of(
     file = repository.relative(path)
     text = read_text(path, file)
     fields = questions(text, repository.metadata(task).description, repository.examples(task))
-    answer = await caller.call(reviewer, fields, timeout=SECONDS)
+    answer = await client.call(reviewer, fields, timeout=SECONDS)
     found = findings(answer, text)
-    model = caller.resolve(reviewer).identity
+    model = client.resolve(reviewer).identity
     return reviewed(repository.candidate(task), file, reviewer, model, at, found)
 
 

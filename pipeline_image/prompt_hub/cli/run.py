@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from prompt_hub.batch.active_version import active_version
-from prompt_hub.batch.backends import Backend, ServiceAnswerer
+from prompt_hub.batch.backends import Backend, ServiceBackend
 from prompt_hub.batch.bucket_objects import SCHEME
 from prompt_hub.batch.following import local_backend
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
@@ -23,7 +23,7 @@ from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.layout import Layout
 from prompt_hub.batch.local_run import LocalRun
 from prompt_hub.batch.output_summary import file_as_read
-from prompt_hub.batch.prefetched import PrefetchedAnswerer, require_no_batches
+from prompt_hub.batch.prefetched import PrefetchedBackend, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
 from prompt_hub.batch.runner import BatchStats, Runner, known_example
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
@@ -94,7 +94,7 @@ def _run_remotely(arguments: argparse.Namespace) -> ExitCode:
 class _Source:
     """Who answers, and with what."""
 
-    answerer: Backend
+    backend: Backend
     words: str
     """Where the version comes from, for people."""
     prompt: Prompt | None
@@ -105,21 +105,21 @@ class _Source:
 
 
 def _source(
-    arguments: argparse.Namespace, repository: PromptRepository, caller: ModelClient
+    arguments: argparse.Namespace, repository: PromptRepository, client: ModelClient
 ) -> _Source:
     task, metadata = arguments.task, repository.metadata(arguments.task)
     if arguments.service:
         timeout = metadata.limits.seconds_per_call
-        service = ServiceAnswerer(arguments.service, task, timeout=timeout)
+        service = ServiceBackend(arguments.service, task, timeout=timeout)
         return _Source(
-            answerer=service,
+            backend=service,
             words=f"served by {arguments.service}",
             prompt=repository.version(task, service.answered_by.version),
             model=None,
             concurrency=arguments.concurrency or SERVICE_CONCURRENCY,
         )
     prompt, words = active_version(repository, task)
-    answerer: Backend
+    backend: Backend
     if arguments.backend == BATCH:
         if metadata.records.versions == "follow":
             raise PromptHubError(
@@ -127,21 +127,21 @@ def _source(
                 " version.",
                 hint="Leave out --backend batch, or let records.versions be pin.",
             )
-        answerer = PrefetchedAnswerer(
+        backend = PrefetchedBackend(
             prompt,
-            caller,
+            client,
             timeout=metadata.limits.seconds_per_call,
             output=arguments.output,
             say=say,
         )
     else:
-        answerer = local_backend(repository, prompt, caller, metadata.records.versions)
+        backend = local_backend(repository, prompt, client, metadata.records.versions)
     return _Source(
-        answerer=answerer,
+        backend=backend,
         words=words,
         prompt=prompt,
-        model=caller.resolve(prompt),
-        concurrency=caller.concurrency(prompt),
+        model=client.resolve(prompt),
+        concurrency=client.concurrency(prompt),
     )
 
 
@@ -152,9 +152,9 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     if arguments.backend != BATCH:
         require_no_batches(arguments.output)
     aliases = ModelAliases({}) if arguments.service else ModelAliases.from_environment()
-    async with ModelClient(aliases, concurrency=arguments.concurrency) as caller:
-        source = await asyncio.to_thread(_source, arguments, repository, caller)
-        info = source.answerer.answered_by
+    async with ModelClient(aliases, concurrency=arguments.concurrency) as client:
+        source = await asyncio.to_thread(_source, arguments, repository, client)
+        info = source.backend.answered_by
         say(f"{task} {info.version} ({info.sha256[:12]}), {source.words}")
         contract = (source.prompt or repository.candidate(task)).input
         records = repository.metadata(task).records
@@ -163,16 +163,16 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             say(f"{arguments.input}: {'; '.join(reading.layout.found)}")
         planned = _planned(arguments, repository, source, reading, contract)
         started = time.monotonic()
-        tally = await _answer(arguments, source, reading, planned)
+        stats = await _answer(arguments, source, reading, planned)
     seconds = round(time.monotonic() - started, 3)
     manifest = None
-    if not tally.unanswered:
+    if not stats.unanswered:
         manifest = str(planned.run.manifest_path)
         _finish(planned.run, repository)
     summary = {
         **asdict(info),
         "source": source.words,
-        **asdict(tally),
+        **asdict(stats),
         "read_as": list(reading.layout.found),
         "seconds": seconds,
         "manifest": manifest,
@@ -180,10 +180,10 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     if arguments.json:
         print(json.dumps({**summary, "output": str(arguments.output)}, indent=2))
     else:
-        print(_in_words(tally, arguments.output, reading.layout))
-    if tally.unanswered:
+        print(_in_words(stats, arguments.output, reading.layout))
+    if stats.unanswered:
         return ExitCode.NOT_MEASURED
-    return ExitCode.BLOCKED if tally.failed else ExitCode.OK
+    return ExitCode.BLOCKED if stats.failed else ExitCode.OK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,8 +210,8 @@ def _planned(
     forecast = Forecast(repository, source.prompt, source.model) if source.prompt else None
     counts = survey(reading, forecast, limit=arguments.limit)
     expected = forecast.spent(concurrency=source.concurrency) if forecast else None
-    if expected is not None and isinstance(source.answerer, PrefetchedAnswerer):
-        expected = source.answerer.at_batch_price(expected)
+    if expected is not None and isinstance(source.backend, PrefetchedBackend):
+        expected = source.backend.at_batch_price(expected)
     if expected is not None:
         say(f"{counts.records} records; expected: {in_words(expected)}")
         require_budget(expected, records.budget, str(arguments.input), settings_file(task))
@@ -221,7 +221,7 @@ def _planned(
         "task": task,
         "mapping": reading.mapping,
     }
-    info = source.answerer.answered_by
+    info = source.backend.answered_by
     # Which version answers may change at any time where a service decides, or the task follows.
     if not arguments.service and records.versions == "pin":
         identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
@@ -257,22 +257,22 @@ async def _answer(
         if journal.finished:
             say(f"going on: {len(journal.finished)} records were finished before")
         runner = Runner(
-            reader=reading.mapper,
-            answerer=source.answerer,
+            mapper=reading.mapper,
+            backend=source.backend,
             journal=journal,
             concurrency=source.concurrency,
             say=say,
             progress=Progress(planned.records),
             example=planned.example,
-            tally=BatchStats(blank=planned.run.blank),
+            stats=BatchStats(blank=planned.run.blank),
         )
-        batches = source.answerer if isinstance(source.answerer, PrefetchedAnswerer) else None
+        batches = source.backend if isinstance(source.backend, PrefetchedBackend) else None
         try:
             if batches is not None:
                 finished, limit = journal.finished, arguments.limit
                 await batches.fetch(reading.records, reading.mapper, finished, limit)
-            tally = await runner.run(reading.records(), arguments.limit)
-            if not tally.unanswered:
+            stats = await runner.run(reading.records(), arguments.limit)
+            if not stats.unanswered:
                 journal.publish(None if arguments.limit is None else runner.last)
                 if batches is not None:
                     batches.forget()
@@ -282,7 +282,7 @@ async def _answer(
         finally:
             if batches is not None:
                 batches.close()
-        return tally
+        return stats
 
 
 def _finish(run: LocalRun, repository: PromptRepository) -> None:
@@ -302,17 +302,17 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
 
 
-def _in_words(tally: BatchStats, output: Path, layout: Layout) -> str:
-    parts = [f"{tally.records} records", f"{tally.answered} answered", f"{tally.failed} failed"]
-    if tally.resumed:
-        parts[0] += f" ({tally.resumed} finished before)"
-    if tally.blank:
-        parts.append(f"{tally.blank} rows without a value left out")
-    if not tally.unanswered:
+def _in_words(stats: BatchStats, output: Path, layout: Layout) -> str:
+    parts = [f"{stats.records} records", f"{stats.answered} answered", f"{stats.failed} failed"]
+    if stats.resumed:
+        parts[0] += f" ({stats.resumed} finished before)"
+    if stats.blank:
+        parts.append(f"{stats.blank} rows without a value left out")
+    if not stats.unanswered:
         read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
         return f"{', '.join(parts)}: {output}{read_as}"
-    parts.append(f"{tally.unanswered} without an answer")
+    parts.append(f"{stats.unanswered} without an answer")
     return (
-        f"{', '.join(parts)}. {tally.reason}\n"
+        f"{', '.join(parts)}. {stats.reason}\n"
         f"{output} is not written yet: run the same command again to ask for the rest."
     )

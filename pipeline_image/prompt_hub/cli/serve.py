@@ -217,7 +217,7 @@ def log_as_service(verbosity: int) -> None:
 
 
 def behind_balancer(app: AsgiApp, host: str, port: int) -> uvicorn.Config:
-    """How the service listens: its times are those that the balancer needs (`names`)."""
+    """How the service listens: its times are those that the balancer needs (`aws_names`)."""
     import uvicorn
 
     from prompt_hub.service.time_limits import TimedProtocol

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def stage_name(text: str) -> str:
-    """Read a stage's name, as an argument of a command; nothing is none."""
+    """Read a stage's name, as an argument of a command; an empty one stays empty."""
     try:
         return aws_names.stage_name(text) if text else text
     except ValueError as error:

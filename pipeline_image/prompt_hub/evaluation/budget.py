@@ -110,7 +110,7 @@ class BudgetTracker:
         return BudgetReachedError(f"the budget of {self._limits.seconds:g} seconds is used up")
 
     def pause(self, seconds: float) -> None:
-        """Take time off that the provider of a batch took: the budget is of what we do."""
+        """Leave the seconds that a batch took at its provider out of the budget."""
         self.until += seconds
 
     def reserve_of_batch(self, most: Cost) -> bool:

@@ -1,7 +1,7 @@
 """Asks models for one evaluation: from what is stored where it can, within a budget where not.
 
-Candidate, champion and judge are asked through the same door, `Engine.ask`, so that whatever an
-evaluation costs is counted once and in one place.
+Candidate, champion and judge are all asked by `BudgetedClient.ask`, so that whatever an evaluation
+costs is counted once and in one place.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Workload:
 
 
 class PromptSession:
-    """What the engine knows of one prompt: its model, its cache file and what its calls cost."""
+    """What the client knows of one prompt: its model, its cache file and what its calls cost."""
 
     def __init__(
         self, prompt: Prompt, model: ModelConfig, cache_file: ResponseCacheFile | None
@@ -95,9 +95,9 @@ class PromptSession:
         self.model = model
         self.cache_file = cache_file
         self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
-        self.silent = 0
+        self.consecutive_failures = 0
         """Calls without an answer since the last one with one."""
-        self.trouble = ""
+        self.last_failure = ""
 
     def key(self, request: Request, repeat: int) -> str:
         """Where the response is kept; empty without a cache file."""
@@ -118,14 +118,14 @@ class BudgetedClient:
 
     def __init__(
         self,
-        caller: ModelClient,
+        client: ModelClient,
         *,
         budget: Budget | None = None,
         seconds_per_call: float = 60.0,
         store: ResponseStore | None = None,
         filtered_counts: bool = True,
     ) -> None:
-        self.caller = caller
+        self.client = client
         self.tracker = BudgetTracker(budget or Budget())
         self.cached = 0
         """Answers that came from the store."""
@@ -135,15 +135,15 @@ class BudgetedClient:
         """Why nothing is asked any more that is not stored; empty while questions are asked."""
         self._filtered_counts = filtered_counts
         """Whether what a content filter has stopped is an answer, though a wrong one."""
-        self._lines: dict[int, PromptSession] = {}
+        self._sessions: dict[int, PromptSession] = {}
 
     @classmethod
     def within(
-        cls, metadata: Metadata, caller: ModelClient, store: ResponseStore | None = None
+        cls, metadata: Metadata, client: ModelClient, store: ResponseStore | None = None
     ) -> BudgetedClient:
-        """Return an engine that keeps the budget and the time limit of a task."""
+        """Return a client that keeps the budget and the time limit of a task."""
         return cls(
-            caller,
+            client,
             budget=metadata.gate.budget,
             seconds_per_call=metadata.limits.seconds_per_call,
             store=store,
@@ -158,7 +158,7 @@ class BudgetedClient:
 
     def max_concurrency(self, prompt: Prompt) -> int:
         """How many questions are worth asking at the same time."""
-        return self.caller.concurrency(prompt)
+        return self.client.concurrency(prompt)
 
     async def ask(
         self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
@@ -170,10 +170,10 @@ class BudgetedClient:
             ModelUnavailableError: the model gave no answer at all.
             BudgetReachedError: the budget does not allow the call.
         """
-        line = self.session(prompt)
-        request = self.caller.request(prompt, fields)
-        cache_file, key = line.cache_file, line.key(request, repeat)
-        if (stored := self._found(line, key)) is not None:
+        session = self.session(prompt)
+        request = self.client.request(prompt, fields)
+        cache_file, key = session.cache_file, session.key(request, repeat)
+        if (stored := self._found(session, key)) is not None:
             self.cached += stored.cached
             logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
             # Lets calls in flight go on: their time is being measured.
@@ -181,31 +181,31 @@ class BudgetedClient:
             return stored
         if self.given_up:
             raise ModelUnavailableError(self.given_up)
-        if line.silent >= GIVE_UP_AFTER:
-            raise ModelUnavailableError(line.trouble)
-        most = line.forecast.at_most(request.characters)
+        if session.consecutive_failures >= GIVE_UP_AFTER:
+            raise ModelUnavailableError(session.last_failure)
+        most = session.forecast.at_most(request.characters)
         await self._reserve(prompt, most)
         logger.debug("%s %s: %.12s is asked for", prompt.task, prompt.version, key or "it")
         response = None
         try:
             with log_context(task=prompt.task, version=prompt.version):
-                response = await self.caller.send(
+                response = await self.client.send(
                     request, timeout=self._seconds_per_call, until=self.tracker.until
                 )
-            line.silent = 0
+            session.consecutive_failures = 0
             if cache_file is not None and self.counts(response):
                 cache_file.put(key, response)
         except ModelUnavailableError as error:
             if self.tracker.time_exceeded is not None:
                 raise self.tracker.time_exceeded from None
-            line.silent += 1
-            line.trouble = error.message
-            if line.silent == GIVE_UP_AFTER:
+            session.consecutive_failures += 1
+            session.last_failure = error.message
+            if session.consecutive_failures == GIVE_UP_AFTER:
                 logger.info("%s %s: its model is given up", prompt.task, prompt.version)
             raise
         finally:
             self.tracker.commit(most, response.usage if response is not None else None)
-        line.learn(request, response)
+        session.learn(request, response)
         if not self.counts(response):
             raise ModelUnavailableError(
                 f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
@@ -214,18 +214,18 @@ class BudgetedClient:
 
     def stored(self, prompt: Prompt, fields: Mapping[str, JsonValue], repeat: int) -> Answer | None:
         """Return the answer that is stored, None where there is none; raises `RenderError`."""
-        line = self.session(prompt)
-        return self._found(line, line.key(self.caller.request(prompt, fields), repeat))
+        session = self.session(prompt)
+        return self._found(session, session.key(self.client.request(prompt, fields), repeat))
 
-    def _found(self, line: PromptSession, key: str) -> Answer | None:
-        cache_file = line.cache_file
+    def _found(self, session: PromptSession, key: str) -> Answer | None:
+        cache_file = session.cache_file
         response = None if cache_file is None else cache_file.get(key)
         if cache_file is None or response is None or not self.counts(response):
             return None
         # What a batch has just brought was paid for by this run.
         earlier = response.usage.batch is None or cache_file.is_earlier(key)
         # An earlier version may have stored the thinking, too.
-        return Answer.of(answer_alone(response, line.model), line.prompt, cached=earlier)
+        return Answer.of(answer_alone(response, session.model), session.prompt, cached=earlier)
 
     def counts(self, response: ModelResponse) -> bool:
         """Whether a response is an answer here, and so is kept."""
@@ -256,51 +256,51 @@ class BudgetedClient:
         usd = 0.0
         priced = False
         for workload in asked:
-            line = self.session(workload.prompt)
-            priced = priced or line.model.price_per_million is not None
-            found, missing, characters = self._looked_up(workload, line)
+            session = self.session(workload.prompt)
+            priced = priced or session.model.price_per_million is not None
+            found, missing, characters = self._looked_up(workload, session)
             calls += len(workload.questions) * workload.repeats
             cached += found
-            likely = line.forecast.likely(characters, missing)
+            likely = session.forecast.likely(characters, missing)
             tokens += likely.tokens
-            usd += likely.usd * discount(line.model, missing)
+            usd += likely.usd * discount(session.model, missing)
         return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
 
-    def _looked_up(self, asked: Workload, line: PromptSession) -> tuple[int, int, int]:
+    def _looked_up(self, asked: Workload, session: PromptSession) -> tuple[int, int, int]:
         """Count the calls already answered, those that are not, and the characters of these."""
-        if not line.cache_file:
+        if not session.cache_file:
             step = max(1, len(asked.questions) // SAMPLED)
             sample = [
-                self.caller.request(asked.prompt, question) for question in asked.questions[::step]
+                self.client.request(asked.prompt, question) for question in asked.questions[::step]
             ]
             missing = len(asked.questions) * asked.repeats
             mean = sum(item.characters for item in sample) / max(1, len(sample))
             return 0, missing, round(mean * missing)
         found = missing = characters = 0
         for fields in asked.questions:
-            request = self.caller.request(asked.prompt, fields)
+            request = self.client.request(asked.prompt, fields)
             for repeat in range(asked.repeats):
-                key = line.key(request, repeat)
-                if key not in line.cache_file:
+                key = session.key(request, repeat)
+                if key not in session.cache_file:
                     missing += 1
                     characters += request.characters
                     continue
                 found += 1
                 if found % LEARN_FROM_EVERY == 1:
-                    line.learn(request, line.cache_file.get(key))
+                    session.learn(request, session.cache_file.get(key))
         return found, missing, characters
 
     def release(self, prompt: Prompt) -> None:
         """Give back what is known of a prompt that is not asked any more."""
-        line = self._lines.pop(id(prompt), None)
-        if line is not None and line.cache_file is not None and self._store is not None:
-            self._store.release(line.cache_file)
+        session = self._sessions.pop(id(prompt), None)
+        if session is not None and session.cache_file is not None and self._store is not None:
+            self._store.release(session.cache_file)
 
     def session(self, prompt: Prompt) -> PromptSession:
         """Return what is known of a prompt."""
-        line = self._lines.get(id(prompt))
-        if line is None:
-            model = self.caller.resolve(prompt)
+        session = self._sessions.get(id(prompt))
+        if session is None:
+            model = self.client.resolve(prompt)
             cache_file = self._store.cache_file(prompt, model) if self._store else None
-            line = self._lines[id(prompt)] = PromptSession(prompt, model, cache_file)
-        return line
+            session = self._sessions[id(prompt)] = PromptSession(prompt, model, cache_file)
+        return session

@@ -43,7 +43,7 @@ class ResponseCacheFile:
         self.path = path
         self.fresh = fresh
         self._common = hashlib.sha256(canonical(context))
-        self._lines = LineIndex()
+        self._lines = KeyIndex()
         self._log = JsonLinesLog(path)
         self._log.begin(json_line({"schema": "prompt-hub/responses@1", **context}))
         self._earlier = path.stat().st_size
@@ -112,7 +112,7 @@ class ResponseCacheFile:
         self._lines.put(line[_KEY].decode(), span[0])
 
 
-class LineIndex:
+class KeyIndex:
     """Where the line of a key begins, by the last 64 bits of the key.
 
     Two keys that end alike share a place, and the later one has it: who reads a line compares.

@@ -14,7 +14,7 @@ def has_changed(
     task: str,
     now: PromptRepository,
     before: PromptRepository,
-    caller: ModelClient,
+    client: ModelClient,
     models_before: ModelAliases | None = None,
 ) -> bool:
     """Whether anything that decides the verdict of `task` is not as it was in `before`.
@@ -27,7 +27,7 @@ def has_changed(
     """
 
     def identity(prompt: Prompt) -> str:
-        return caller.resolve(prompt).identity
+        return client.resolve(prompt).identity
 
     def identity_before(prompt: Prompt) -> str:
         if models_before is None:
@@ -43,4 +43,4 @@ def has_changed(
     if digest != digest_before:
         return True
     released = inputs.champion is not None and inputs.comparison_target is None
-    return released and not inputs.unchanged(caller)
+    return released and not inputs.unchanged(client)

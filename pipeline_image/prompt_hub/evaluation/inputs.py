@@ -115,18 +115,18 @@ class Inputs:
         )
         return None if itself else champion
 
-    def unchanged(self, caller: ModelClient) -> bool:
+    def unchanged(self, client: ModelClient) -> bool:
         """Whether the candidate is the champion, measured on the model that it would have here.
 
         A champion that was measured on another model must qualify on this one like a candidate.
         """
         if self.champion is None or self.comparison_target is not None:
             return False
-        return self.registered_model == caller.resolve(self.candidate).identity
+        return self.registered_model == client.resolve(self.candidate).identity
 
     @cached_property
     def comparison_blocker(self) -> str | None:
-        """In words, why the rival cannot be asked these examples; None where nothing prevents it.
+        """In words, why the champion cannot be asked these examples; None where it can.
 
         A candidate that renames or adds an input field changes the examples with it, and the
         champion's input does not take them: its callers break, and so does the way back.
@@ -143,7 +143,7 @@ class Inputs:
 
     @property
     def arms(self) -> Mapping[ArmName, Prompt]:
-        """What is measured: the candidate, and its rival beside it where they can be compared."""
+        """What is measured: the candidate, and the champion where they can be compared."""
         both = zip(
             ARMS,
             (self.candidate, None if self.comparison_blocker else self.comparison_target),

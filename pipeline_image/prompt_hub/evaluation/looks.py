@@ -67,7 +67,7 @@ def look_sizes(examples: int, first_look: int) -> Iterator[int]:
 
 
 async def _unprepared(examples: Sequence[Example], repeat: int) -> None:
-    """Leave it to the asking."""
+    """Prepare nothing: each question is asked when its turn comes."""
 
 
 async def measure_until_decided(

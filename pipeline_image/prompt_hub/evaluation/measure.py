@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What asking about examples has brought: an answer to each or a hole, in their order.
+    """Results of the examples in their order; one without an answer has no score.
 
     What it sums up to is said by `summary.arm_of`.
     """
@@ -36,7 +36,7 @@ async def measure(
     prompt: Prompt,
     examples: Sequence[Example],
     metadata: ScoringMetadata,
-    engine: BudgetedClient,
+    budgeted: BudgetedClient,
     *,
     judge: Prompt | None = None,
     repeat: int = 0,
@@ -44,14 +44,14 @@ async def measure(
 ) -> Measurement:
     """Answer and score every example.
 
-    An example that cannot be measured leaves a hole, and with it no score; the others are measured
-    all the same, so that the next run pays for the holes only.
+    Where one answer is missing there is no score. The other examples are measured all the same, so
+    that the next run pays for the missing ones only.
 
     Args:
         prompt: the whole prompt version.
         examples: the labelled examples to score.
         metadata: scorers.
-        engine: asks the models, within the budget of this evaluation.
+        budgeted: asks the models, within the budget of this evaluation.
         judge: the pinned judge, needed where a scorer is a judge.
         repeat: how often these examples were asked before, in this evaluation.
         progress: told after every example.
@@ -66,8 +66,8 @@ async def measure(
         nonlocal done
         example = examples[index]
         try:
-            answer = await engine.ask(prompt, example.input, repeat=repeat)
-            parts = await scoring.parts(answer, example, engine.ask, repeat=repeat)
+            answer = await budgeted.ask(prompt, example.input, repeat=repeat)
+            parts = await scoring.parts(answer, example, budgeted.ask, repeat=repeat)
         except (ModelUnavailableError, BudgetReachedError) as error:
             result = ExampleResult(id=example.id, score=None, repeat=repeat, error=error.message)
         else:
@@ -80,11 +80,11 @@ async def measure(
             progress(done, len(examples))
 
     started = time.perf_counter()
-    await map_concurrently(range(len(examples)), measure_example, engine.max_concurrency(prompt))
+    await map_concurrently(range(len(examples)), measure_example, budgeted.max_concurrency(prompt))
     return Measurement(
         details=results,
         info=MeasurementInfo(
-            model=engine.caller.resolve(prompt).identity,
+            model=budgeted.client.resolve(prompt).identity,
             answered_by=tuple(sorted(filter(None, answered_by), key=answered_by.__getitem__)),
             seconds=round(time.perf_counter() - started, 3),
         ),

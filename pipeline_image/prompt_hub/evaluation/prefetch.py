@@ -31,7 +31,7 @@ from prompt_hub.evaluation.batch_provider import (
 )
 from prompt_hub.evaluation.budget import Cost
 from prompt_hub.evaluation.budgeted_client import BudgetedClient, PromptSession
-from prompt_hub.evaluation.cache import LineIndex, ResponseCacheFile
+from prompt_hub.evaluation.cache import KeyIndex, ResponseCacheFile
 from prompt_hub.llm.batches import BatchAnswer, BatchLimits, BatchState, BatchSupport
 from prompt_hub.llm.client import Request, answer_of_batch
 from prompt_hub.llm.config import ModelConfig
@@ -81,8 +81,8 @@ class _Batches:
 class BatchPrefetcher:
     """Gets the answers of one evaluation's large looks in batches."""
 
-    def __init__(self, engine: BudgetedClient, say: Callable[[str], None]) -> None:
-        self._engine = engine
+    def __init__(self, budgeted: BudgetedClient, say: Callable[[str], None]) -> None:
+        self._budgeted = budgeted
         self._say = say
         self._batches: dict[int, _Batches | None] = {}
 
@@ -115,16 +115,16 @@ class BatchPrefetcher:
         try:
             await asyncio.gather(*(self._fetch_of(batches, asked) for batches, asked in each))
         finally:
-            self._engine.tracker.pause(time.monotonic() - started)
+            self._budgeted.tracker.pause(time.monotonic() - started)
 
     async def _fetch_of(self, batches: _Batches, questions: Questions) -> None:
-        if self._engine.given_up:
+        if self._budgeted.given_up:
             return
         try:
             await self._fetch(batches, questions)
         except GivenUpError as error:
             batches.provider.tell(str(error))
-            self._engine.given_up = str(error)
+            self._budgeted.given_up = str(error)
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
         if batches.journal.open and any(True for _ in self._missing(batches, questions)):
@@ -177,15 +177,15 @@ class BatchPrefetcher:
         finally:
             # What was answered is paid for by now.
             for part in parts:
-                self._engine.tracker.release_batch(part.most, part.requests)
+                self._budgeted.tracker.release_batch(part.most, part.requests)
         return sum(part.requests for part in parts)
 
     def _missing(self, batches: _Batches, questions: Questions) -> Iterator[tuple[str, Request]]:
         """Yield key and request of each question that is not answered, once."""
         session, cache_file = batches.session, batches.cache_file
-        seen = LineIndex()
+        seen = KeyIndex()
         for fields, repeat in questions():
-            request = self._engine.caller.request(session.prompt, fields)
+            request = self._budgeted.client.request(session.prompt, fields)
             key = session.key(request, repeat)
             if key not in cache_file and seen.find(key) is None:
                 seen.put(key, 0)
@@ -197,7 +197,7 @@ class BatchPrefetcher:
 
     def _parts(self, batches: _Batches, questions: Questions) -> Iterator[_Part]:
         """Write what is missing into as few batches as are allowed; the budget says how much."""
-        tracker, session = self._engine.tracker, batches.session
+        tracker, session = self._budgeted.tracker, batches.session
         limits, part = batches.limits, _Part()
         batches.budget_reached = False
         for key, request in self._missing(batches, questions):
@@ -306,13 +306,13 @@ class BatchPrefetcher:
             batches.problem = answer.problem
         elif _KEY.fullmatch(answer.custom_id) and answer.custom_id not in cache_file:
             response = answer_of_batch(answer.response, model, batches.support.price_factor)
-            self._engine.tracker.pay(response.usage)
-            if self._engine.counts(response):
+            self._budgeted.tracker.pay(response.usage)
+            if self._budgeted.counts(response):
                 cache_file.put(answer.custom_id, response)
 
     def _of(self, prompt: Prompt) -> _Batches | None:
         """Return what is known of a prompt's batches, None where its model takes none."""
-        session = self._engine.session(prompt)
+        session = self._budgeted.session(prompt)
         if id(prompt) in self._batches:
             return self._batches[id(prompt)]
         support = session.model.batches
@@ -334,7 +334,7 @@ class BatchPrefetcher:
             support=support,
             provider=BatchProvider(
                 model=session.model,
-                adapter=self._engine.caller.batches(session.model, support),
+                adapter=self._budgeted.client.batches(session.model, support),
                 name=f"{prompt.task} {prompt.version}",
                 say=self._say,
             ),

@@ -24,12 +24,12 @@ class Progress:
 
     def __init__(
         self,
-        engine: BudgetedClient,
+        budgeted: BudgetedClient,
         stream: TextIO | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine = engine
+        self._budgeted = budgeted
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._clock = clock
@@ -58,12 +58,12 @@ class Progress:
         rate = done / seconds
         parts = [" · ".join(f"{label} {d}/{t}" for label, (d, t) in self._arms.items())]
         parts.append(f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
-        tracker, stats = self._engine.tracker, self._engine.caller.stats
+        tracker, stats = self._budgeted.tracker, self._budgeted.client.stats
         parts.append(f"${tracker.usd:.4f}" if tracker.usd else f"{tracker.tokens} tokens")
         if done < total and rate:
             parts.append(f"{_minutes((total - done) / rate)} left")
-        if self._engine.cached:
-            parts.append(f"{self._engine.cached} cached")
+        if self._budgeted.cached:
+            parts.append(f"{self._budgeted.cached} cached")
         if stats.retried:
             parts.append(f"{stats.retried} asked again, {stats.busy} busy ({stats.trouble})")
         return " · ".join(parts)

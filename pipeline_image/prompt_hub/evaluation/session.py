@@ -42,7 +42,7 @@ class Evaluator:
     def __init__(
         self,
         repository: PromptRepository,
-        caller: ModelClient,
+        client: ModelClient,
         results: Results,
         *,
         execution: str,
@@ -58,7 +58,7 @@ class Evaluator:
         from its providers' batches.
         """
         self._repository = repository
-        self._caller = caller
+        self._client = client
         self._results = results
         self._execution = execution
         self._commit = commit
@@ -78,7 +78,7 @@ class Evaluator:
         digest = inputs.digest(self._identity)
         calibration = self._calibration(inputs, registry)
         refused = calibration is not None and calibration.refusal is not None
-        forgotten = self._fresh or refused or inputs.unchanged(self._caller)
+        forgotten = self._fresh or refused or inputs.unchanged(self._client)
         remembered = None if forgotten else self._remembered(digest)
         if remembered is not None:
             record = remembered.record.model_copy(
@@ -105,10 +105,10 @@ class Evaluator:
     ) -> EvaluationRecord:
         started = datetime.now(UTC)
         refusal = calibration.refusal if calibration else None
-        engine = BudgetedClient.within(inputs.metadata, self._caller, self._store)
-        prefetcher = BatchPrefetcher(engine, self._say) if self._in_batches else None
-        measuring = _Measuring(inputs, engine, prefetcher)
-        if inputs.unchanged(self._caller):
+        budgeted = BudgetedClient.within(inputs.metadata, self._client, self._store)
+        prefetcher = BatchPrefetcher(budgeted, self._say) if self._in_batches else None
+        measuring = _Measuring(inputs, budgeted, prefetcher)
+        if inputs.unchanged(self._client):
             sequential = unchanged()
         elif refusal is not None:
             sequential = SequentialResult(Conclusion(Status.NOT_MEASURED, (refusal,)))
@@ -191,7 +191,7 @@ class Evaluator:
         return judging(calibration, settings, judge, self._identity(judge), parts)
 
     def _identity(self, prompt: Prompt) -> str:
-        return self._caller.resolve(prompt).identity
+        return self._client.resolve(prompt).identity
 
 
 class _Questions(Sequence[JsonObject]):
@@ -231,10 +231,10 @@ class _Measuring:
     """Asks the models for the answers of one evaluation."""
 
     def __init__(
-        self, inputs: Inputs, engine: BudgetedClient, prefetcher: BatchPrefetcher | None
+        self, inputs: Inputs, budgeted: BudgetedClient, prefetcher: BatchPrefetcher | None
     ) -> None:
         self._inputs = inputs
-        self._engine = engine
+        self._budgeted = budgeted
         self._prefetcher = prefetcher
         self._scorings = (
             [
@@ -244,18 +244,18 @@ class _Measuring:
             if prefetcher is not None
             else []
         )
-        self.progress = Progress(engine)
+        self.progress = Progress(budgeted)
         self.infos: dict[ArmName, MeasurementInfo] = {
-            arm: MeasurementInfo(model=engine.caller.resolve(prompt).identity)
+            arm: MeasurementInfo(model=budgeted.client.resolve(prompt).identity)
             for arm, prompt in inputs.arms.items()
         }
 
     def close(self) -> None:
-        """Let others wait for the batches of these prompts, and have the room of their answers."""
+        """Give back the journals of batches, and the memory of stored answers."""
         if self._prefetcher is not None:
             self._prefetcher.close()
         for prompt in self._inputs.arms.values():
-            self._engine.release(prompt)
+            self._budgeted.release(prompt)
 
     def estimate(self) -> str:
         """In words, the most that looking at every example once will ask for."""
@@ -280,13 +280,13 @@ class _Measuring:
             for (_, times), (prompt, questions) in asked.items()
         ]
         if self._prefetcher is None:
-            estimate = self._engine.estimate(workloads)
+            estimate = self._budgeted.estimate(workloads)
         else:
             looks = [*look_sizes(len(inputs.scored), inputs.metadata.gate.first_look)]
             discount = partial(self._prefetcher.discount, looks=looks)
-            estimate = self._engine.estimate(workloads, discount)
+            estimate = self._budgeted.estimate(workloads, discount)
         words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
-        corrupt = self._engine.corrupt_entries
+        corrupt = self._budgeted.corrupt_entries
         if corrupt:
             words += f"; {corrupt} stored responses cannot be read and are asked for again"
         if self._prefetcher is not None:
@@ -333,7 +333,7 @@ class _Measuring:
         for prompt, scoring in self._scorings:
             for example in examples:
                 for _, fields, times in scoring.following(
-                    prompt, example, repeat, self._engine.stored
+                    prompt, example, repeat, self._budgeted.stored
                 ):
                     yield fields, times
 
@@ -344,7 +344,7 @@ class _Measuring:
             prompt,
             examples,
             self._inputs.metadata,
-            self._engine,
+            self._budgeted,
             judge=self._inputs.judge,
             repeat=repeat,
             progress=self.progress.arm(f"{prompt.task} {prompt.version}"),

@@ -224,5 +224,5 @@ def wants_comparison(found: Evidence, control: Evidence | None) -> bool:
 
 
 def _log_plus_one(log: float) -> float:
-    """Logarithm of 1 more."""
+    """Return log(1 + exp(`log`)), without an overflow."""
     return log + math.log1p(math.exp(-log)) if log > 0 else math.log1p(math.exp(log))

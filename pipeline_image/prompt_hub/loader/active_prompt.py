@@ -120,7 +120,7 @@ class ActivePrompt:
             RenderError: the templates can make nothing of it.
         """
         version = self._version
-        problems = problems_in(fields, version.input_contract.misfits(fields))
+        problems = problems_in(fields, version.input_contract.violations(fields))
         if problems:
             raise InvalidFieldsError(problems)
         return version.renderer.render(fields)

@@ -221,7 +221,7 @@ class Checkout:
         somebody made by hand must not hold up every promotion.
 
         Raises:
-            PushRejected: the branch moved, or a tag appeared, since it was looked at.
+            PushRejectedError: the branch moved, or a tag appeared, since it was looked at.
             PromptHubError: the remote refused for another reason.
         """
         there = self._tags_of_the_remote() if tags else frozenset()

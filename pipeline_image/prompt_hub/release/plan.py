@@ -36,17 +36,15 @@ class NoWayBack:
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """A pointer that goes to another version.
-
-    `seen` is the pointer's revision that this was decided on. The version that is left becomes the
-    way back, unless `no_way_back` says why not.
-    """
+    """A pointer that goes to another version."""
 
     task: str
     to: VersionRef
     left: VersionRef
     seen: int
+    """The pointer's revision that this was decided on."""
     no_way_back: NoWayBack | None
+    """Why the version that is left does not become the way back; None where it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,19 +70,16 @@ Step = Seed | Move | Retire | Skip
 
 @dataclass(frozen=True, kw_only=True)
 class StageState:
-    """What the stage says before an activation.
-
-    `models` is the identity of the model behind each alias here; an alias that is missing is not
-    configured. `retired` holds the pointers of tasks that were taken out of service. `earlier` is
-    what the stages that a release passes before this one know of its versions: by stage, task and
-    version.
-    """
+    """What the stage says before an activation."""
 
     pointers: Mapping[str, Pointer]
     retired: Mapping[str, Pointer]
+    """The pointers of tasks that were taken out of service."""
     versions: Mapping[str, Mapping[str, VersionRecord]]
     models: Mapping[str, str]
+    """Identity of the model behind each alias here; one that is missing is not configured."""
     earlier: Mapping[str, Mapping[str, Mapping[str, VersionRecord]]] = field(default_factory=dict)
+    """What the stages that a release passes before this one know: by stage, task and version."""
 
     def taken_out_earlier(self, task: str, reference: VersionRef) -> str | None:
         """Say which earlier stage has taken `reference` out, who did and why; `None` if none."""

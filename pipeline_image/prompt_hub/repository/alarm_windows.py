@@ -10,7 +10,7 @@ _HOUR = 60
 _DAY = 24 * _HOUR
 
 
-def watch_misfits(watch: ScoreWatch) -> Iterator[tuple[str, str, str]]:
+def alarm_problems(watch: ScoreWatch) -> Iterator[tuple[str, str, str]]:
     """Say what makes no alarm that can fire: the setting, what it is, what is expected.
 
     CloudWatch looks back seven days where a period is an hour or more, else one day (`Period` in

@@ -59,7 +59,7 @@ def load() -> None:
     import jsonschema_rs  # noqa: F401
 
 
-def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
+def violations(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
     """Every way in which `value` breaks `schema`; nothing fits a schema that is unusable."""
     try:
         validator = _validator_of(schema)
@@ -70,7 +70,7 @@ def misfits(value: object, schema: JsonObject) -> Iterator[SchemaViolation]:
 
 
 def fits(value: object, schema: JsonObject) -> bool:
-    """Whether `value` keeps `schema`: most do, and this says it sooner than `misfits`."""
+    """Whether `value` keeps `schema`: most do, and this says it sooner than `violations`."""
     try:
         return _validator_of(schema).is_valid(value)
     except UnusableSchemaError:
@@ -85,10 +85,10 @@ class Contract:
         self._validator = _validator(canonical(schema))
 
     def fits(self, value: object) -> bool:
-        """Whether `value` keeps the schema: most do, and this says it sooner than `misfits`."""
+        """Whether `value` keeps the schema: most do, and this says it sooner than `violations`."""
         return self._validator.is_valid(value)
 
-    def misfits(self, value: object) -> Iterator[SchemaViolation]:
+    def violations(self, value: object) -> Iterator[SchemaViolation]:
         """Every way in which `value` breaks the schema."""
         return _violations(value, self._validator)
 
@@ -116,11 +116,11 @@ def _unexpected(kind: ValidationErrorKind) -> list[str]:
     return found
 
 
-def worst_misfit(value: object, schema: JsonObject) -> SchemaViolation | None:
-    """Return the misfit nearest to the root, which best says what is wrong; None when it fits."""
+def worst_violation(value: object, schema: JsonObject) -> SchemaViolation | None:
+    """Return the violation nearest to the root, which says best what is wrong; None if it fits."""
     if fits(value, schema):
         return None
-    return min(misfits(value, schema), key=lambda misfit: len(misfit.location), default=None)
+    return min(violations(value, schema), key=lambda found: len(found.location), default=None)
 
 
 _KNOWN: Bounded[int, tuple[JsonObject, Draft202012Validator]] = Bounded(2048)
@@ -132,11 +132,11 @@ Both contracts of as many prompts as a service holds parsed (`release.carried.PA
 
 def schema_problem(value: JsonValue, schema: JsonObject) -> str | None:
     """In words, the first way in which `value` breaks `schema`; None when it fits."""
-    misfit = worst_misfit(value, schema)
-    if misfit is None:
+    violation = worst_violation(value, schema)
+    if violation is None:
         return None
-    where = ".".join(map(str, misfit.location))
-    return f"{where}: {misfit.message}" if where else misfit.message
+    where = ".".join(map(str, violation.location))
+    return f"{where}: {violation.message}" if where else violation.message
 
 
 def _validator_of(schema: JsonObject) -> Draft202012Validator:
@@ -173,7 +173,7 @@ def _validator(schema: bytes) -> Draft202012Validator:
 
 
 def _anything(text: str) -> bool:
-    """Hold a text to nothing."""
+    """Accept any text."""
     return True
 
 
@@ -252,7 +252,7 @@ def _schema_problems(text: bytes) -> tuple[SchemaProblem, ...]:
 
 def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
     broken = False
-    for error in misfits(schema, {"$ref": METASCHEMA}):
+    for error in violations(schema, {"$ref": METASCHEMA}):
         broken = True
         types = error.location[-1:] == ("type",) and error.keyword == "anyOf"
         expected = f"one of: {', '.join(_TYPES)}" if types else "a valid JSON Schema"

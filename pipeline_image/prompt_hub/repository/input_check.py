@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from prompt_hub.core.foreign_text import shortened
-from prompt_hub.repository.contracts import SchemaViolation, at, fits, misfits
+from prompt_hub.repository.contracts import SchemaViolation, at, fits, violations
 from prompt_hub.repository.schema import JsonObject
 
 NAMES_OF_TYPES = {
@@ -36,7 +36,7 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
     """
     if fits(fields, schema):
         return []
-    return problems_in(fields, misfits(fields, schema))
+    return problems_in(fields, violations(fields, schema))
 
 
 def problems_in(fields: JsonObject, found: Iterable[SchemaViolation]) -> list[dict[str, str]]:

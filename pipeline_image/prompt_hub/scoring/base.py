@@ -27,7 +27,7 @@ TYPE = Field(description="What kind of scorer it is; docs/scorers.md describes e
 
 
 class NotScoredError(ModelUnavailableError):
-    """A scorer could not do its work: like a model that gives no answer, a hole and not a zero."""
+    """A scorer could not do its work: as without an answer, the score is missing, and no zero."""
 
 
 # --- Results -----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from prompt_hub.batch.following import LOOK_EVERY_SECONDS, FollowingAnswerer
+from prompt_hub.batch.following import LOOK_EVERY_SECONDS, FollowingBackend
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder, catalogue_answer
@@ -24,7 +24,7 @@ class Stage:
         self.active: Prompt | PromptHubError = self.old
         self.now = 0.0
         self.looks = 0
-        self.answerer = FollowingAnswerer(
+        self.backend = FollowingBackend(
             self.old,
             FunctionProvider(catalogue_answer).caller(),
             self.look,
@@ -40,7 +40,7 @@ class Stage:
 
     def answered_by(self) -> str:
         """The version that answers now."""
-        answer = asyncio.run(self.answerer.answer(dict(FIELDS)))
+        answer = asyncio.run(self.backend.answer(dict(FIELDS)))
         assert answer.output is not None
         return answer.answered_by.version
 

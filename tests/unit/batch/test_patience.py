@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from prompt_hub.batch.backends import BatchAnswer, VersionInfo
+from prompt_hub.batch.backends import RecordAnswer, VersionInfo
 from prompt_hub.batch.patience import PatientBackend
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.schema import JsonObject
@@ -38,22 +38,22 @@ class Provider:
         self._fails = fails
         self.asked: list[str] = []
 
-    async def answer(self, fields: JsonObject, record: int = 0) -> BatchAnswer:
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         name = str(fields["name"])
         self.asked.append(name)
         await asyncio.sleep(0)
         if (error := self._fails(name)) is not None:
             raise error
-        return BatchAnswer(output={"name": name}, error=None, answered_by=VERSION)
+        return RecordAnswer(output={"name": name}, error=None, answered_by=VERSION)
 
 
 def ask(
     provider: Provider, clock: Clock, names: str, *, patience: float = 900
-) -> tuple[list[BatchAnswer | BaseException], list[str]]:
+) -> tuple[list[RecordAnswer | BaseException], list[str]]:
     """Ask about all names at once; what came out, and what people were told."""
     said: list[str] = []
 
-    async def go() -> list[BatchAnswer | BaseException]:
+    async def go() -> list[RecordAnswer | BaseException]:
         backend = PatientBackend(
             provider,
             patience=patience,
@@ -73,7 +73,7 @@ def test_an_outage_is_waited_out_and_every_record_is_answered() -> None:
         lambda name: ModelUnavailableError("it is gone.") if clock.now < 60 else None
     )
     answers, said = ask(provider, clock, "abcdef")
-    assert [answer.output for answer in answers if isinstance(answer, BatchAnswer)] == [
+    assert [answer.output for answer in answers if isinstance(answer, RecordAnswer)] == [
         {"name": name} for name in "abcdef"
     ]
     assert said[0] == "it is gone. Waiting for it, up to 900 s."
@@ -98,7 +98,7 @@ def test_records_take_turns_in_trying() -> None:
         lambda name: ModelUnavailableError("no.") if name == "a" and clock.now < 30 else None
     )
     answers, _ = ask(provider, clock, "abc")
-    assert all(isinstance(answer, BatchAnswer) for answer in answers)
+    assert all(isinstance(answer, RecordAnswer) for answer in answers)
     assert provider.asked[:3] == ["a", "b", "c"]
 
 
@@ -108,5 +108,5 @@ def test_a_refused_request_is_not_waited_for() -> None:
         lambda name: ModelUnavailableError("too long.", of_request=True) if name == "b" else None
     )
     answers, said = ask(provider, clock, "abc")
-    assert [isinstance(answer, BatchAnswer) for answer in answers] == [True, False, True]
+    assert [isinstance(answer, RecordAnswer) for answer in answers] == [True, False, True]
     assert (clock.waits, said) == ([], [])

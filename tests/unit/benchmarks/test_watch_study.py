@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.watch import __main__ as study
-from benchmarks.watch.worlds import FALLING, HEALTHY, SIZE, THRESHOLD
+from benchmarks.watch.scenarios import FALLING, HEALTHY, SIZE, THRESHOLD
 
 
 def test_no_healthy_world_is_below_its_threshold_with_a_better_way_back() -> None:

@@ -24,30 +24,30 @@ class Clock:
 
 
 @pytest.fixture
-def engine() -> BudgetedClient:
+def budgeted() -> BudgetedClient:
     return BudgetedClient(FunctionProvider(lambda _: None).caller())
 
 
-def test_the_line_says_done_rate_cost_and_what_is_left(engine: BudgetedClient) -> None:
+def test_the_line_says_done_rate_cost_and_what_is_left(budgeted: BudgetedClient) -> None:
     clock = Clock()
-    progress = Progress(engine, io.StringIO(), clock=clock)
+    progress = Progress(budgeted, io.StringIO(), clock=clock)
     candidate, champion = progress.arm("candidate 1.1.0"), progress.arm("champion 1.0.0")
     clock.now += 10
     candidate(300, 1000)
     champion(200, 1000)
-    engine.tracker.usd = 0.0125
+    budgeted.tracker.usd = 0.0125
     assert progress.line() == (
         "candidate 1.1.0 300/1000 · champion 1.0.0 200/1000 · 50/s · $0.0125 · 0:30 left"
     )
-    stats = engine.caller.stats
+    stats = budgeted.client.stats
     stats.retried, stats.busy, stats.trouble = 3, 2, "HTTP 429"
-    engine.cached = 7
+    budgeted.cached = 7
     assert progress.line().endswith("7 cached · 3 asked again, 2 busy (HTTP 429)")
 
 
-def test_a_log_gets_a_line_now_and_then(engine: BudgetedClient) -> None:
+def test_a_log_gets_a_line_now_and_then(budgeted: BudgetedClient) -> None:
     clock, log = Clock(), io.StringIO()
-    progress = Progress(engine, log, clock=clock)
+    progress = Progress(budgeted, log, clock=clock)
     tell = progress.arm("1.0.0")
     for done in range(1, 101):
         clock.now += 1
@@ -60,11 +60,11 @@ def test_a_log_gets_a_line_now_and_then(engine: BudgetedClient) -> None:
 
 
 def test_a_terminal_gets_one_line_that_is_written_over(
-    engine: BudgetedClient, monkeypatch: pytest.MonkeyPatch
+    budgeted: BudgetedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "30")
     clock, screen = Clock(), Screen()
-    progress = Progress(engine, screen, clock=clock)
+    progress = Progress(budgeted, screen, clock=clock)
     tell = progress.arm("1.0.0")
     for done in range(1, 11):
         clock.now += 0.05
@@ -78,15 +78,15 @@ def test_a_terminal_gets_one_line_that_is_written_over(
     assert frames[-1].startswith("1.0.0 10/10")
 
 
-def test_hours_are_said_as_hours(engine: BudgetedClient) -> None:
+def test_hours_are_said_as_hours(budgeted: BudgetedClient) -> None:
     clock = Clock()
-    progress = Progress(engine, io.StringIO(), clock=clock)
+    progress = Progress(budgeted, io.StringIO(), clock=clock)
     clock.now += 3600
     progress.arm("1.0.0")(10, 30)
     assert "2:00:00 left" in progress.line()
 
 
-def test_nothing_is_said_where_nothing_was_asked(engine: BudgetedClient) -> None:
+def test_nothing_is_said_where_nothing_was_asked(budgeted: BudgetedClient) -> None:
     screen = Screen()
-    Progress(engine, screen).finish()
+    Progress(budgeted, screen).finish()
     assert screen.getvalue() == ""

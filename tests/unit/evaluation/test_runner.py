@@ -1,4 +1,4 @@
-"""A measurement through the engine: stored answers, holes, budgets, outages, a faulty provider."""
+"""A measurement within a budget: stored answers, holes, budgets, outages, a faulty provider."""
 
 from __future__ import annotations
 
@@ -91,9 +91,9 @@ class Session:
         async def main() -> Measurement:
             store = ResponseStore(self.folder, fresh=fresh) if stored else None
             async with make_caller() as caller:
-                engine = BudgetedClient(caller, budget=budget, seconds_per_call=5, store=store)
+                budgeted = BudgetedClient(caller, budget=budget, seconds_per_call=5, store=store)
                 measured = await measure(
-                    self.prompt, examples(count), self.metadata, engine, repeat=repeat
+                    self.prompt, examples(count), self.metadata, budgeted, repeat=repeat
                 )
             if store is not None:
                 store.close()
@@ -241,9 +241,9 @@ def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     with faulty_provider() as provider:
         session.run(on(provider), 30)
         store = ResponseStore(session.folder)
-        engine = BudgetedClient(on(provider)(), store=store)
+        budgeted = BudgetedClient(on(provider)(), store=store)
         questions = [example.input for example in examples(40)]
-        estimate = engine.estimate(
+        estimate = budgeted.estimate(
             [Workload(prompt=session.prompt, questions=questions, repeats=2)]
         )
         store.close()
@@ -292,9 +292,9 @@ def test_progress_is_told_of_every_example(
     message: list[tuple[int, int]] = []
 
     async def main() -> None:
-        engine = BudgetedClient(FunctionProvider(lambda _: {"part_class": "resistor"}).caller())
+        budgeted = BudgetedClient(FunctionProvider(lambda _: {"part_class": "resistor"}).caller())
         await measure(
-            prompt, examples(5), metadata, engine, progress=lambda *now: message.append(now)
+            prompt, examples(5), metadata, budgeted, progress=lambda *now: message.append(now)
         )
 
     asyncio.run(main())

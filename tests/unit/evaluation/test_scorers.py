@@ -127,7 +127,7 @@ ABC: JsonObject = {"a": 1, "b": 1, "c": 1}
         ),
     ],
 )  # fmt: skip
-def test_scorer(
+def test_a_scorer_says_the_score_and_what_was_lost(
     how: Scorer, output: JsonObject, expected: JsonObject, score: float, loss: str | None
 ) -> None:
     result = part(how, output, expected)
@@ -209,7 +209,7 @@ def test_order_counts_in_a_list_unless_it_is_a_set() -> None:
     assert part(scorer("json_fields", fields={"l": {"list": "set"}}), got, wanted).score == 1.0
 
 
-def test_weights_combine() -> None:
+def test_scorers_add_up_by_their_weights() -> None:
     scorers = [scorer("json_schema", weight=1), scorer("exact", weight=3)]
     parts = score_answer(build_scorers(scorers, SCHEMA), {"kind": "a"}, example(kind="b"))
     assert weighted_mean(parts) == 0.25
@@ -235,7 +235,7 @@ def test_normalise_folds_case_width_and_space() -> None:
 # --- Guessing ----------------------------------------------------------------------------------
 
 
-def test_majority_guess() -> None:
+def test_the_baseline_is_the_best_constant_answer() -> None:
     examples = [example(kind=kind) for kind in ("a", "a", "b")]
     assert majority_baseline([scorer("exact")], examples, SCHEMA) == pytest.approx(2 / 3)
     assert majority_baseline([scorer("judge")], examples, SCHEMA) is None

@@ -47,7 +47,9 @@ def released(folder: RepositoryFolder) -> str | None:
     return folder.repository.registry().tasks["part-class"].released
 
 
-def test_promote(folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_evaluated_is_released_and_its_champion_archived(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["promote", "release", "part-class"]) == ExitCode.USAGE
     assert "prompt-hub evaluate part-class" in capsys.readouterr().err
     asyncio.run(evaluated(folder))

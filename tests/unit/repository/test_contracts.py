@@ -9,15 +9,15 @@ from pydantic import JsonValue
 
 from prompt_hub.repository.contracts import (
     Contract,
-    misfits,
     resolve,
     schema_problems,
-    worst_misfit,
+    violations,
+    worst_violation,
 )
 from prompt_hub.repository.schema import JsonObject
 
 
-def violations(schema: JsonObject) -> list[tuple[str, str, str]]:
+def problems_of(schema: JsonObject) -> list[tuple[str, str, str]]:
     return [
         (".".join(map(str, problem.location)), problem.found, problem.suggestion)
         for problem in schema_problems(schema)
@@ -32,8 +32,8 @@ def test_a_good_contract_has_no_problems() -> None:
         "properties": {"brand": {"type": "string", "pattern": "^[A-Z]", "x-note": "ours"}},
         "$defs": {"a": {"type": "integer"}},
     }
-    assert violations(schema) == []
-    assert list(misfits({"brand": "TDK"}, schema)) == []
+    assert problems_of(schema) == []
+    assert list(violations({"brand": "TDK"}, schema)) == []
 
 
 @pytest.mark.parametrize(
@@ -88,31 +88,31 @@ def test_a_good_contract_has_no_problems() -> None:
 def test_what_is_wrong_with_a_contract(
     schema: JsonObject, location: str, found: str, suggestion: str
 ) -> None:
-    assert violations(schema) == [(location, found, suggestion)]
+    assert problems_of(schema) == [(location, found, suggestion)]
 
 
 def test_a_property_may_be_named_like_a_keyword_or_not() -> None:
     assert (
-        violations({"type": "object", "properties": {"colour": {}, "pattern": {"type": "null"}}})
+        problems_of({"type": "object", "properties": {"colour": {}, "pattern": {"type": "null"}}})
         == []
     )
-    assert violations({"type": "object", "properties": {"a": {"enum": [{"colour": 1}]}}}) == []
+    assert problems_of({"type": "object", "properties": {"a": {"enum": [{"colour": 1}]}}}) == []
 
 
-def test_the_worst_misfit_is_the_one_nearest_the_root() -> None:
+def test_the_worst_violation_is_the_one_nearest_the_root() -> None:
     schema: JsonObject = {
         "type": "object",
         "required": ["b"],
         "properties": {"a": {"type": "object", "required": ["x"]}},
     }
-    worst = worst_misfit({"a": {}}, schema)
+    worst = worst_violation({"a": {}}, schema)
     assert worst is not None
     assert worst.message == '"b" is a required property'
-    assert worst_misfit({"a": {"x": 1}, "b": 1}, schema) is None
+    assert worst_violation({"a": {"x": 1}, "b": 1}, schema) is None
 
 
 def test_nothing_fits_a_schema_that_cannot_be_used() -> None:
-    worst = worst_misfit({}, {"$ref": "#/nowhere"})
+    worst = worst_violation({}, {"$ref": "#/nowhere"})
     assert worst is not None
     assert worst.message.startswith("the schema cannot be used")
 
@@ -120,7 +120,7 @@ def test_nothing_fits_a_schema_that_cannot_be_used() -> None:
 def test_no_pattern_makes_a_long_text_hang() -> None:
     schema: JsonObject = {"type": "object", "properties": {"a": {"pattern": "^(a+)+$"}}}
     began = time.process_time()
-    assert worst_misfit({"a": "a" * 50_000 + "!"}, schema) is not None
+    assert worst_violation({"a": "a" * 50_000 + "!"}, schema) is not None
     assert time.process_time() - began < 1.0
 
 
@@ -129,8 +129,8 @@ def test_a_schema_that_refers_to_itself_ends() -> None:
     value: JsonObject = {}
     for _ in range(500):
         value = {"a": value}
-    assert list(misfits(value, schema)) == []
-    assert list(misfits({}, {"allOf": [{"$ref": "#"}]})) == []
+    assert list(violations(value, schema)) == []
+    assert list(violations({}, {"allOf": [{"$ref": "#"}]})) == []
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_references_are_followed_inside_one_schema_to_their_end(
 @pytest.mark.parametrize(
     "value", [{}, {"a": 1}, {"a": "v7"}, {"a": "2026-02-30"}, {"a": "2026-02-03"}, {"b": None}, 7]
 )
-def test_a_contract_fits_where_nothing_misfits(schema: JsonObject, value: JsonValue) -> None:
+def test_a_contract_fits_where_nothing_violates_it(schema: JsonObject, value: JsonValue) -> None:
     contract = Contract(schema)
-    found = list(contract.misfits(value))
-    assert found == list(misfits(value, schema))
+    found = list(contract.violations(value))
+    assert found == list(violations(value, schema))
     assert contract.fits(value) == (not found)

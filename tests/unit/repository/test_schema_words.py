@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from prompt_hub.repository import formats
-from prompt_hub.repository.contracts import misfits, schema_problem, schema_problems
+from prompt_hub.repository.contracts import schema_problem, schema_problems, violations
 from prompt_hub.repository.large_enums import LARGE
 from prompt_hub.repository.schema import JsonObject
 
@@ -105,7 +105,8 @@ def test_a_large_enumeration_means_what_a_small_one_does() -> None:
         plain = jsonschema_rs.Draft202012Validator({"properties": {"a": {"enum": members}}})
         for value in VALUES:
             expected = [error.message for error in plain.iter_errors({"a": value})]
-            found = [misfit.message for misfit in misfits({"a": value}, holding({"enum": members}))]
+            broken = violations({"a": value}, holding({"enum": members}))
+            found = [violation.message for violation in broken]
             assert found == expected, (value, members[:8])
 
 

@@ -72,7 +72,7 @@ class Demo:
         self._results = FolderResults(folder / RESULTS_DIR)
         self._ledger = MemoryLedger()
         self._model = RuleReader()
-        self._caller = ModelClient(aliases(), self._model)
+        self._client = ModelClient(aliases(), self._model)
         self._say = say
         self._started = _now()
         self._steps: list[ReportStep] = []
@@ -107,7 +107,7 @@ class Demo:
         self._author(version)
         evaluator = Evaluator(
             self._repository,
-            self._caller,
+            self._client,
             self._results,
             execution=f"demo-{version}",
             commit=UNKNOWN_COMMIT,
@@ -227,7 +227,7 @@ class Demo:
 
     async def _watch(self, release: Release) -> MonitorRun:
         """Measure one round, with fresh ones and the way back beside it where it is suspicious."""
-        monitor = ScoreMonitor(self._repository, release, self._caller, TASK, say=lambda line: None)
+        monitor = ScoreMonitor(self._repository, release, self._client, TASK, say=lambda line: None)
         found = await monitor.round(self._pointer())
         at = timestamp(_now())
         self._ledger.add_samples(
@@ -272,7 +272,7 @@ class Demo:
         prompt = self._repository.version(TASK, version)
         assert prompt is not None
         example = self._repository.examples(TASK)[0]
-        answer = await self._caller.call(prompt, example.input)
+        answer = await self._client.call(prompt, example.input)
         self._happened(f"{version} answers: {example.input['title']}: {answer.response.text}")
         return _now()
 

@@ -68,28 +68,28 @@ def _fit(
     for line, value in values:
         if held_to.fits(value):
             continue
-        misfits = list(held_to.misfits(value))
-        misspelt = {place for misfit in misfits for place in _meant(schema, misfit)}
-        for misfit in misfits:
-            yield from _misfit(files, name, line, value, schema, misfit, misspelt)
+        violations = list(held_to.violations(value))
+        misspelt = {place for violation in violations for place in _meant(schema, violation)}
+        for violation in violations:
+            yield from _problems_of(files, name, line, value, schema, violation, misspelt)
 
 
-def _meant(schema: JsonObject, misfit: SchemaViolation) -> Iterator[Location]:
+def _meant(schema: JsonObject, violation: SchemaViolation) -> Iterator[Location]:
     """Yield the places of the fields that unexpected ones are most likely meant to be."""
-    if misfit.keyword == "additionalProperties":
-        declared = _declared(schema, misfit.location)
-        for unexpected in misfit.names:
+    if violation.keyword == "additionalProperties":
+        declared = _declared(schema, violation.location)
+        for unexpected in violation.names:
             if known := closest(unexpected, declared):
-                yield (*misfit.location, known)
+                yield (*violation.location, known)
 
 
-def _misfit(
+def _problems_of(
     files: TaskFiles,
     name: str,
     line: int,
     value: JsonObject,
     schema: JsonObject,
-    misfit: SchemaViolation,
+    violation: SchemaViolation,
     misspelt: set[Location],
 ) -> Iterator[Problem]:
     """Say in which way an example breaks a schema: a line for each name that is amiss.
@@ -97,33 +97,33 @@ def _misfit(
     A field that is there under a misspelt name is told by that name alone.
     Keywords that combine schemas have no words of their own: the validator's are shown.
     """
-    here = (name, *misfit.location)
+    here = (name, *violation.location)
     contract = "input" if name == "input" else "output"
-    if misfit.keyword == "required":
-        for missing in misfit.names:
-            if (*misfit.location, missing) in misspelt:
+    if violation.keyword == "required":
+        for missing in violation.names:
+            if (*violation.location, missing) in misspelt:
                 continue
             expected = f"this field, which the {contract} schema requires"
             yield files.example_problem(line, (*here, missing), "nothing", expected)
         return
-    if misfit.keyword == "additionalProperties":
-        declared = _declared(schema, misfit.location)
+    if violation.keyword == "additionalProperties":
+        declared = _declared(schema, violation.location)
         expected = one_of(declared) if declared else f"no field that the {contract} does not have"
-        for unexpected in misfit.names:
+        for unexpected in violation.names:
             found = f"the field {unexpected!r}"
             meant = closest(unexpected, declared)
             document = files.example_lines.document(line)
             yield document.key_problem((*here, unexpected), found, expected, suggestion=meant)
         return
-    given = at(value, misfit.location)
+    given = at(value, violation.location)
     meant = ""
-    if misfit.keyword == "enum" and isinstance(misfit.value, list):
-        meant = closest(str(given), map(str, misfit.value))
-    if expected := expected_of(misfit.keyword, misfit.value):
+    if violation.keyword == "enum" and isinstance(violation.value, list):
+        meant = closest(str(given), map(str, violation.value))
+    if expected := expected_of(violation.keyword, violation.value):
         yield files.example_problem(line, here, given_words(given), expected, suggestion=meant)
         return
     expected = f"what the {contract} schema allows"
-    yield files.example_problem(line, here, misfit.message, expected)
+    yield files.example_problem(line, here, violation.message, expected)
 
 
 def _declared(schema: JsonObject, location: Location) -> list[str]:

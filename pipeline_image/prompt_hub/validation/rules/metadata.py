@@ -8,7 +8,7 @@ from itertools import islice
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.aws_names import DRILL_TASK
 from prompt_hub.core.hashing import sha256_of
-from prompt_hub.repository.alarm_windows import watch_misfits
+from prompt_hub.repository.alarm_windows import alarm_problems
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.examples import examples_sha256
@@ -152,7 +152,7 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
     if not files.metadata:
         return
     watch = files.metadata.content.score_watch
-    for name, found, expected in watch_misfits(watch):
+    for name, found, expected in alarm_problems(watch):
         yield files.metadata.problem(("score_watch", name), found, expected)
     if watch.calls_a_day is None:
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.json_log import JsonLinesLog
-from prompt_hub.evaluation.cache import LineIndex, ResponseStore
+from prompt_hub.evaluation.cache import KeyIndex, ResponseStore
 from prompt_hub.llm.response import ModelResponse, Usage
 from tests.unit.building import RepositoryFolder
 from tests.unit.providers import ALIASES
@@ -17,7 +17,7 @@ from tests.unit.providers import ALIASES
 @pytest.mark.parametrize("bits", [6, 40, 256])
 def test_it_knows_what_a_dict_knows(bits: int) -> None:
     chance = random.Random(bits)
-    index, known = LineIndex(), dict[str, int]()
+    index, known = KeyIndex(), dict[str, int]()
     for start in range(3000):
         key = f"{chance.getrandbits(bits):064x}"
         if chance.random() < 0.2 and known:
