@@ -8,15 +8,15 @@ change of the task's example file, which whoever graded looks at and commits.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 from pydantic import ValidationError
 
-from prompt_hub.authoring.task_files import examples_path, findings_about, jsonl
+from prompt_hub.authoring.task_files import examples_path, jsonl, refuse_what_is_not_valid
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import run_git
 from prompt_hub.core.hashing import canonical, sha256_of
@@ -91,10 +91,6 @@ class Labels:
     written: Written | None = None
     """What became of grades last."""
 
-    def serial(self, key: str) -> int:
-        """Return the serial of the last word on a key, 0 where there is none."""
-        return self.last[key][0] if key in self.last else 0
-
 
 def key_of(example: Example) -> str:
     """Return what an example is graded under."""
@@ -123,11 +119,10 @@ def grader(root: Path) -> str:
 
 def read_labels(root: Path, task: str) -> Labels:
     """Return the grades of a task; raises `PromptHubError` for a line that cannot be read."""
-    path = _file(root, task)
-    if not path.exists():
-        return Labels()
+    name = _file(task)
+    path = _own(root, name)
     # A last line without an end is being written, or was when its process died.
-    lines = read_bytes(path, _name(task)).split(b"\n")[1:-1]
+    lines = read_bytes(path, name).split(b"\n")[1:-1] if path.exists() else []
     graded: dict[int, Grade] = {}
     done: set[int] = set()
     written = None
@@ -138,15 +133,15 @@ def read_labels(root: Path, task: str) -> Labels:
             line = _Line.model_validate_json(text)
         except ValidationError:
             raise PromptHubError(
-                f"{_name(task)}:{number} is no grade.",
+                f"{name}:{number} is no grade.",
                 # Deleted, it would give every line below it the serial of another grade.
                 hint="Mend the line, or leave it empty: the others are known by their numbers.",
             ) from None
-        if line.grade is not None:
+        if line.grade:
             graded[number] = line.grade
-        elif line.undone is not None:
+        if line.undone:
             graded.pop(line.undone, None)
-        elif line.written is not None:
+        if line.written:
             written = line.written
             done.update(written.serials)
     last = {grade.key: (serial, grade) for serial, grade in graded.items()}
@@ -162,9 +157,8 @@ def add_grade(root: Path, task: str, grade: Grade, *, seen: int) -> None:
             grades now has seen, and otherwise.
     """
     with exclusive(root):
-        labels = read_labels(root, task)
-        if labels.serial(grade.key) != seen:
-            _, other = labels.last.get(grade.key, (0, None))
+        serial, other = read_labels(root, task).last.get(grade.key, (0, None))
+        if serial != seen:
             if other is not None and _same(other.expected, grade.expected):
                 return
             what = f"{other.by} graded it meanwhile" if other else "its grade was taken back"
@@ -183,7 +177,7 @@ def undo_grade(root: Path, task: str, serial: int) -> Grade:
 
 
 def _append(root: Path, task: str, line: object) -> None:
-    log = JsonLinesLog(_file(root, task))
+    log = JsonLinesLog(_own(root, _file(task)))
     try:
         log.begin(json_line({"schema": _TITLE, "task": task}))
         log.append(json_line(line))
@@ -191,16 +185,15 @@ def _append(root: Path, task: str, line: object) -> None:
         log.close()
 
 
-def _file(root: Path, task: str) -> Path:
-    path = root / _name(task)
-    # A clone of somebody else's may hold links: nothing is written through one.
-    if path_inside(root, _name(task)) != root.resolve() / _name(task):
-        raise PromptHubError(f"{_name(task)} is behind a symbolic link.", hint="Remove the link.")
-    return path
-
-
-def _name(task: str) -> str:
+def _file(task: str) -> str:
     return (LABELS_DIR / f"{task}.jsonl").as_posix()
+
+
+def _own(root: Path, name: str) -> Path:
+    """Return the path of a file: a clone of somebody else's may hold links that lead elsewhere."""
+    if path_inside(root, name) != root.resolve() / name:
+        raise PromptHubError(f"{name} is behind a symbolic link.", hint="Remove the link.")
+    return root / name
 
 
 # --- The file for git --------------------------------------------------------------------------
@@ -215,11 +208,7 @@ def read_example_lines(
         PromptHubError: grades could not be written into that file.
     """
     file = examples_path(task)
-    if problem := repository.link_problem():
-        raise InvalidDocumentsError([problem])
-    if path_inside(repository.root, file) != repository.root / file:
-        raise PromptHubError(f"{file} is behind a symbolic link.", hint="Remove the link.")
-    text = read_text(repository.root / file, file)
+    text = read_text(_own(repository.root, file), file)
     if reference_in(text.encode("utf-8"), file) is not None:
         raise PromptHubError(
             f"{file} names a set that lies in S3, which is not changed here.",
@@ -232,64 +221,6 @@ def read_example_lines(
     return text, examples
 
 
-class _Change:
-    """The example file of a task, and what grades make of it."""
-
-    def __init__(self, repository: PromptRepository, task: str) -> None:
-        self.file = examples_path(task)
-        self.text, examples = read_example_lines(repository, task)
-        self._by_id = {example.id: (line, example) for line, example in examples}
-        self._by_input = {sha256_of(example.input): example for _, example in examples}
-        self._lines = self.text.split("\n")
-        self._new: list[Example] = []
-        self.corrected = self.confirmed = 0
-
-    def take(self, grade: Grade) -> bool:
-        """Take over a grade; whether the file is still as the grade saw it."""
-        digest = sha256_of(grade.input)
-        if grade.example is None:
-            known = self._by_input.get(digest)
-            if known is None:
-                name = self._free_id(digest)
-                new = Example(id=name, input=grade.input, expected=grade.expected)
-                self._new.append(new)
-                return True
-            self.confirmed += _same(known.expected, grade.expected)
-            return _same(known.expected, grade.expected)
-        if grade.example not in self._by_id:
-            return False
-        line, example = self._by_id[grade.example]
-        if _same(example.expected, grade.expected):
-            self.confirmed += 1
-            return True
-        if sha256_of(example.input) != digest or not _same(example.expected, grade.was):
-            return False
-        self.corrected += 1
-        self._lines[line - 1] = _relabelled(self._lines[line - 1], grade.expected)
-        return True
-
-    def _free_id(self, digest: str) -> str:
-        """Return an id by an input; somebody may have changed the input that has the usual one."""
-        taken = self._by_id.keys() | {example.id for example in self._new}
-        return next(
-            name
-            for length in range(12, len(digest) + 1)
-            if (name := f"label-{digest[:length]}") not in taken
-        )
-
-    @property
-    def added(self) -> int:
-        """How many new examples there are."""
-        return len(self._new)
-
-    @property
-    def changed_text(self) -> str:
-        """The file with what was taken over; every other line is as it was, to the byte."""
-        text = "\n".join(self._lines)
-        between = "\n" if self._new and text and not text.endswith("\n") else ""
-        return text + between + jsonl(self._new)
-
-
 def write_examples(repository: PromptRepository, task: str, by: str) -> Written:
     """Make the grades a change of the task's example file, whole or not at all.
 
@@ -298,26 +229,33 @@ def write_examples(repository: PromptRepository, task: str, by: str) -> Written:
     Raises:
         PromptHubError: there is nothing to write, or the file would not be valid.
     """
-    root = repository.root
+    root, file = repository.root, examples_path(task)
     with exclusive(root) as writer:
-        labels = read_labels(root, task)
-        change = _Change(repository, task)
-        newest = {grade.key: grade for grade in labels.pending.values()}
-        taken = {key for key, grade in newest.items() if change.take(grade)}
-        if not taken:
-            _nothing_to_write(task, len(newest))
-        text = change.changed_text
-        if text != change.text:
-            _refuse_what_is_not_valid(repository, task, change.file, text)
+        pending = read_labels(root, task).pending
+        newest = {grade.key: grade for grade in pending.values()}
+        before, examples = read_example_lines(repository, task)
+        text, became = _changed(before, examples, newest)
+        if not newest:
+            raise PromptHubError(f"{task} has no grade that is not written yet.")
+        if not became:
+            raise PromptHubError(
+                "nothing was written:"
+                f" what {len(newest)} of the grades were about has changed since.",
+                hint="Take them back, and grade what is there now.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        if text != before:
+            refuse_what_is_not_valid(repository, task, {file: text})
             # That took a while, and git and editors know nothing of our lock.
-            if read_text(root / change.file, change.file) != change.text:
-                raise MeanwhileError(f"nothing was written: {change.file} was changed meanwhile.")
-            writer.apply({change.file: text})
+            if read_text(root / file, file) != before:
+                raise MeanwhileError(f"nothing was written: {file} was changed meanwhile.")
+            writer.apply({file: text})
+        counts = Counter(became.values())
         written = Written(
-            serials=tuple(serial for serial, one in labels.pending.items() if one.key in taken),
-            corrected=change.corrected,
-            added=change.added,
-            confirmed=change.confirmed,
+            serials=tuple(serial for serial, grade in pending.items() if grade.key in became),
+            corrected=counts["corrected"],
+            added=counts["added"],
+            confirmed=counts["confirmed"],
             by=by,
             at=datetime.now(UTC),
         )
@@ -326,32 +264,36 @@ def write_examples(repository: PromptRepository, task: str, by: str) -> Written:
     return written
 
 
-def _nothing_to_write(task: str, left: int) -> NoReturn:
-    if not left:
-        raise PromptHubError(f"{task} has no grade that is not written yet.")
-    raise PromptHubError(
-        f"nothing was written: what {left} of the grades were about has changed since.",
-        hint="Take them back, and grade what is there now.",
-        exit_code=ExitCode.BLOCKED,
-    )
+def _changed(
+    text: str, examples: Iterable[tuple[int, Example]], grades: Mapping[str, Grade]
+) -> tuple[str, dict[str, str]]:
+    """Return a file with grades taken over, and what became of each that was.
 
-
-def _refuse_what_is_not_valid(
-    repository: PromptRepository, task: str, file: str, text: str
-) -> None:
-    findings = findings_about(repository, {file: text}, task)
-    if findings:
-        lines = "; ".join(f"{finding.problem} [{finding.rule}]" for finding in findings[:5])
-        raise PromptHubError(
-            f"nothing was written: the examples would not be valid. {lines}.",
-            exit_code=ExitCode.BLOCKED,
-        )
-
-
-def _relabelled(line: str, expected: JsonObject) -> str:
-    end = "\r" if line.endswith("\r") else ""
-    data = {**json.loads(line), "expected": expected}
-    return json.dumps(data, ensure_ascii=False) + end
+    Every other line is as it was, to the byte.
+    """
+    lines, new = text.split("\n"), list[Example]()
+    known: dict[str, tuple[int, Example]] = {}
+    for number, example in examples:
+        place = number - 1, example
+        known |= {key_of(example): place, key_of_input(example.input): place}
+    became: dict[str, str] = {}
+    for key, grade in grades.items():
+        at, found = known.get(key, (0, None))
+        if found and _same(found.expected, grade.expected):
+            became[key] = "confirmed"
+        elif found and _same(found.input, grade.input) and _same(found.expected, grade.was):
+            line = {**json.loads(lines[at]), "expected": grade.expected}
+            lines[at] = json.dumps(line, ensure_ascii=False) + "\r" * lines[at].endswith("\r")
+            became[key] = "corrected"
+        elif not found and grade.example is None:
+            # Somebody may have changed the input that has the usual name.
+            names = (f"label-{sha256_of(grade.input)[:length]}" for length in range(12, 65))
+            name = next(name for name in names if f"example:{name}" not in known)
+            new.append(Example(id=name, input=grade.input, expected=grade.expected))
+            known[key_of(new[-1])] = (0, new[-1])
+            became[key] = "added"
+    text = "\n".join(lines)
+    return text + ("\n" if new and text and not text.endswith("\n") else "") + jsonl(new), became
 
 
 def _same(one: JsonObject | None, other: JsonObject | None) -> bool:

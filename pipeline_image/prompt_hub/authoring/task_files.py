@@ -123,6 +123,18 @@ def findings_about(
     return [item for item in errors if item.problem.file in files]
 
 
+def refuse_what_is_not_valid(
+    repository: PromptRepository, task: str, files: Mapping[str, str]
+) -> None:
+    """Raise `PromptHubError` where validation would refuse files of a task."""
+    if findings := findings_about(repository, files, task):
+        message = "".join(f"\n  {finding.problem} [{finding.rule}]" for finding in findings)
+        raise PromptHubError(
+            f"nothing was written: {task} would not be valid.{message}",
+            exit_code=ExitCode.BLOCKED,
+        )
+
+
 def refuse_a_taken_name(repository: PromptRepository, task: str) -> None:
     """Raise `PromptHubError` for a name that is none, or that any layer has already."""
     if not re.fullmatch(TASK_PATTERN, task) or len(task) > LONGEST_TASK:
@@ -157,11 +169,5 @@ def write(repository: PromptRepository, task: str, files: Mapping[str, str]) -> 
     """
     with exclusive(repository.root) as writer:
         refuse_a_taken_name(repository, task)
-        findings = findings_about(repository, files, task)
-        if findings:
-            message = "".join(f"\n  {finding.problem} [{finding.rule}]" for finding in findings)
-            raise PromptHubError(
-                f"nothing was written: {task} would not be valid.{message}",
-                exit_code=ExitCode.BLOCKED,
-            )
+        refuse_what_is_not_valid(repository, task, files)
         writer.apply(files)

@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from prompt_hub.console.guard import Guard
+from prompt_hub.console.guard import WRITING, Guard
 from prompt_hub.console.label import Labelling
 from prompt_hub.console.pages import (
     LONGEST_NAME,
@@ -51,16 +51,12 @@ def create_app(console: Console, *, token: str, port: int, records: Path | None 
         "/pipeline/{execution}/log/{action}": console.log,
         "/task/{task}": console.task,
         "/incident/{task}/{revision}": console.incident,
-        "/evaluation/{task}/version/{version}": console.evaluation,
-        "/evaluation/{task}/execution/{execution}": console.evaluation_of,
+        "/evaluation/{task}/{kind}/{name}": console.evaluation,
     }
     labelling = Labelling(console, records)
     app.add_api_route("/label", _as_page(labelling.tasks, console), response_class=HTMLResponse)
-    for method, show in (
-        ("GET", _as_page(labelling.item, console)),
-        ("POST", _as_answer(labelling.answer, console)),
-    ):
-        app.add_api_route("/label/{task}", show, methods=[method], response_class=HTMLResponse)
+    both = ["GET", "POST"]
+    app.add_api_route("/label/{task}", _as_page(labelling.item, console), methods=both)
     for path, view in shown.items():
         app.add_api_route(path, _as_page(view, console), response_class=HTMLResponse)
         app.add_api_route(LIVE + path, _as_stream(view), response_class=EventSourceResponse)
@@ -78,29 +74,21 @@ def create_app(console: Console, *, token: str, port: int, records: Path | None 
     return Guard(app, token=token, port=port)
 
 
-def _as_page(view: Callable[..., Page], console: Console) -> Callable[[Request], Response]:
-    # Not async: sources are asked in a thread.
-    def show(request: Request) -> Response:
-        return _response(_made(view, request), console)
-
-    return show
-
-
 def _as_file(content: Callable[[], str], kind: str) -> Callable[[], Response]:
     return lambda: Response(content(), media_type=kind)
 
 
-def _as_answer(
+def _as_page(
     view: Callable[..., Page], console: Console
 ) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        given = await _form(request)
+    async def show(request: Request) -> Response:
+        given = await _form(request) if request.method == WRITING else {}
         if given is None:
             return PlainTextResponse("This is no form of the console's.\n", 400)
-        page = await run_in_threadpool(_made, view, request, given)
+        page = await run_in_threadpool(_made, view, request, *([given] if given else []))
         return await run_in_threadpool(_response, page, console)
 
-    return answer
+    return show
 
 
 async def _form(request: Request) -> dict[str, list[str]] | None:
@@ -143,7 +131,7 @@ def _as_stream(view: Callable[..., Page]) -> Callable[[Request], AsyncIterator[S
 
 
 def _made(view: Callable[..., Page], request: Request, *more: object) -> Page:
-    names = request.path_params.values()
+    names = (*request.path_params.values(), *request.query_params.get("from", "").split("/"))
     if any(len(name) > LONGEST_NAME or not name.isprintable() for name in names):
         return _nowhere(request)
     return view(request.query_params, *more, **request.path_params)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +11,15 @@ from urllib.parse import quote, urlencode
 
 from prompt_hub.authoring import labels as grades
 from prompt_hub.authoring.labels import Grade, Labels, MeanwhileError, read_labels
-from prompt_hub.console import label_queue
 from prompt_hub.console.clone import state_of
-from prompt_hub.console.known import Known
-from prompt_hub.console.label_form import Given, LabelForm
-from prompt_hub.console.label_queue import Item, Queue
-from prompt_hub.console.pages import LONGEST_NAME, Console, Page, Query, missing
+from prompt_hub.console.label_form import Given, LabelForm, first, object_in, read_json
+from prompt_hub.console.label_queue import Queue, judge_pairs, known_examples, new_records
+from prompt_hub.console.pages import Console, Page, Query, missing, number
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.core.json_strict import strict_json
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import EXAMPLES, no_task
-from prompt_hub.repository.schema import TASK_PATTERN, JsonObject, Prompt
+from prompt_hub.repository.schema import TASK_PATTERN, Prompt
 from prompt_hub.scoring.scorers.judge import contract_complaints
 
 _QUEUES = 3
@@ -36,25 +32,17 @@ class _Desk:
 
     task: str
     source: str
+    key: str
+    """What lies on it; nothing where the next is asked for."""
     prompt: Prompt
     form: LabelForm
     queue: Queue
-    labels: Labels
 
-    def address(self, key: str = "", **more: str) -> str:
-        """Return the address of an item; without one that of the next, or of the end."""
+    def address(self, key: str, **more: str) -> str:
+        """Return the address of an item; of none, that of the next or of the end."""
         query = {"from": self.source, "item": key, **more}
         given = {name: value for name, value in query.items() if value}
         return f"/label/{quote(self.task)}" + (f"?{urlencode(given)}" if given else "")
-
-    def item(self, key: str) -> Item | None:
-        """Return the item of that name."""
-        return self.queue.items.get(key) or self.queue.others.get(key)
-
-    def next(self, after: str = "") -> str:
-        """Return the address of what is graded next."""
-        left = self.queue.left(self.labels, after)
-        return self.address(left[0] if left else "")
 
 
 class Labelling:
@@ -62,252 +50,181 @@ class Labelling:
 
     def __init__(self, console: Console, records: Path | None = None) -> None:
         """Show what can be graded in the clone of `console`, `records` of a file among it."""
-        self._stage, self._clone = console.stage, console.clone
+        self._console, self._clone = console, console.clone
         self._records = records
         self._queues: Bounded[object, tuple[EvaluationView | None, Queue]] = Bounded(_QUEUES)
 
-    # --- what is asked for ---------------------------------------------------------------------
-
-    def tasks(self, _: Query) -> Page:
-        """Return what can be graded, and what was graded and is not in a file yet."""
-        return self._tasks()
-
-    def item(self, query: Query, task: str) -> Page:
-        """Return one input with the form in which its label is said."""
+    def item(self, query: Query, given: Given | None = None, *, task: str) -> Page:
+        """Return one input with the form in which its label is said; do what a form asks for."""
+        given, root = given or {}, self._clone.root
         try:
             desk = self._desk(query, task)
-            key = query.get("item", "")
-            if not key and (left := desk.queue.left(desk.labels)):
+            match first(given, "do"):
+                case "grade":
+                    return self._grade(desk, given)
+                case "undo":
+                    key = grades.undo_grade(root, task, number(first(given, "serial"), 0)).key
+                    return _see(desk.address(key) if key in desk.queue.items else "/label")
+                case "write":
+                    grades.write_examples(self._clone.repository, task, grades.grader(root))
+                    return _see("/label")
+            if not desk.key and (left := desk.queue.left(read_labels(root, task))):
                 # Its name stands in the address, so that the way back leads to it.
                 return _see(desk.address(left[0]))
-            return self._item(desk, key, query)
+            return self._item(desk, take=query.get("take", ""), as_json=query.get("as") == "json")
         except PromptHubError as error:
-            return self._tasks(str(error), 422)
+            return self.tasks(query, error)
 
-    def answer(self, query: Query, given: Given, task: str) -> Page:
-        """Do what a form asks for, and return where to look next."""
+    def _grade(self, desk: _Desk, given: Given) -> Page:
+        root, item = self._clone.root, desk.queue.items.get(desk.key)
+        if item is None or first(given, "contract") != desk.form.digest:
+            what = "the output contract changed meanwhile: look at the label again."
+            return self._item(desk, error=MeanwhileError(what))
         try:
-            desk = self._desk(query, task)
-            match _first(given, "do"):
-                case "grade":
-                    return self._grade(desk, query, given)
-                case "undo":
-                    undone = grades.undo_grade(self._clone.root, task, _serial(given, "serial"))
-                    there = desk.item(undone.key) is not None
-                    return _see(desk.address(undone.key) if there else "/label")
-                case "write":
-                    grades.write_examples(self._clone.repository, task, self._grader())
-                    return _see("/label")
-        except PromptHubError as error:
-            return self._tasks(str(error), _status(error))
-        return self._tasks("the form asks for nothing that is done here.", 422)
-
-    def _grade(self, desk: _Desk, query: Query, given: Given) -> Page:
-        key = query.get("item", "")
-        item = desk.item(key)
-        if item is None:
-            return self._tasks("what was graded is no longer there: nothing was kept.", 409)
-        if _first(given, "contract") != desk.form.digest:
-            problem = "the output contract changed meanwhile: look at the label again."
-            return self._item(desk, key, query, problem=problem, status=409)
-        label, problems = desk.form.label(given)
-        if problems:
-            return self._item(desk, key, query, given=given, problems=problems, status=422)
-        try:
+            label, wrong = desk.form.label(given)
+            if wrong:
+                said = (f"{each['field'] or 'the label'} {each['problem']}" for each in wrong)
+                raise PromptHubError(f"{'; '.join(said)}.")
             grade = Grade(
-                key=key,
+                key=desk.key,
                 example=item.example.id if item.example else None,
                 input=item.input,
                 expected=label,
                 was=item.example.expected if item.example else None,
-                by=self._grader(),
+                by=grades.grader(root),
                 at=datetime.now(UTC),
             )
-            grades.add_grade(self._clone.root, desk.task, grade, seen=_serial(given, "seen"))
+            grades.add_grade(root, desk.task, grade, seen=number(first(given, "seen"), 0))
         except PromptHubError as error:
             # What was typed stays on the page, whatever keeps it from being kept.
-            now, status = self._desk(query, desk.task), _status(error)
-            return self._item(now, key, query, given=given, problem=str(error), status=status)
-        return _see(self._desk(query, desk.task).next(after=key))
+            return self._item(desk, given=given, error=error)
+        left = desk.queue.left(read_labels(root, desk.task), after=desk.key)
+        return _see(desk.address(left[0] if left else ""))
 
     # --- pages ---------------------------------------------------------------------------------
 
     def _item(
         self,
         desk: _Desk,
-        key: str,
-        query: Query,
         *,
         given: Given | None = None,
-        problem: str = "",
-        problems: Sequence[Mapping[str, str]] = (),
-        status: int = 200,
+        error: PromptHubError | None = None,
+        take: str = "",
+        as_json: bool = False,
     ) -> Page:
-        item = desk.item(key)
-        if key and item is None:
-            return missing(f"There is nothing to grade called {key} in {desk.task}.")
-        queue, labels = desk.queue, desk.labels
-        left = queue.left(labels, key)
-        taken, as_json = query.get("take", ""), query.get("as") == "json"
+        item = desk.queue.items.get(desk.key)
+        if desk.key and item is None:
+            return missing(f"There is nothing to grade called {desk.key} in {desk.task}.")
+        labels = read_labels(self._clone.root, desk.task)
+        left = desk.queue.left(labels, desk.key)
+        seen, word = labels.last.get(desk.key, (0, None))
         if item is not None and given is None:
-            given = desk.form.filled(self._proposal(item, labels, taken), as_json=as_json)
+            known = item.example.expected if item.example else None
+            known = word.expected if word and seen in labels.pending else known
+            taken = object_in(item.answers.get(take, ""))
+            given = desk.form.filled(known if taken is None else taken, as_json=as_json)
         return Page(
             template="label.html.j2",
             title=f"Label {desk.task}",
             values={
                 "desk": desk,
-                "task": desk.task,
-                "queue": queue,
                 "item": item,
-                "form": desk.form,
                 "given": given or {},
-                "here": desk.address(key),
-                "skip": next((desk.address(other) for other in left if other != key), None),
-                "graded": queue.total - len(left),
+                "skip": next((desk.address(key) for key in left if key != desk.key), None),
+                "total": desk.queue.labelled + len(desk.queue.order),
+                "left": len(left),
                 "pending": labels.pending,
-                "newest": max(labels.pending, default=0),
-                "seen": labels.serial(key),
-                "word": labels.last[key][1] if key in labels.last else None,
-                "problem": problem,
-                "problems": problems,
+                "seen": seen,
+                "word": word,
+                "problems": [str(error)] if error else [],
                 "is_judge": not [*contract_complaints(desk.prompt)],
                 "readable": _readable,
             },
-            status=status,
+            status=_status(error),
         )
 
-    @staticmethod
-    def _proposal(item: Item, labels: Labels, taken: str) -> JsonObject | None:
-        """Return the label that the form begins with."""
-        answer = dict(item.answers).get(taken)
-        if answer is not None:
-            try:
-                found = strict_json(answer)
-            except ValueError:
-                found = None
-            if isinstance(found, dict):
-                return found
-        serial, grade = labels.last.get(item.key, (0, None))
-        if grade is not None and serial in labels.pending:
-            return grade.expected
-        return item.example.expected if item.example else None
-
-    def _tasks(self, problem: str = "", status: int = 200) -> Page:
+    def tasks(self, _: Query, error: PromptHubError | None = None) -> Page:
+        """Return what can be graded, and what was graded and is not in a file yet."""
         if not self._clone.exists:
             return missing(f"{self._clone.root} is no clone of the prompts' repository.")
-        problems = [problem] if problem else []
+        problems = [str(error)] if error else []
         known: dict[str, Labels] = {}
         for task in self._task_names():
             try:
                 known[task] = read_labels(self._clone.root, task)
-            except PromptHubError as error:
+            except PromptHubError as unreadable:
                 known[task] = Labels()
-                problems.append(str(error))
-        return Page(
-            template="labels.html.j2",
-            title="Label",
-            values={
-                "tasks": known,
-                "records": self._records.name if self._records else "",
-                "problems": problems,
-            },
-            status=status,
-        )
+                problems.append(str(unreadable))
+        records = self._records.name if self._records else ""
+        values = {"tasks": known, "records": records, "problems": problems}
+        return Page(template="labels.html.j2", title="Label", values=values, status=_status(error))
 
     # --- sources -------------------------------------------------------------------------------
 
     def _desk(self, query: Query, task: str) -> _Desk:
-        repository = self._clone.repository
         if task not in self._task_names():
             raise no_task(task, self._task_names())
-        prompt = repository.draft(task)
-        source = query.get("from", "")
-        form = LabelForm(prompt.output)
-        queue = self._queue(prompt, source)
-        labels = read_labels(self._clone.root, task)
-        return _Desk(task=task, source=source, prompt=prompt, form=form, queue=queue, labels=labels)
+        prompt, source = self._clone.repository.draft(task), query.get("from", "")
+        return _Desk(
+            task=task,
+            source=source,
+            key=query.get("item", ""),
+            prompt=prompt,
+            form=LabelForm(prompt.output),
+            queue=self._queue(task, prompt, source),
+        )
 
     def _task_names(self) -> tuple[str, ...]:
         """Return the tasks, without what no task can be called: pages have commands to copy."""
         names = self._clone.repository.tasks()
         return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
 
-    def _queue(self, prompt: Prompt, source: str) -> Queue:
-        view = self._view(source)
-        examples = state_of(self._clone.repository.path(EXAMPLES, f"{prompt.task}.jsonl"))
-        records = state_of(self._records) if self._records else None
-        key = (prompt.task, source, prompt.content_sha256, examples, records)
+    def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:
+        """Return what a source has to be graded: made once, until something of it changes."""
+        view = None
+        if source not in ("", "records"):
+            found = self._console.view_of(source, wait=True)
+            if found.value is None:
+                raise PromptHubError(found.problem or "there is no such evaluation.")
+            view = found.value
+        files = (self._clone.repository.path(EXAMPLES, f"{task}.jsonl"), self._records)
+        key = (task, source, prompt.content_sha256, *(file and state_of(file) for file in files))
         held = self._queues.get(key)
         if held is None or held[0] is not view:
-            held = view, self._made(prompt, source, view)
+            held = view, self._made(task, prompt, view, is_records=source == "records")
             self._queues.put(key, held)
         return held[1]
 
-    def _made(self, prompt: Prompt, source: str, view: EvaluationView | None) -> Queue:
-        repository, task = self._clone.repository, prompt.task
-        examples = [each for _, each in grades.read_example_lines(repository, task)[1]]
-        if view is not None and view.evaluation.record.task == task:
-            return label_queue.doubts(view, examples)
-        if view is not None:
-            complaints = [found for found, _ in contract_complaints(prompt)]
-            if complaints:
-                raise PromptHubError(f"answers cannot be graded as examples of {complaints[0]}.")
-            return label_queue.judge_pairs(view, prompt, examples)
-        if source and self._records is not None:
-            settings = repository.metadata(task).records
-            return label_queue.new_records(self._records, settings, prompt, examples)
-        return label_queue.every_example(examples)
-
-    def _view(self, source: str) -> EvaluationView | None:
-        """Return the evaluation that a source names by the path of its page."""
-        if any(len(name) > LONGEST_NAME or not name.isprintable() for name in source.split("/")):
-            raise PromptHubError("there is no such source of what is graded.")
-        found: Known[EvaluationView]
-        match source.split("/"):
-            case ["evaluation", task, "version", version]:
-                found = self._clone.logged(task, version, wait=True)
-            case ["evaluation", task, "execution", execution]:
-                results = self._stage.results
-                found = self._clone.of_execution(results, task, execution, wait=True)
-            case [""]:
-                return None
-            case ["records"] if self._records is not None:
-                return None
-            case ["records"]:
+    def _made(
+        self, task: str, prompt: Prompt, view: EvaluationView | None, *, is_records: bool
+    ) -> Queue:
+        repository = self._clone.repository
+        examples = [example for _, example in grades.read_example_lines(repository, task)[1]]
+        if is_records:
+            if self._records is None:
                 raise PromptHubError("the console was started without --label FILE.")
-            case _:
-                raise PromptHubError("there is no such source of what is graded.")
-        if found.value is None:
-            raise PromptHubError(found.problem or "there is no such evaluation.")
-        return found.value
-
-    def _grader(self) -> str:
-        return grades.grader(self._clone.root)
+            return new_records(self._records, repository.metadata(task).records, prompt, examples)
+        if view is None or view.evaluation.record.task == task:
+            return known_examples(examples, view)
+        for found, _ in contract_complaints(prompt):
+            raise PromptHubError(f"answers cannot be graded as examples of {found}.")
+        return judge_pairs(view, prompt, examples)
 
 
-def _status(error: PromptHubError) -> int:
-    return 409 if isinstance(error, MeanwhileError) else 422
+def _status(error: PromptHubError | None) -> int:
+    return 200 if error is None else 409 if isinstance(error, MeanwhileError) else 422
 
 
 def _see(address: str) -> Page:
     return Page(template="", title="", location=address, status=303)
 
 
-def _first(given: Given, name: str) -> str:
-    return next(iter(given.get(name, ())), "")
-
-
-def _serial(given: Given, name: str) -> int:
-    text = _first(given, name)
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
 def _readable(value: object) -> str:
     """Write a value of an input so that people can read it: JSON in a text, too."""
-    if isinstance(value, str):
-        try:
-            inner = strict_json(value)
-        except ValueError:
-            return value
-        value = inner if isinstance(inner, dict | list) else value
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        inner = read_json(value) if isinstance(value, str) else value
+    except ValueError:
+        inner = value
+    if isinstance(value, str) and not isinstance(inner, dict | list):
+        return value
+    return json.dumps(inner, ensure_ascii=False, indent=2)

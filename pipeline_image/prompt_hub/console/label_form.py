@@ -7,9 +7,10 @@ would change by showing it, is edited as JSON. What comes back is held against t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -20,22 +21,18 @@ from prompt_hub.repository.input_check import field_problems
 from prompt_hub.repository.nulls import takes_null
 from prompt_hub.repository.schema import JsonObject
 
-Kind = Literal["choice", "many", "text", "lines", "number", "json"]
+Kind = Literal["choice", "many", "line", "text", "lines", "number", "json"]
 Given = Mapping[str, Sequence[str]]
 """What a form holds: values by the names of its inputs."""
 JSON = "json"
 """The input that holds a whole label as JSON."""
-MOST_CHOICES = 100
+_MOST_CHOICES = 100
 _GRADES = 20
 """A whole number of so few values is a choice."""
 _LINE = 120
 """Characters that fit a line; a text that may be longer gets several."""
-VALUE, _NULL, _LEFT_OUT = "value", "null", "left out"
+_VALUE, _NULL, _LEFT_OUT = "value", "null", "left out"
 """What an input says of a field that may be something else than a value."""
-
-
-class UnreadableError(ValueError):
-    """What stands in a field is no value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +44,15 @@ class Field:
     name: str
     """The property."""
     kind: Kind
-    choices: tuple[JsonValue, ...] = ()
-    several_lines: bool = False
-    states: tuple[str, ...] = ()
+    choices: tuple[JsonValue, ...]
+    states: tuple[str, ...]
     """What it may be instead of a value."""
-    words: str = ""
+    words: str
     """The contract's description of it."""
 
     def digit(self, place: int) -> str:
         """Return the key that chooses: a grade's own digit, of other choices their number."""
-        grades = [each for each in self.choices if type(each) is int and 0 <= each <= 9]
-        if len(grades) == len(self.choices):
+        if all(type(each) is int and 0 <= each <= 9 for each in self.choices):
             return str(self.choices[place])
         return str(place + 1) if place < 9 else ""
 
@@ -66,73 +61,52 @@ class Field:
         """What the input is called that says whether there is a value."""
         return self.at if self.kind == "choice" else f"{self.at}.is"
 
-    def left_out(self, given: Given) -> bool:
-        """Whether the property was left out."""
-        return _LEFT_OUT in self.states and _one(given, self.state_at) == _LEFT_OUT
-
     def value(self, given: Given) -> JsonValue:
-        """Return what was filled in; raises `UnreadableError`."""
-        state = _one(given, self.state_at)
+        """Return what was filled in; raises `ValueError`."""
+        state = first(given, self.state_at)
         if state in self.states:
             if self.kind != "choice" and any(given.get(self.at, ())):
-                raise UnreadableError(f"has a value and is {state}: which of the two?")
+                raise ValueError(f"has a value and is {state}: which of the two?")
             return None
+        # Browsers end the lines of a form with two characters.
+        text = first(given, self.at).replace("\r\n", "\n")
         match self.kind:
             case "choice":
-                return self._choice(state)
+                return self._choice(text)
             case "many":
                 return [self._choice(place) for place in given.get(self.at, ())]
-        # Browsers end the lines of a form with two characters.
-        text = _one(given, self.at).replace("\r\n", "\n")
-        match self.kind:
             case "lines":
                 return [line for line in text.split("\n") if line]
             case "number" | "json":
-                return self._read(text)
+                return read_json(text)
             case _:
                 return text
 
     def _choice(self, place: str) -> JsonValue:
         known = dict(zip(map(str, range(len(self.choices))), self.choices, strict=True))
         if place not in known:
-            raise UnreadableError("is not chosen")
+            raise ValueError("is not chosen")
         return known[place]
 
-    def _read(self, text: str) -> JsonValue:
-        value = _parsed(text)
-        if self.kind == "number" and (
-            isinstance(value, bool) or not isinstance(value, int | float)
-        ):
-            raise UnreadableError("is no number")
-        return value
-
-    def filled(self, value: JsonValue) -> Iterator[tuple[str, list[str]]]:
-        """Yield the inputs that say a value, as far as this field can say it."""
+    def filled(self, value: JsonValue) -> dict[str, list[str]]:
+        """Return the inputs that say a value, as a browser holds them: not each can be said."""
         if value is None and _NULL in self.states:
-            yield self.state_at, [_NULL]
-            return
-        if self.states and self.kind != "choice":
-            yield self.state_at, [VALUE]
+            return {self.state_at: [_NULL]}
+        state = {self.state_at: [_VALUE]} if self.states and self.kind != "choice" else {}
+        values = value if isinstance(value, list) else [value]
         match self.kind:
-            case "choice":
-                yield self.at, self._places([value])
-            case "many":
-                yield self.at, self._places(value if isinstance(value, list) else [])
-            case "lines":
-                yield self.at, ["\n".join(map(str, value if isinstance(value, list) else []))]
+            case "choice" | "many":
+                marks = {canonical(each) for each in (values if self.kind == "many" else [value])}
+                chosen = [canonical(choice) in marks for choice in self.choices]
+                return state | {self.at: [str(n) for n, is_in in enumerate(chosen) if is_in]}
             case "number" | "json":
-                yield self.at, [json.dumps(value, ensure_ascii=False)]
+                text = json.dumps(value, ensure_ascii=False)
+            case "lines":
+                text = "\n".join(map(str, values))
             case _:
-                yield self.at, [str(value)]
-
-    def is_changed_by_browsers(self, given: Given) -> bool:
-        """Whether another text would come back than was shown."""
-        text = _one(given, self.at)
-        return "\r" in text or ("\n" in text and self.kind == "text" and not self.several_lines)
-
-    def _places(self, values: Sequence[JsonValue]) -> list[str]:
-        known = {canonical(choice): str(place) for place, choice in enumerate(self.choices)}
-        return [known[mark] for value in values if (mark := canonical(value)) in known]
+                text = str(value)
+        text = re.sub("\r\n?", "\n", text)
+        return state | {self.at: [text.replace("\n", "") if self.kind == "line" else text]}
 
 
 class LabelForm:
@@ -150,43 +124,39 @@ class LabelForm:
 
     def filled(self, value: JsonObject | None, *, as_json: bool = False) -> dict[str, list[str]]:
         """Return the form with a label in it: field by field, or where that cannot be as JSON."""
-        if not self.fields or as_json:
-            text = "" if value is None else json.dumps(value, ensure_ascii=False, indent=2)
-            return {JSON: [text]}
         given: dict[str, list[str]] = {}
         for field in self.fields:
             if value is not None and field.name in value:
-                given.update(field.filled(value[field.name]))
+                given |= field.filled(value[field.name])
             elif _LEFT_OUT in field.states:
                 given[field.state_at] = [_LEFT_OUT]
-        if value is None:
+        fits = value is None or canonical(self.label(given)[0]) == canonical(value)
+        if self.fields and fits and not as_json:
             return given
-        changed = any(field.is_changed_by_browsers(given) for field in self.fields)
-        if not changed and canonical(self.label(given)[0]) == canonical(value):
-            return given
-        return self.filled(value, as_json=True)
+        return {JSON: ["" if value is None else json.dumps(value, ensure_ascii=False, indent=2)]}
 
     def label(self, given: Given) -> tuple[JsonObject, list[dict[str, str]]]:
         """Return the label that a form says, and what is wrong with it: `{field, problem}`."""
-        value: JsonObject = {}
-        problems = []
+        label: JsonObject = {}
+        wrong: dict[str, str] = {}
         if JSON in given:
             try:
-                whole = _parsed(_one(given, JSON))
-            except UnreadableError as error:
+                whole = read_json(first(given, JSON))
+            except ValueError as error:
                 return {}, [{"field": "", "problem": str(error)}]
             if not isinstance(whole, dict):
                 return {}, [{"field": "", "problem": "is no JSON object"}]
-            value = whole
-        else:
-            for field in self.fields:
-                if field.left_out(given):
-                    continue
-                try:
-                    value[field.name] = field.value(given)
-                except UnreadableError as error:
-                    problems.append({"field": field.name, "problem": str(error)})
-        return value, problems or field_problems(value, self.schema)
+            label = whole
+        for field in () if JSON in given else self.fields:
+            if _LEFT_OUT in field.states and first(given, field.state_at) == _LEFT_OUT:
+                continue
+            try:
+                label[field.name] = field.value(given)
+            except ValueError as error:
+                wrong[field.name] = str(error)
+        found = [{"field": name, "problem": problem} for name, problem in wrong.items()]
+        more = field_problems(label, self.schema)
+        return label, found + [each for each in more if each["field"] not in wrong]
 
 
 def _field(at: str, name: str, part: JsonValue, root: JsonObject, *, optional: bool) -> Field:
@@ -194,15 +164,12 @@ def _field(at: str, name: str, part: JsonValue, root: JsonObject, *, optional: b
     schema: JsonObject = part if isinstance(part, dict) else {}
     nullable = bool(schema) and takes_null(schema, root)
     kind, choices = _kind(schema)
-    states = ((_NULL,) if nullable else ()) + ((_LEFT_OUT,) if optional else ())
-    longest = schema.get("maxLength")
     return Field(
         at=at,
         name=name,
         kind=kind,
         choices=choices,
-        several_lines=not (isinstance(longest, int) and longest <= _LINE),
-        states=states,
+        states=((_NULL,) if nullable else ()) + ((_LEFT_OUT,) if optional else ()),
         words=str(schema.get("description", "")),
     )
 
@@ -212,37 +179,45 @@ def _kind(schema: JsonObject) -> tuple[Kind, tuple[JsonValue, ...]]:
     types = schema.get("type")
     kinds = [each for each in (types if isinstance(types, list) else [types]) if each != "null"]
     values = [schema["const"]] if "const" in schema else schema.get("enum")
-    if isinstance(values, list) and len(values) <= MOST_CHOICES:
+    if isinstance(values, list) and len(values) <= _MOST_CHOICES:
         return "choice", tuple(value for value in values if value is not None)
+    low, high, longest = (schema.get(word) for word in ("minimum", "maximum", "maxLength"))
     match kinds:
         case ["boolean"]:
             return "choice", (True, False)
-        case ["integer"]:
-            low, high = schema.get("minimum"), schema.get("maximum")
-            if isinstance(low, int) and isinstance(high, int) and 0 <= high - low < _GRADES:
-                return "choice", tuple(range(low, high + 1))
-            return "number", ()
-        case ["number"]:
+        case ["integer"] if isinstance(low, int) and isinstance(high, int):
+            is_grade = 0 <= high - low < _GRADES
+            return ("choice", tuple(range(low, high + 1))) if is_grade else ("number", ())
+        case ["integer" | "number"]:
             return "number", ()
         case ["string"]:
-            return "text", ()
+            return "line" if isinstance(longest, int) and longest <= _LINE else "text", ()
         case ["array"]:
             items = schema.get("items")
             if isinstance(items, dict) and items.get("type") == "string":
-                members = items.get("enum")
-                if isinstance(members, list) and len(members) <= MOST_CHOICES:
-                    return "many", tuple(members)
-                if members is None:
-                    return "lines", ()
+                kind, members = _kind(items)
+                return ("many", members) if kind == "choice" else ("lines", ())
     return "json", ()
 
 
-def _parsed(text: str) -> JsonValue:
+def read_json(text: str) -> JsonValue:
+    """Return the value that a text is in JSON; raises `ValueError`."""
     try:
-        return cast("JsonValue", strict_json(text))
+        value: JsonValue = strict_json(text)  # type: ignore[assignment]
     except ValueError as error:
-        raise UnreadableError(f"is no JSON: {error}") from None
+        raise ValueError(f"is no JSON: {error}") from None
+    return value
 
 
-def _one(given: Given, name: str) -> str:
+def object_in(text: str) -> JsonObject | None:
+    """Return the object that a text is in JSON; None where it is none."""
+    try:
+        value = read_json(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def first(given: Given, name: str) -> str:
+    """Return the first value of an input; nothing where there is none."""
     return next(iter(given.get(name, ())), "")

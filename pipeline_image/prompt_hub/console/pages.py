@@ -94,7 +94,7 @@ class Console:
     def now(self, query: Query) -> Page:
         """Every task of the stage."""
         search = query.get("search", "")
-        page = _number(query.get("page"))
+        page = number(query.get("page"))
         view = read_now(self.stage, self.clone, self._asker, search=search, page=page)
         return Page(
             template="now.html.j2",
@@ -237,7 +237,7 @@ class Console:
             return _no_task(task, pointers, None)
         recent = self._recent(task)
         lately = recent.otherwise(Recent())
-        wanted = _number(revision, 0)
+        wanted = number(revision, 0)
         event = next((each for each in lately.events if each.revision == wanted), None)
         if event is None:
             if recent.problem is None:
@@ -269,20 +269,19 @@ class Console:
 
     # --- an evaluation -------------------------------------------------------------------------
 
-    def evaluation(self, query: Query, task: str, version: str) -> Page:
-        """Return the examples of an evaluation in `04-evals`."""
-        source = f"evaluation/{task}/version/{version}"
-        return self._evaluation(query, self.clone.logged(task, version), task, source)
+    def view_of(self, source: str, *, wait: bool = False) -> Known[EvaluationView]:
+        """Return the evaluation whose page has this path: one of `04-evals` or of an execution."""
+        match source.split("/"):
+            case ["evaluation", task, "version", version]:
+                return self.clone.logged(task, version, wait=wait)
+            case ["evaluation", task, "execution", execution]:
+                return self.clone.of_execution(self.stage.results, task, execution, wait=wait)
+        return Known(None, "there is no such source of examples.")
 
-    def evaluation_of(self, query: Query, task: str, execution: str) -> Page:
-        """Return the examples of what an execution evaluated, by the results bucket."""
-        found = self.clone.of_execution(self.stage.results, task, execution)
-        source = f"evaluation/{task}/execution/{execution}"
-        return self._evaluation(query, found, task, source)
-
-    def _evaluation(
-        self, query: Query, found: Known[EvaluationView], task: str, source: str
-    ) -> Page:
+    def evaluation(self, query: Query, task: str, kind: str, name: str) -> Page:
+        """Return the examples of an evaluation."""
+        source = f"evaluation/{task}/{kind}/{name}"
+        found = self.view_of(source)
         view = found.value
         if found.reading:
             return Page(template="reading.html.j2", title=task, every=READING_SECONDS)
@@ -297,7 +296,7 @@ class Console:
             words=query.get("words", ""),
             tag=query.get("tag", ""),
             field=query.get("field", ""),
-            page=_number(query.get("page")),
+            page=number(query.get("page")),
         )
         record = view.evaluation.record
         return Page(
@@ -400,8 +399,8 @@ def _before(pointer: Pointer | None, events: Sequence[Event], choices: Sequence[
     return next(likely, choices[-1] if choices else "")
 
 
-def _number(text: str | None, default: int = 1) -> int:
-    """Return a number that stands in an address; `default` where it is none."""
+def number(text: str | None, default: int = 1) -> int:
+    """Return a number that stands in an address or a form; `default` where it is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default
 
 

@@ -19,8 +19,6 @@ from prompt_hub.ledger.items import Attributes, Event, Notify, timestamp
 from prompt_hub.ledger.table import Ledger
 
 CLAIM_KEY = (aws_names.LEDGER_OUTBOX, "CLAIM")
-MOST_AT_ONCE = 99
-"""A transaction takes a hundred items; one of them is the claim."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,8 +28,6 @@ class BatchLimits:
     most_requests: int
     most_bytes: int
     least_requests: int = 1
-    custom_id_characters: int = 64
-    """Longest name of a request that is known to be taken."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from prompt_hub.authoring.importing.form import (
 )
 from prompt_hub.authoring.importing.labels import Labelled, Reference, Row, labelled, made_up
 from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.reasons import NO_PROVIDER
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.repository.placeholders import PLACEHOLDER_ID
 from prompt_hub.repository.schema import Example
@@ -79,7 +80,6 @@ def _model(draft: Draft, choices: Choices, notes: Notes) -> ImportedModel:
     if not draft.model:
         return ImportedModel(choices.alias or choices.default_alias, draft.parameters)
     if draft.setting is None:
-        why = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
-        notes.lost(draft.place, f"the provider of {draft.model!r}", why)
+        notes.lost(draft.place, f"the provider of {draft.model!r}", NO_PROVIDER)
     alias = choices.alias or alias_of(draft.model)
     return ImportedModel(alias, draft.parameters, draft.setting)

@@ -343,10 +343,3 @@ class Handlebars(Braces):
         if kind_of(schema) not in ("string", "") or other[0] not in "\"'":
             self.refuse(tag, f"a comparison of {operand!r}", "a text field and a text in quotes")
         return expression
-
-
-def from_handlebars(
-    text: str, place: Place, types: Mapping[str, JsonObject], notes: Notes
-) -> Converted:
-    """Convert a template of Handlebars; raises `InvalidDocumentsError` for what ours cannot say."""
-    return Handlebars(place[0], types, notes).convert(text, place[1])

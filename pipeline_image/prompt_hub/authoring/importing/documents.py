@@ -171,6 +171,15 @@ def _broken_json(name: str, line: int, error: Exception) -> InvalidDocumentsErro
     return broken(name, line + error.lineno - 1, found, expected)
 
 
+def json_or_text(text: str) -> JsonValue:
+    """Return the value that a text is in JSON; any other text as it is."""
+    try:
+        value: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value
+
+
 def parsed_json_lines(text: str, name: str) -> Node:
     """Return JSON lines as a list, numbers as JavaScript's; raises `InvalidDocumentsError`."""
     return _lines(text, name, lambda line, at: _json(line, name, at).data)

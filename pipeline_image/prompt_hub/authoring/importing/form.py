@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from prompt_hub.authoring.importing.documents import Node, broken, unkept
 from prompt_hub.authoring.importing.notes import Note, Notes, Place
 from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_SETTING, REASONS
+from prompt_hub.authoring.importing.schemas import object_schema
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.schema import JsonObject
@@ -123,6 +124,11 @@ class UnusablePromptError(PromptHubError):
     """A prompt that cannot be carried over, and why."""
 
 
+def plain_contract() -> JsonObject:
+    """Return the contract of answers that were plain text."""
+    return object_schema({ANSWER: {"type": "string"}}, [ANSWER])
+
+
 def unique_name(name: str, number: int, taken: set[str]) -> str:
     """Return an example's name that no other one has; `taken` is told of it."""
     name = name if name not in taken else f"{name}-{number}"
@@ -230,7 +236,7 @@ class Fields:
     ) -> None:
         """List every entry that was not asked for, with its place and what to do."""
         for key, node in self._left.items():
-            if node.data not in (None, [], {}, ""):
+            if node.data not in (None, [], {}, "") or unkept(node.data):
                 reason = self._refused.get(key) or reasons.get(key, otherwise)
                 self.notes.lost(node.place, f"'{key}' of {of}", reason)
         self._left = {}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from prompt_hub.authoring.importing import javascript as js
-from prompt_hub.authoring.importing.documents import Node
-from prompt_hub.authoring.importing.form import ANSWER, Draft, Fields, unique_name
+from prompt_hub.authoring.importing.documents import Node, json_or_text
+from prompt_hub.authoring.importing.form import (
+    ANSWER,
+    Draft,
+    Fields,
+    plain_contract,
+    unique_name,
+)
 from prompt_hub.authoring.importing.notes import Notes, Place
-from prompt_hub.authoring.importing.schemas import object_schema, type_of
+from prompt_hub.authoring.importing.schemas import contract_of, object_schema, type_of
 from prompt_hub.authoring.importing.templates import hidden_reason
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.placeholders import PLACEHOLDER
@@ -95,7 +100,7 @@ def labelled(
     _note_unread(draft, rows, references, notes)
     answers = [_parsed(_answer(row, references, notes)) for row in rows]
     objects = [answer for answer in answers if isinstance(answer, dict)]
-    output = draft.output or (_contract(objects) if objects else _plain_contract())
+    output = draft.output or (contract_of(objects) if objects else plain_contract())
     plain = draft.output is None and not objects
     names = [*properties(output)]
     only = names[0] if len(names) == 1 else None
@@ -143,13 +148,8 @@ def _answer(row: Row, references: Sequence[Reference], notes: Notes) -> JsonValu
 
 def _parsed(answer: JsonValue) -> JsonValue:
     """Return the object that a text is in JSON; anything else as it is."""
-    if not isinstance(answer, str) or not answer.lstrip().startswith("{"):
-        return answer
-    try:
-        parsed: JsonValue = json.loads(answer)
-    except (ValueError, RecursionError):
-        return answer
-    return parsed if isinstance(parsed, dict) else answer
+    is_object = isinstance(answer, str) and answer.lstrip().startswith("{")
+    return json_or_text(str(answer)) if is_object else answer
 
 
 def _expected(answer: JsonValue, only: str | None) -> JsonValue:
@@ -166,18 +166,6 @@ def _problem(fields: JsonObject, expected: JsonValue, output: JsonObject) -> str
     if isinstance(expected, dict) and (problem := schema_problem(expected, output)):
         return f"its right answer breaks the output's schema: {problem}"
     return ""
-
-
-def _contract(answers: Sequence[JsonObject]) -> JsonObject:
-    names = list(dict.fromkeys(name for answer in answers for name in answer))
-    return object_schema(
-        {name: type_of([answer[name] for answer in answers if name in answer]) for name in names},
-        (name for name in names if all(name in answer for answer in answers)),
-    )
-
-
-def _plain_contract() -> JsonObject:
-    return object_schema({ANSWER: {"type": "string"}}, [ANSWER])
 
 
 def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
@@ -251,7 +239,7 @@ def _input_contract(draft: Draft, inputs: Sequence[JsonObject]) -> JsonObject:
 def made_up(draft: Draft) -> tuple[JsonObject, JsonObject]:
     """Return an input and an answer that keep the contracts until some are labelled."""
     given = {name: draft.samples.get(name, _value(s)) for name, s in draft.variables.items()}
-    answer = _value(draft.output or _plain_contract())
+    answer = _value(draft.output or plain_contract())
     return given, answer if isinstance(answer, dict) else {}
 
 

@@ -20,11 +20,12 @@ _KINDS = {"message", "chatmessage"}
 
 
 class Chat:
-    """The messages of one prompt, and its templates."""
+    """The messages of one prompt."""
 
     def __init__(self, notes: Notes, convert: Convert) -> None:
         self.messages: list[ChatMessage] = []
-        self.parts: list[Converted] = []
+        self.variables: dict[str, JsonObject] = {}
+        """The fields that they read, each with the schema that is known."""
         self._notes = notes
         self._convert = convert
 
@@ -40,7 +41,8 @@ class Chat:
             self._notes.lost(place, "a message without a text", "it says nothing")
             return
         converted = self._convert(text, place)
-        self.parts.append(converted)
+        for name, schema in converted.variables.items():
+            self.variables[name] = self.variables.get(name) or schema
         self.messages.append(ChatMessage(ROLES[role], converted.text))
 
     def read(self, node: Node, *, role: str) -> None:

@@ -63,6 +63,19 @@ def object_schema(
     }
 
 
+def contract_of(answers: Sequence[JsonObject], *, partly: bool = False) -> JsonObject:
+    """Return the contract that right answers keep; `partly` where they say nothing of others."""
+    names = list(dict.fromkeys(name for answer in answers for name in answer))
+    everywhere = [name for name in names if all(name in answer for answer in answers)]
+    types = {
+        name: {}
+        if partly and name not in everywhere
+        else type_of([answer[name] for answer in answers if name in answer])
+        for name in names
+    }
+    return object_schema(types, everywhere, closed=not partly)
+
+
 _TYPES: dict[type, str] = {
     bool: "boolean",
     int: "integer",

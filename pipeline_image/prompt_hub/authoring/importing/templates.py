@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from jinja2 import nodes
@@ -173,12 +173,3 @@ def kind_of(schema: JsonObject) -> str:
     """Return the JSON type that a schema names, empty where it names none or several."""
     found = schema.get("type")
     return found if isinstance(found, str) else ""
-
-
-def merged(parts: Sequence[Converted]) -> dict[str, JsonObject]:
-    """Return the fields that several templates read."""
-    found: dict[str, JsonObject] = {}
-    for part in parts:
-        for name, schema in part.variables.items():
-            found[name] = found.get(name) or schema
-    return found

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from prompt_hub.authoring.importing import javascript as js
+from prompt_hub.authoring.importing.documents import json_or_text
 from prompt_hub.authoring.importing.schemas import read_schema, why_unusable
 from prompt_hub.authoring.promptfoo.tests import Assertion
 from prompt_hub.authoring.promptfoo.variables import listed
@@ -67,11 +68,7 @@ def _told(answer: JsonValue) -> str:
 
 
 def _parsed(answer: JsonValue) -> JsonValue:
-    try:
-        parsed: JsonValue = json.loads(answer) if isinstance(answer, str) else answer
-    except (ValueError, RecursionError):
-        return answer
-    return parsed
+    return json_or_text(answer) if isinstance(answer, str) else answer
 
 
 def _keeps(schema: JsonValue, answer: JsonValue, *, somewhere: bool) -> bool | None:

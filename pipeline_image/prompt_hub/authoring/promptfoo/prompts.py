@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.importing.documents import Node, parsed_yaml
-from prompt_hub.authoring.importing.form import ChatMessage, UnusablePromptError
+from prompt_hub.authoring.importing.documents import Node, Source, json_or_text, parsed_yaml
+from prompt_hub.authoring.importing.form import ChatMessage, UnusablePromptError, with_question
 from prompt_hub.authoring.importing.javascript import UnknownMeaningError
+from prompt_hub.authoring.importing.messages import Chat
 from prompt_hub.authoring.importing.notes import Notes, Place
+from prompt_hub.authoring.importing.templates import Converted
 from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
 from prompt_hub.authoring.promptfoo.templates import Translated, filled, to_jinja
 from prompt_hub.core.errors import PromptHubError
@@ -24,7 +26,6 @@ _WHOLE = {".md", ".j2"}
 _CHAT = {".json", ".yaml", ".yml"}
 _TABLES = {".csv", ".jsonl"}
 _REMOTE = ("exec:", "langfuse://", "portkey://", "helicone://", "http://", "https://")
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 _IN_YAML = re.compile(r"\s*- role:")
 _CHAT_TO_BE = re.compile(r"\s*(?:\[\s*(?:\{|\")|\{\s*\").*[\]}]\s*", re.DOTALL)
 """A text that promptfoo takes for JSON once its variables are filled in."""
@@ -93,7 +94,7 @@ class ImportedPrompt:
             return [part.there(values) for part in self.parts]
         text = self.whole.there(values)
         if self.plain:
-            if _LIKE_JSON.fullmatch(text) or _json_of(text) != text:
+            if _LIKE_JSON.fullmatch(text) or json_or_text(text) != text:
                 raise UnknownMeaningError("the text is JSON, which promptfoo sends as it is")
             return [text]
         try:
@@ -124,8 +125,9 @@ def prompts_of(project: Project, notes: Notes) -> list[ImportedPrompt]:
             name = label or f"prompt {len(found) + 1}"
             try:
                 found.append(_prompt(name, text, place, redefined, notes))
-            except UnusablePromptError as error:
-                notes.lost(place, what, error.message)
+            except PromptHubError as error:
+                why = error.message.removeprefix(f"{place[0]}:{place[1]}:1: ")
+                notes.lost(place, what, why)
     return found
 
 
@@ -158,7 +160,7 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
         )
     name = node.data.strip()
     if not name.startswith(REFERENCE) and _PATH.fullmatch(name) is None:
-        yield _json_of(node.data), node.place
+        yield json_or_text(node.data), node.place
         return
     paths = project.find(name)
     if not paths:
@@ -168,7 +170,7 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
         if suffix == ".txt":
             yield from _sections(project.text(path), file)
         elif suffix in _WHOLE:
-            yield _json_of(project.text(path)), (file, 1)
+            yield json_or_text(project.text(path)), (file, 1)
         elif suffix in _CHAT:
             loaded = project.load(path)
             yield loaded.data, loaded.place
@@ -187,17 +189,8 @@ def _sections(content: str, name: str) -> Iterator[tuple[JsonValue, Place]]:
         if line.strip() == "---":
             text = "\n".join(lines[start - 1 : number - 1]).strip()
             if text:
-                yield _json_of(text), (name, start)
+                yield json_or_text(text), (name, start)
             start = number + 1
-
-
-def _json_of(text: str) -> JsonValue:
-    """Return the list or object that a text is in JSON; any other text as it is."""
-    try:
-        value: JsonValue = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return value
 
 
 def _prompt(
@@ -210,23 +203,22 @@ def _prompt(
         value = value["messages"]
     if not isinstance(value, list) or not value:
         raise UnusablePromptError("it is neither a text nor a list of messages")
-    roles, contents = zip(*(_message(item, place, notes) for item in value), strict=True)
-    parts = [_translated(content, place, notes) for content in contents]
-    used = frozenset().union(*(part.filters for part in parts))
-    for name in sorted(used & redefined):
+    parts: list[Translated] = []
+
+    def convert(text: str, at: Place) -> Converted:
+        parts.append(_translated(text, at, notes))
+        return Converted(parts[-1].text, {})
+
+    chat = Chat(notes, convert)
+    chat.read(Node(value, Source(place[0], {(): place[1]})), role="")
+    messages = with_question(chat.messages, place, notes)
+    for name in sorted(frozenset().union(*(part.filters for part in parts)) & redefined):
         raise UnusablePromptError(f"it uses the filter {name!r}, which nunjucksFilters defines")
-    if roles[-1] != "user":
-        if "user" in roles:
-            raise UnusablePromptError(f"its last message is the {roles[-1]}'s, not the user's")
-        notes.changed(place, "the last message", "said by the user: here it asks the question")
     plain = whole is not None and not _IN_YAML.match(whole)
     return ImportedPrompt(
         label=label,
         place=place,
-        messages=tuple(
-            ChatMessage(role, part.text)
-            for role, part in zip((*roles[:-1], "user"), parts, strict=True)
-        ),
+        messages=messages,
         plain=plain,
         parts=tuple(parts),
         whole=None if whole is None else parts[0] if plain else to_jinja(whole),
@@ -259,30 +251,6 @@ def _translated(text: str, place: Place, notes: Notes) -> Translated:
     if "\r" in text:
         notes.changed(place, "the template", "line ends are '\\n' here")
     return translated
-
-
-def _message(item: JsonValue, place: Place, notes: Notes) -> tuple[str, str]:
-    """Return the role and the text of a message."""
-    role = str(item.get("role")) if isinstance(item, dict) else ""
-    if not isinstance(item, dict) or role not in _ROLES:
-        known = ", ".join(_ROLES)
-        raise UnusablePromptError(f"it has a message of the role {role!r}; here are {known}")
-    if role == "developer":
-        notes.changed(place, "the role 'developer'", "is 'system' here")
-    for key in item:
-        if key not in {"role", "content"}:
-            notes.lost(place, f"'{key}' of a message", "a message here is a role and a text")
-    content = item.get("content")
-    if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else None for part in content]
-        if any(not isinstance(part, str) for part in parts):
-            raise UnusablePromptError("it shows the model something else than text")
-        content = "\n".join(map(str, parts))
-        if len(parts) > 1:
-            notes.changed(place, "the parts of a message", "are one text of several lines here")
-    if not isinstance(content, str) or not content.strip():
-        raise UnusablePromptError("it has a message without text")
-    return _ROLES[role], content
 
 
 def _short(value: JsonValue) -> str:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from prompt_hub.authoring.importing.documents import Node
-from prompt_hub.authoring.importing.form import PARAMETERS, ImportedModel, alias_of
+from prompt_hub.authoring.importing.form import Fields, ImportedModel, alias_of
+from prompt_hub.authoring.importing.messages import response_schema
 from prompt_hub.authoring.importing.notes import Notes
-from prompt_hub.authoring.importing.reasons import NO_NUMBER, NO_PARAMETER
+from prompt_hub.authoring.importing.reasons import NO_PARAMETER, NO_PROVIDER
 from prompt_hub.authoring.promptfoo.reading import Project
 from prompt_hub.repository.schema import JsonObject
 
@@ -31,28 +32,22 @@ def model_of(project: Project, notes: Notes, *, alias: str | None, default: str)
     for other in others:
         why = "a prompt asks for one model; evaluate it on another by pointing the alias there"
         notes.lost(other.place, f"the provider {_identity(other)[0]!r}", why)
-    name, settings = _identity(first)
-    parameters: JsonObject = {}
-    for key, node in settings.items() if settings else ():
-        if key in PARAMETERS and isinstance(node.data, int | float):
-            parameters[PARAMETERS[key]] = node.data
-        elif key not in ("region", "response_format"):
-            why = NO_NUMBER if key in PARAMETERS else NO_PARAMETER
-            notes.lost(node.place, f"'{key}' of the provider", why)
+    name, config = _identity(first)
+    settings = Fields(config or Node({}, first.source), notes)
+    parameters, region = settings.parameters(), settings.take("region")
+    format_ = project.resolved(settings.take("response_format"))
+    settings.rest("the provider", {}, NO_PARAMETER)
     for key, node in _beside_settings(first, name):
         notes.lost(node.place, f"'{key}' of a provider", _WHY.get(key, _NO_SETTING))
-    region = settings.get("region") if settings else None
     setting = _setting(name, str(region.data) if region else "us-east-1")
     if setting is None:
-        why = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
-        notes.lost(first.place, f"the provider {name!r}", why)
+        notes.lost(first.place, f"the provider {name!r}", NO_PROVIDER)
     if alias is None:
         model = str(setting["model"]) if setting else name
         alias = alias_of(model)
-    format_ = project.resolved(settings.get("response_format")) if settings else None
     kind = format_.get("type") if format_ else None
     parsed = kind is not None and kind.data == "json_schema" and name.startswith("openai:")
-    return ImportedModel(alias, parameters, setting, _schema(format_, notes), parsed)
+    return ImportedModel(alias, parameters, setting, response_schema(format_, notes), parsed)
 
 
 _NO_SETTING = "an alias has no such setting here"
@@ -94,18 +89,4 @@ def _setting(name: str, region: str) -> JsonObject | None:
     if found := _COMPATIBLE.fullmatch(name):
         url = "https://YOUR-ENDPOINT/v1"
         return {"provider": "openai", "model": found["model"], "base_url": url}
-    return None
-
-
-def _schema(format_: Node | None, notes: Notes) -> JsonObject | None:
-    """Return the JSON Schema in OpenAI's `response_format`."""
-    found = format_.data if format_ else None
-    for key in ("json_schema", "schema"):
-        found = found.get(key, found) if isinstance(found, dict) else None
-    if isinstance(found, dict) and isinstance(found.get("properties"), dict):
-        return {**found, "type": "object"}
-    if format_ is not None and format_.data == {"type": "json_object"}:
-        notes.changed(format_.place, "'response_format'", "answers are one JSON object anyway")
-    elif format_ is not None:
-        notes.lost(format_.place, "'response_format'", "it holds no JSON Schema of an object")
     return None

@@ -16,15 +16,10 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from prompt_hub.authoring.importing import javascript as js
-from prompt_hub.authoring.importing.form import ANSWER
+from prompt_hub.authoring.importing.documents import json_or_text
+from prompt_hub.authoring.importing.form import ANSWER, plain_contract
 from prompt_hub.authoring.importing.notes import Notes, Place
-from prompt_hub.authoring.importing.schemas import (
-    in_todays_draft,
-    object_schema,
-    read_schema,
-    type_of,
-    why_unusable,
-)
+from prompt_hub.authoring.importing.schemas import contract_of, read_schema, why_unusable
 from prompt_hub.authoring.promptfoo import vocabulary
 from prompt_hub.authoring.promptfoo.checks import holds, why_unreadable
 from prompt_hub.authoring.promptfoo.tests import LOST_VALUE, Assertion, TestCase
@@ -170,12 +165,7 @@ def _schema(
     cases: Iterable[TestCase], stated: JsonObject | None, place: Place, notes: Notes
 ) -> JsonObject | None:
     """Return the JSON Schema that answers are held against; the first where there are several."""
-    found: JsonObject | None = None
-    if stated is not None:
-        found = in_todays_draft(stated)
-        if wrong := why_unusable(found):
-            notes.lost(place, "the schema of 'response_format'", wrong)
-            found = None
+    found = stated
     asserted = [item for case in cases for item in case.assertions] if found is None else []
     for assertion in asserted:
         if assertion.type not in vocabulary.JSON_CHECKS or assertion.value in (None, ""):
@@ -205,20 +195,11 @@ def _contract(schema: JsonObject | None, answers: Sequence[_Answer]) -> _Contrac
         names = [*properties(schema)]
         return _Contract({**schema, "type": "object"}, False, names[0] if len(names) == 1 else None)
     if not answers:
-        text: JsonObject = {ANSWER: {"type": "string"}}
-        return _Contract(object_schema(text, [ANSWER]), True, ANSWER)
+        return _Contract(plain_contract(), True, ANSWER)
     found = [answer.value for answer in answers if isinstance(answer.value, dict)]
-    names = list(dict.fromkeys(name for answer in found for name in answer))
     # Code that compares a field says nothing about the others.
     partly = answers[0].kind == "javascript"
-    everywhere = [name for name in names if all(name in answer for answer in found)]
-    types = {
-        name: {}
-        if partly and name not in everywhere
-        else type_of([answer[name] for answer in found if name in answer])
-        for name in names
-    }
-    return _Contract(object_schema(types, everywhere, closed=not partly), False, None)
+    return _Contract(contract_of(found, partly=partly), False, None)
 
 
 def _is_contract(assertion: Assertion, contract: _Contract) -> bool:
@@ -275,10 +256,7 @@ def _as_object(assertion: Assertion, notes: Notes) -> str | JsonObject:
     if isinstance(value, dict):
         return value
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            parsed: JsonValue = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
+        parsed = json_or_text(value)
         if isinstance(parsed, dict):
             why = "its text is JSON, and is compared as JSON, not letter by letter"
             notes.changed(assertion.place, "the assertion 'equals'", why)

@@ -8,6 +8,7 @@ from math import isfinite
 from pydantic import JsonValue
 
 from prompt_hub.authoring.importing.javascript import identical, number
+from prompt_hub.authoring.importing.reasons import A_JUDGE
 from prompt_hub.repository.schema import JsonObject
 
 LABELS = ("equals", "contains", "icontains")
@@ -65,8 +66,7 @@ def _literal(written: str) -> JsonValue:
 
 
 _REASONS = {
-    "a model grades it; write a judge (a prompt with a rubric), name it in the metadata's `judge`"
-    " and add a scorer of the type judge": """
+    A_JUDGE: """
         llm-rubric agent-rubric research-rubric search-rubric video-rubric model-graded-closedqa
         model-graded-factuality factuality g-eval pi answer-relevance context-faithfulness
         context-recall context-relevance conversation-relevance select-best max-score similar

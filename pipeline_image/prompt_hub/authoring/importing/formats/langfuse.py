@@ -9,7 +9,7 @@ from prompt_hub.authoring.importing.form import Draft, Fields, named, with_quest
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER
-from prompt_hub.authoring.importing.templates import Converted, from_names, merged
+from prompt_hub.authoring.importing.templates import Converted, from_names
 
 _REFERENCE = re.compile(r"@@@langfusePrompt:[^@]*@@@")
 
@@ -35,7 +35,7 @@ def langfuse(node: Node, notes: Notes) -> Draft:
         name=name,
         place=node.place,
         messages=with_question(chat.messages, node.place, notes),
-        variables=merged(chat.parts),
+        variables=chat.variables,
         model=config.text("model"),
         parameters=config.parameters(),
         output=response_schema(config.take("response_format") or config.take("json_schema"), notes),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 from pydantic import JsonValue
 
-from prompt_hub.authoring.importing.documents import Node, broken
+from prompt_hub.authoring.importing.documents import Node, broken, json_or_text
 from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER, NO_TAGS
-from prompt_hub.authoring.importing.templates import Converted, from_jinja, from_names, merged
+from prompt_hub.authoring.importing.templates import Converted, from_jinja, from_names
 
 _TAGS = {
     "template": "mlflow.prompt.text",
@@ -46,7 +44,7 @@ def mlflow(node: Node, notes: Notes) -> Draft:
         name=name,
         place=node.place,
         messages=with_question(chat.messages, node.place, notes),
-        variables=merged(chat.parts),
+        variables=chat.variables,
         model=config.text("model_name"),
         provider=config.text("provider"),
         parameters=config.parameters(),
@@ -79,8 +77,5 @@ def _in_tag(tags: Fields, key: str) -> Node | None:
     node = tags.take(key)
     if node is None or not isinstance(node.data, str):
         return node
-    try:
-        data: JsonValue = json.loads(node.data)
-    except (ValueError, RecursionError):
-        return node
+    data = json_or_text(node.data)
     return Node(data, node.source, node.location) if isinstance(data, dict | list) else node

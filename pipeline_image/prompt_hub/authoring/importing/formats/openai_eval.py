@@ -10,17 +10,14 @@ from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE
 from prompt_hub.authoring.importing.labels import Reference, Row, rows_of
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes
-from prompt_hub.authoring.importing.templates import from_names, merged
+from prompt_hub.authoring.importing.reasons import A_JUDGE
+from prompt_hub.authoring.importing.templates import from_names
 
 _ANSWER = re.compile(r"\{\{\s*sample\.(?:output_text|output_json\.(?P<field>[A-Za-z_]\w*))\s*\}\}")
 _ITEM = re.compile(r"\{\{\s*item\.(?P<name>[A-Za-z_]\w*)\s*\}\}")
-_A_JUDGE = (
-    "a model grades it: write a judge (a prompt with a rubric), name it in the metadata's `judge`"
-    " and add a scorer of the type judge"
-)
 _NOT_GRADED = {
-    "label_model": _A_JUDGE,
-    "score_model": _A_JUDGE,
+    "label_model": A_JUDGE,
+    "score_model": A_JUDGE,
     "python": "it is code: a scorer of the type python can call a function of yours",
     "multi": "a score is the weighted mean of the scorers; add each of its graders as one",
 }
@@ -143,7 +140,7 @@ def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
             name=f"OpenAI eval run {identity}",
             place=node.place,
             messages=with_question(chat.messages, node.place, notes),
-            variables=merged(chat.parts),
+            variables=chat.variables,
             model=model,
             parameters=settings.parameters(),
             output=response_schema(format_, notes),

@@ -7,7 +7,7 @@ from prompt_hub.authoring.importing.form import Draft, Fields, named, with_quest
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER
-from prompt_hub.authoring.importing.templates import from_names, merged
+from prompt_hub.authoring.importing.templates import from_names
 from prompt_hub.repository.schema import JsonObject
 
 OTHERWISE = (
@@ -24,7 +24,6 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
     for key, role in (("instructions", "system"), ("messages", "user"), ("input", "user")):
         if (said := prompt.take(key)) is not None:
             chat.read(said, role=role)
-    variables = merged(chat.parts)
     format_ = prompt.take("response_format")
     if (text := prompt.inner("text")) is not None:
         format_ = text.take("format") or format_
@@ -33,12 +32,12 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
         name=name,
         place=node.place,
         messages=with_question(chat.messages, node.place, notes),
-        variables=variables,
+        variables=chat.variables,
         model=prompt.text("model"),
         parameters=prompt.parameters(),
         output=response_schema(format_, notes),
         description=prompt.text("description"),
-        samples=_samples(prompt.take("variables"), variables, notes),
+        samples=_samples(prompt.take("variables"), chat.variables, notes),
     )
     prompt.rest("the prompt", otherwise=OTHERWISE)
     return draft

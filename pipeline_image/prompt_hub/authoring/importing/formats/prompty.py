@@ -22,7 +22,7 @@ from prompt_hub.authoring.importing.messages import Chat, Convert, response_sche
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
 from prompt_hub.authoring.importing.schemas import object_schema, type_of
-from prompt_hub.authoring.importing.templates import Converted, from_jinja, merged
+from prompt_hub.authoring.importing.templates import Converted, from_jinja
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.schema import JsonObject
 
@@ -49,23 +49,22 @@ def prompty(path: Path, notes: Notes) -> Draft:
     chat = Chat(notes, _converter(front, types, notes))
     for role, text, place in _sections(page, rich, notes):
         chat.add(role, text, place)
-    variables = merged(chat.parts)
     model, provider, parameters, format_ = _model(front, path, notes)
     output = response_schema(format_, notes)
     if (outputs := front.take("outputs") or front.take("outputSchema")) is not None:
         output = _object(outputs, notes)
-    end_front_matter(front, variables, {name: places[name] for name in types})
+    end_front_matter(front, chat.variables, {name: places[name] for name in types})
     return Draft(
         name=f"Prompty {title}",
         place=page.front.place,
         messages=with_question(chat.messages, page.front.place, notes),
-        variables=variables,
+        variables=chat.variables,
         model=model,
         provider=provider,
         parameters=parameters,
         output=output,
         description=description,
-        samples={name: samples[name] for name in variables.keys() & samples.keys()},
+        samples={name: samples[name] for name in chat.variables.keys() & samples.keys()},
     )
 
 
@@ -105,29 +104,23 @@ def _sections(
 
 def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> Convert:
     """Return what converts the templates of the language that the file names."""
-    template = front.take("template")
-    named: JsonValue = "jinja2"
-    place = front.node.place
-    if template is not None:
-        place = template.place
+    template = front.take("template") or Node("jinja2", front.node.source)
+    language, parser = template, Node("prompty", template.source)
+    if isinstance(template.data, dict):
         settings = Fields(template, notes)
-        named = template.data
-        if isinstance(template.data, dict):
-            format_ = settings.take("format") or settings.take("type")
-            inner = format_.get("kind") if format_ is not None else None
-            named = (inner or format_).data if format_ is not None else "jinja2"
-            if format_ is not None and isinstance(format_.data, dict):
-                more = Fields(format_, notes)
-                more.text("kind")
-                why = "a value is never read as a role here, whatever it says"
-                more.rest("the template's format", {"strict": why})
-            parser = settings.take("parser")
-            kind = (parser.get("kind") or parser).data if parser is not None else "prompty"
-            if kind != "prompty":
-                raise broken(*settings.node.place, f"the parser {kind!r}", "the parser 'prompty'")
-            settings.rest("'template'", {})
+        language = settings.take("format") or settings.take("type") or Node("jinja2", parser.source)
+        parser = settings.take("parser") or parser
+        settings.rest("'template'", {})
+    if isinstance(language.data, dict):
+        why = "a value is never read as a role here, whatever it says"
+        more = Fields(language, notes)
+        more.text("kind")
+        more.rest("the template's format", {"strict": why})
+    named, kind = ((node.get("kind") or node).data for node in (language, parser))
+    if kind != "prompty":
+        raise broken(*template.place, f"the parser {kind!r}", "the parser 'prompty'")
     if named not in ("jinja2", "mustache"):
-        raise broken(*place, f"the template language {named!r}", "jinja2 or mustache")
+        raise broken(*template.place, f"the template language {named!r}", "jinja2 or mustache")
 
     def convert(text: str, place: Place) -> Converted:
         return (from_jinja if named == "jinja2" else from_mustache)(text, place, types, notes)
