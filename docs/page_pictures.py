@@ -24,7 +24,13 @@ PICTURES = {
 WIDTH, MARGIN = 1000, 16
 LARGEST = 150_000
 """Bytes of a picture: git keeps every version of it."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chromium-headless-shell",
+)
 
 
 def main() -> int:

@@ -24,7 +24,14 @@ MINIMUM_PYTHON = (3, 11)
 MINIMUM_NODE = 20
 INSTALLER = "requirements-install.lock"
 """Pins uv, which installs all the rest, with its hashes; pip installs it."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
+"""The first is Chromium without its own windows, in a smaller package."""
 
 
 def main() -> int:
@@ -106,15 +113,18 @@ def _browser() -> int:
     if named or os.geteuid() != 0 or shutil.which("apt-get") is None:
         print(
             f"setup: the browser {named or 'Chromium'} is not on the PATH; install it (on Debian:"
-            " apt-get install -y chromium) or name another one in PROMPT_HUB_BROWSER.",
+            " apt-get install -y chromium-headless-shell) or name another one in"
+            " PROMPT_HUB_BROWSER.",
             file=sys.stderr,
         )
         return 2
     # The packages of a fresh image may be older than their list; without one none is found.
-    apt = ["apt-get", "-qq", "-y", "--no-install-recommends"]
+    install = "apt-get -qq -y --no-install-recommends install fonts-dejavu-core"
+    # Not every distribution has the smaller package.
+    either = f"{install} chromium-headless-shell || {install} chromium"
     _run(
         "Chromium",
-        [["apt-get", "-qq", "update"], [*apt, "install", "chromium", "fonts-dejavu-core"]],
+        [["apt-get", "-qq", "update"], ["sh", "-c", either]],
         "DEBIAN_FRONTEND=noninteractive",
     )
     return 0

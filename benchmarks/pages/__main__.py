@@ -41,7 +41,13 @@ RUNS = 5
 PAINT_MS, FILTER_MS, READ_MS = 1_000.0, 100.0, 4_000.0
 RELOAD_MS = 200.0
 """A filter of the console is a page of the server's, made, sent and painted anew."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chromium-headless-shell",
+)
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 FIRST_PAINT = """() => new Promise((done) => {
   const look = () => {

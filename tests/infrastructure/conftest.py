@@ -44,27 +44,15 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """The app as cdk.json describes it, with two tasks."""
-    from tests.infrastructure.synthesised import Assembly
-
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return _synthesised(tmp_path_factory.mktemp("cdk.out"))
-    # The first worker that needs it makes it, in the folder that all of a run share.
-    path = tmp_path_factory.getbasetemp().parent / "cdk.out"
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        whole = path.with_suffix(".whole")
-        if not whole.exists():
-            _synthesised(path)
-            whole.touch()
-        return Assembly(path)
+    return _shared(tmp_path_factory, "cdk.out", _synthesised)
 
 
 @pytest.fixture(scope="session")
-def records(synthesise: Synthesise) -> Assembly:
+def records(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """The app whose stage answers files of records."""
     from tests.infrastructure.records_app import stages
 
-    return synthesise(stages())
+    return _shared(tmp_path_factory, "records", lambda path: _synthesised(path, stages()))
 
 
 @pytest.fixture(scope="session")
@@ -73,24 +61,43 @@ def records_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     from tests.infrastructure.records_app import with_a_stage_elsewhere
     from tests.infrastructure.synthesised import checked_app
 
-    return checked_app(with_a_stage_elsewhere(), tmp_path_factory.mktemp("elsewhere"))
+    return _shared(
+        tmp_path_factory, "elsewhere", lambda path: checked_app(with_a_stage_elsewhere(), path)
+    )
 
 
 @pytest.fixture(scope="session")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Assembly:
     """What `make pages` synthesises, whatever a user has made of cdk.json and prompts/."""
     from docs import example_app
-    from tests.infrastructure.synthesised import Assembly
 
-    path = tmp_path_factory.mktemp("example")
-    example_app.synthesise(path)
-    return Assembly(path)
+    return _shared(tmp_path_factory, "example", example_app.synthesise)
 
 
 @pytest.fixture(scope="session")
 def resources(example: Assembly) -> list[Resource]:
     """Every resource of the example, as the pages read it."""
     return read_resources(example.path)
+
+
+def _shared(
+    tmp_path_factory: pytest.TempPathFactory, name: str, synthesise: Callable[[Path], object]
+) -> Assembly:
+    """Let the first worker that needs it make it, in the folder that all of a run share."""
+    from tests.infrastructure.synthesised import Assembly
+
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        path = tmp_path_factory.mktemp(name)
+        synthesise(path)
+        return Assembly(path)
+    path = tmp_path_factory.getbasetemp().parent / name
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        whole = path.with_suffix(".whole")
+        if not whole.exists():
+            synthesise(path)
+            whole.touch()
+        return Assembly(path)
 
 
 def _synthesised(

@@ -38,7 +38,8 @@ WORKFLOW = read_workflow(ROOT / ".github/workflows/pull-request.yml")
 REPOSITORY = "example/gpt-pipeline-hub"
 REGION = "us-east-1"
 MERGE = "refs/pull/7/merge"
-TIERS = {"Types and unit tests": {"MAKEFLAGS": "n"}}
+ASKED = {"MAKEFLAGS": "n"}
+TIERS = {"Lint, with annotations": ASKED, "Types and unit tests": ASKED}
 GH = Path(__file__).with_name("gh_stand_in.py")
 
 
@@ -324,6 +325,7 @@ def test_it_is_validated_linted_and_its_tiers_are_there(stand: Stand) -> None:
     assert not job.failed, job.output[-4000:]
     assert "2 tasks, " in job.output
     assert ": all valid" in job.output
+    assert "ruff format --check" in job.output
     assert "mypy pipeline_image/prompt_hub" in job.output
     assert "tests/unit tests/lambdas" in job.output
 
