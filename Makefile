@@ -27,7 +27,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
 .PHONY: help setup demo up down clean status degrade recover pushes records killed-records test lint types unit coverage property property-fresh infrastructure local
-.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards diagrams pictures console-pictures image lock
+.PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards diagrams pictures console-pictures page-pictures image lock
 .PHONY: bench bench-batch bench-eval bench-local bench-loader bench-pages bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
 help:  ## what there is to make
@@ -195,6 +195,9 @@ pictures: chromium  ## the pictures in the README, from the pages of `make demo`
 
 console-pictures: chromium  ## the pictures in docs/console.md: a rollback on a local AWS, watched in the console
 	@$(VENV)/python -m docs.console_pictures
+
+page-pictures: chromium  ## every page of a running `make up` in each size and theme, into .local/page-pictures, to look at
+	@$(VENV)/python -m docs.every_page .local
 
 diagrams: chromium  ## the diagrams of the pages as SVG, for the site: those that have changed
 	@$(VENV)/python -m docs.diagrams

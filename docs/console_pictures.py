@@ -1,8 +1,10 @@
 """Draw the console while a version is rolled back, for docs/console.md: `make console-pictures`.
 
-The stage is that of the drills (`benchmarks.rollback`): ledger, alarms and function as the CDK
-deploys them on a local AWS, the service, the score watch, and a model that begins to be wrong. A
-picture is taken when a page of the console says by itself what the picture is about.
+It needs `make up` first: the page of the pipeline is that of its run, the only one with a pipeline.
+The stage of all other pictures is that of the drills (`benchmarks.rollback`): ledger, alarms and
+function as the CDK deploys them on a local AWS, the service, the score watch, and a model that
+begins to be wrong. A picture is taken when a page of the console says by itself what the picture is
+about.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from benchmarks.rollback.model import DrillModel
 from benchmarks.rollback.repository import NEW, build
 from benchmarks.rollback.stage import DrillStage
 from docs.page_pictures import IMAGES, MARGIN, browser_path
+from docs.palette import with_few_colours
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, FloatRect, Page
@@ -54,7 +57,8 @@ class Picture:
     """A part of a page, what it shows, and when it was taken, in seconds since 1970."""
 
     caption: str
-    at: float
+    at: float | None
+    """None where it is of another run."""
     png: bytes
 
 
@@ -62,6 +66,11 @@ def main() -> int:
     """Roll a version back, look at it, and write the strip; returns the exit code."""
     from playwright.sync_api import sync_playwright
 
+    from local_aws.stack import LocalStack
+
+    local = LocalStack(Path.cwd(), Path.cwd() / ".local")
+    if not local.is_up:
+        raise SystemExit("the page of the pipeline is that of `make up`: run it first.")
     with TemporaryDirectory() as name, DrillModel() as model:
         folder = Path(name)
         # Playwright runs an event loop in this thread, and promotion wants one of its own.
@@ -76,7 +85,9 @@ def main() -> int:
                 browser = playwright.chromium.launch(
                     executable_path=browser_path(), args=["--no-sandbox"]
                 )
-                size = len(_strip(browser, *_watch(browser, address, stage, model)))
+                pictures, at = _watch(browser, address, stage, model)
+                pictures.append(_pipeline(browser, local.console_url))
+                size = len(_strip(browser, pictures, at))
                 browser.close()
     print(f"{STRIP}: {size / 1000:.0f} kB")
     return 1 if size > LARGEST else 0
@@ -108,6 +119,11 @@ def _watch(
     now, task = open_("/"), open_(f"/task/{TASK}")
     _until(lambda: now.locator(f"{ROW} circle.score").count() >= GOOD_ROUNDS)
     take(now, "Now: before", ROW, ROW)
+    model.wavering.add(f"{TASK} {NEW}")
+    measure(TASK)
+    now.wait_for_selector(f"{ROW} .badge:text-is('ALARM')")
+    _until(lambda: now.locator(f"{ROW} circle.below").count() > 0)
+    take(now, "Now: a bad score, the alarm rings; it may be noise, so nothing is done", ROW, ROW)
     model.degraded.add(f"{TASK} {NEW}")
     measure(TASK)
     now.wait_for_selector(INCIDENT_LINK)
@@ -115,7 +131,7 @@ def _watch(
     when = now.locator(f"{ROW} p:has(a[href^='/incident/']) time").get_attribute("datetime")
     incident = open_(str(now.locator(INCIDENT_LINK).get_attribute("href")))
     take(incident, "The incident, as the message links it", ".kicker", _section("What you can do"))
-    task.wait_for_selector("table.lines .badge:text-is('quarantined')")
+    task.wait_for_selector("table.stack .badge:text-is('quarantined')")
     take(
         task,
         "The task, and why each version is where it is",
@@ -126,6 +142,16 @@ def _watch(
     _until(lambda: now.locator(f"{ROW} circle.score").count() > GOOD_ROUNDS)
     take(now, "Now: what was restored is measured", ROW, ROW)
     return pictures, datetime.fromisoformat(str(when)).timestamp()
+
+
+def _pipeline(browser: Browser, address: str) -> Picture:
+    """Return the page of the pipeline of `make up`: what its rollback started."""
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    page.goto(address)
+    page.goto(f"{address.partition('/?')[0]}/pipeline")
+    page.wait_for_selector("#chosen")
+    caption = "The pipeline: the rollback has started an execution, which wrote it into git"
+    return Picture(caption=caption, at=None, png=_shown(page, "h1", ".beside"))
 
 
 def _section(heading: str) -> str:
@@ -158,8 +184,7 @@ def _strip(browser: Browser, pictures: list[Picture], at: float) -> bytes:
     """Write the strip of all pictures; returns its bytes."""
     figures = []
     for number, picture in enumerate(pictures, start=1):
-        seconds = picture.at - at
-        said = f"{abs(seconds):.0f} s {'before' if seconds < 0 else 'after'} the rollback"
+        said = "in a run of make up" if picture.at is None else _from(picture.at - at)
         data = base64.b64encode(picture.png).decode()
         figures.append(
             f"<figure><figcaption>{number} · {html.escape(picture.caption)}"
@@ -168,7 +193,13 @@ def _strip(browser: Browser, pictures: list[Picture], at: float) -> bytes:
         )
     page = browser.new_page(viewport={"width": WIDTH + 28, "height": HEIGHT})
     page.set_content(f"<!doctype html><style>{STYLE}</style>{''.join(figures)}")
-    return page.locator("body").screenshot(path=STRIP)
+    strip = with_few_colours(page, page.locator("body").screenshot())
+    STRIP.write_bytes(strip)
+    return strip
+
+
+def _from(seconds: float) -> str:
+    return f"{abs(seconds):.0f} s {'before' if seconds < 0 else 'after'} the rollback"
 
 
 if __name__ == "__main__":

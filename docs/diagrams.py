@@ -29,6 +29,10 @@ BLOCK = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FINE = re.compile(r"-?\d+\.\d{2,}(?:e-?\d+)?")
 """Fractions of a pixel that nobody sees: most of a picture's bytes."""
 PAGES = ("*.md", "docs/*.md")
+PAGE_WIDTH = 816.0
+"""Pixels between the edges of the card in which the site shows a picture: static/site.css."""
+LEAST_SCALE = 0.8
+"""Of what was drawn, with words of 15 pixels: smaller ones are not read."""
 DRAW = """async ([source, name]) => {
   mermaid.initialize({
     startOnLoad: false, securityLevel: "strict", theme: "neutral", look: "classic",
@@ -82,11 +86,14 @@ def _draw(missing: dict[str, str], script: Path) -> None:
 
 
 def _finished(drawn: str) -> str:
-    """Return a picture in whole tenths of a pixel, as wide as it was drawn."""
+    """Return a picture in whole tenths of a pixel, as wide as it was drawn, or as the page is."""
     text = _FINE.sub(lambda number: f"{float(number[0]):.1f}".removesuffix(".0"), drawn)
     box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', text)
     assert box is not None
-    return text.replace('width="100%"', f'width="{box[1]}" height="{box[2]}"', 1) + "\n"
+    wide, tall = float(box[1]), float(box[2])
+    scale = min(1.0, PAGE_WIDTH / wide)
+    size = f'width="{wide * scale:.1f}" height="{tall * scale:.1f}"'
+    return text.replace('width="100%"', size, 1) + "\n"
 
 
 def _script() -> Path:

@@ -10,11 +10,16 @@ from benchmarks.rollback.repository import ALIAS, LABELS, words
 
 
 class DrillModel(LoopbackServer):
-    """An OpenAI-compatible endpoint; `degraded` holds what begins the prompts it is wrong about."""
+    """An OpenAI-compatible endpoint; `degraded` holds what begins the prompts it is wrong about.
+
+    `wavering` holds what begins the prompts that it is wrong about now and then: about every fourth
+    word.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.degraded: set[str] = set()
+        self.wavering: set[str] = set()
         self._right = words()
 
     @property
@@ -28,7 +33,8 @@ class DrillModel(LoopbackServer):
         sent = json.loads(body)
         system, question = (message["content"] for message in sent["messages"])
         label = self._right[question.strip()]
-        if system.partition(":")[0] in self.degraded:
+        begins = system.partition(":")[0]
+        if begins in self.degraded or (begins in self.wavering and label == LABELS[0]):
             label = LABELS[(LABELS.index(label) + 1) % len(LABELS)]
         message = {"role": "assistant", "content": json.dumps({"label": label})}
         answer = {

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from docs.diagrams import IMAGES, picture_of, sources
+from docs.diagrams import IMAGES, LEAST_SCALE, PAGE_WIDTH, picture_of, sources
 from prompt_hub.cli.main import COMMANDS
 from prompt_hub.loader import __all__ as public_names
 
@@ -99,6 +99,18 @@ def test_every_diagram_is_drawn_as_its_page_has_it_now(site: Path, pages: dict[P
             "http://www.w3.org/2000/svg",
             "http://www.w3.org/1999/xlink",
         }
+
+
+def test_every_diagram_fits_its_page_and_can_be_read_there() -> None:
+    for path in IMAGES.glob("diagram-*.svg"):
+        head = path.read_text("utf-8").partition(">")[0]
+        width = re.search(r' width="([\d.]+)"', head)
+        drawn = re.search(r'viewBox="\S+ \S+ ([\d.]+) ', head)
+        assert width is not None
+        assert drawn is not None
+        assert float(width[1]) <= PAGE_WIDTH, path.name
+        # Words of a diagram that was made smaller than this are not read: draw it otherwise.
+        assert float(width[1]) >= LEAST_SCALE * float(drawn[1]), path.name
 
 
 def test_every_link_inside_leads_somewhere(pages: dict[Path, Page]) -> None:

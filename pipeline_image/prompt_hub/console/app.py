@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -60,14 +60,22 @@ def create_app(console: Console, *, token: str, port: int, records: Path | None 
     for path, view in shown.items():
         app.add_api_route(path, _as_page(view, console), response_class=HTMLResponse)
         app.add_api_route(LIVE + path, _as_stream(view), response_class=EventSourceResponse)
-    app.add_api_route("/console.css", lambda: Response(_style(), media_type="text/css"))
-    app.add_api_route("/console.js", lambda: Response(_script(), media_type="text/javascript"))
+    for path, content, kind in (
+        ("/console.css", _style, "text/css"),
+        ("/console.js", _script, "text/javascript"),
+        (f"/{pages.ICON}", partial(pages.asset, pages.ICON), "image/svg+xml"),
+    ):
+        app.add_api_route(path, _as_file(content, kind))
 
     @app.exception_handler(404)
     async def not_found(request: Request, _: Exception) -> Response:
         return _response(_nowhere(request), console)
 
     return Guard(app, token=token, port=port)
+
+
+def _as_file(content: Callable[[], str], kind: str) -> Callable[[], Response]:
+    return lambda: Response(content(), media_type=kind)
 
 
 def _as_page(

@@ -133,6 +133,20 @@ def _text(example: ExampleView) -> str:
     return "\n".join(parts).lower()
 
 
+def as_fields(value: object) -> tuple[tuple[str, str], ...]:
+    """Return an object, or the text of one, as its fields and what each is; nothing otherwise."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return ()
+    if not isinstance(value, dict):
+        return ()
+    return tuple(
+        (name, inner if isinstance(inner, str) else as_json(inner)) for name, inner in value.items()
+    )
+
+
 def as_json(value: object) -> str:
     """Return a value of an example as people read it."""
     return json.dumps(value, ensure_ascii=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,15 +14,19 @@ from jinja2 import Environment
 
 from prompt_hub.console import series
 from prompt_hub.console.clone import Clone
-from prompt_hub.console.examples import SHOWS, ExampleIndex, Filter, as_json
+from prompt_hub.console.examples import SHOWS, ExampleIndex, Filter, as_fields, as_json
+from prompt_hub.console.incident import read_evidence, read_steps
 from prompt_hub.console.known import Asker, Known, gaps
+from prompt_hub.console.moments import ago, moment
 from prompt_hub.console.now import POINTERS, newest_of, open_incident, read_now
 from prompt_hub.console.stage import Action, Execution, Recent, StageReader
 from prompt_hub.core import aws_names
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.ledger.items import Event, Pointer, VersionRecord
 from prompt_hub.ledger.messages import done, headline, next_steps
+from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.reporting import pages, words
+from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.diff import PromptComparison
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
@@ -36,6 +40,8 @@ LONG = 300
 INDEXES = 3
 LONGEST_NAME = 200
 """Characters of a name in an address: no task, version, execution or action has more."""
+_EXECUTION = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Ids of executions, which CodePipeline gives out; it is asked for nothing else."""
 Query = Mapping[str, str]
 
 
@@ -60,6 +66,16 @@ class VersionLine:
     in_git: RegisteredVersion | None
     in_stage: VersionRecord | None
     evaluated: bool
+
+    @property
+    def words_of_git(self) -> str:
+        """Who moved it in git and why; where the stage's reason stands beside it, not again."""
+        if self.in_git is None:
+            return ""
+        reason = self.in_git.reason or ""
+        if self.in_stage is not None and self.in_stage.reason in reason:
+            reason = reason.replace(self.in_stage.reason, "as above")
+        return ": ".join(filter(None, (self.in_git.person, reason)))
 
 
 class Console:
@@ -92,32 +108,35 @@ class Console:
     def pipeline(self, query: Query) -> Page:
         """Return the newest executions, and one of them action by action."""
         executions = self._ask("executions", self.stage.executions)
-        chosen = _chosen(executions.otherwise(()), query.get("execution"))
+        listed, wanted = executions.otherwise(()), query.get("execution", "")
+        chosen = _chosen(listed, wanted)
+        id_ = chosen.id if chosen else wanted if _EXECUTION.fullmatch(wanted) else ""
         actions: Known[tuple[Action, ...]] = Known(())
-        promotion = None
-        problems = [executions.problem]
-        if chosen is not None:
-            actions = self._actions(chosen.id)
-            found = self._ask("verdicts", partial(self.stage.promotion, chosen.id), key=chosen.id)
-            promotion = found.value
-            problems += [actions.problem, found.problem]
+        promotion: Known[Promotion | None] = Known(None)
+        if id_:
+            actions = self._actions(id_)
+            promotion = self._ask("verdicts", partial(self.stage.promotion, id_), key=id_)
         acted = actions.otherwise(())
+        if chosen is None and acted:
+            chosen = _older(id_, acted)
+        unknown = gaps(executions.problem, actions.problem, promotion.problem)
+        missing_one = wanted if wanted and chosen is None and not unknown else ""
         return Page(
             template="pipeline.html.j2",
             title="Pipeline",
             values={
-                "executions": executions.otherwise(()),
+                "executions": listed,
                 "chosen": chosen,
+                "missing": missing_one,
                 "stages": _by_stage(acted),
-                "waiting": [
-                    action for action in actions.otherwise(()) if action.waits_for_a_person
-                ],
-                "promotion": promotion,
+                "waiting": [action for action in acted if action.waits_for_a_person],
+                "promotion": promotion.value,
                 "now": datetime.now(UTC),
                 "pipeline": aws_names.pipeline(),
-                "unknown": gaps(*problems),
+                "unknown": unknown,
             },
             every=PIPELINE_SECONDS,
+            status=404 if missing_one else 200,
         )
 
     def log(self, query: Query, execution: str, action: str) -> Page:
@@ -184,13 +203,14 @@ class Console:
                 "first": first or _before(pointer, lately.events, choices),
                 "second": second or (pointer.version if pointer else ""),
                 "difference": difference.value,
+                "Change": Change,
+                "problem": difference.problem,
                 "unknown": gaps(
                     pointers.problem,
                     registry.problem,
                     recent.problem,
                     states.problem,
                     metadata.problem,
-                    difference.problem,
                 ),
             },
             every=None if difference.value else NOW_SECONDS,
@@ -231,8 +251,8 @@ class Console:
                 "event": event,
                 "title": headline(event),
                 "done": done(event),
-                "steps": next_steps(event, self.stage.stage),
-                "evidence": tuple(_evidence(event)),
+                "steps": read_steps(next_steps(event, self.stage.stage)),
+                "evidence": read_evidence(event),
                 "later": [each for each in lately.events if each.revision > wanted],
                 "chart": series.draw(lately.samples, lately.events, datetime.now(UTC)),
                 "pointer": pointers.otherwise({})[task],
@@ -345,12 +365,18 @@ def _no_task(task: str, pointers: Known[dict[str, Pointer]], other: str | None) 
     return missing(f"There is no task {task}, neither in this stage nor in git.")
 
 
-def _chosen(executions: tuple[Execution, ...], wanted: str | None) -> Execution | None:
+def _chosen(executions: tuple[Execution, ...], wanted: str) -> Execution | None:
     """Return the execution that is asked for, by default the newest that was not superseded."""
     if wanted:
         return next((each for each in executions if each.id == wanted), None)
     newest = (each for each in executions if each.status != "Superseded")
     return next(newest, executions[0] if executions else None)
+
+
+def _older(id_: str, acted: Sequence[Action]) -> Execution:
+    """Return an execution that is not among the newest, as far as its actions tell of it."""
+    updated = max(action.updated for action in acted)
+    return Execution(id=id_, status="", started=acted[0].started, updated=updated, revision="")
 
 
 def _by_stage(actions: tuple[Action, ...]) -> dict[str, list[Action]]:
@@ -373,22 +399,6 @@ def _before(pointer: Pointer | None, events: Sequence[Event], choices: Sequence[
     return next(likely, choices[-1] if choices else "")
 
 
-def _evidence(event: Event) -> Iterator[tuple[str, str, str]]:
-    """Yield whose each number is, its name and the number: an event holds them as it decided."""
-    for whose, value in event.evidence.items():
-        if isinstance(value, Mapping):
-            for name, inner in value.items():
-                yield whose, str(name), _plain(inner)
-        else:
-            yield "", whose, _plain(value)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def number(text: str | None, default: int = 1) -> int:
     """Return a number that stands in an address or a form; `default` where it is none."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default
@@ -397,22 +407,6 @@ def number(text: str | None, default: int = 1) -> int:
 @cache
 def _environment() -> Environment:
     environment = pages.environment(TEMPLATES)
-    environment.filters |= {"ago": ago, "json": as_json, "moment": moment}
+    environment.filters |= {"ago": ago, "fields": as_fields, "json": as_json, "moment": moment}
     environment.globals |= {"marked": series.MARKED}
     return environment
-
-
-def moment(at: datetime | str) -> str:
-    """Return a moment to the second, in UTC."""
-    when = datetime.fromisoformat(at) if isinstance(at, str) else at
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def ago(at: datetime | str) -> str:
-    """Return how long ago a moment was, to what matters."""
-    when = datetime.fromisoformat(at) if isinstance(at, str) else at
-    minutes = int((datetime.now(UTC) - when).total_seconds() // 60)
-    for unit, length in (("d", 1440), ("h", 60)):
-        if minutes >= 2 * length:
-            return f"{minutes // length} {unit} ago"
-    return f"{minutes} min ago" if minutes > 0 else "just now"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -13,6 +13,8 @@ from prompt_hub.ledger.items import Event, EventKind, ScoreSample
 from prompt_hub.ledger.messages import headline
 from prompt_hub.reporting import words
 
+NEAR = 24
+"""Of the height: scores that are nearer than this are not both named beside a small chart."""
 MARKED = {
     EventKind.ROLLED_BACK: "bad",
     EventKind.PAGED: "bad",
@@ -47,6 +49,14 @@ class Line:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Level:
+    """A score that is named beside the chart."""
+
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mark:
     """Something that happened to the task."""
 
@@ -64,6 +74,7 @@ class Series:
     lines: tuple[Line, ...]
     thresholds: tuple[Line, ...]
     marks: tuple[Mark, ...]
+    levels: tuple[Level, ...]
     floor: float
     since: datetime
     until: datetime
@@ -124,6 +135,7 @@ def draw(samples: Sequence[ScoreSample], events: Sequence[Event], now: datetime)
             )
             for event in shown
         ),
+        levels=_levels(floor, own[-1][1].threshold if own else None, y),
         floor=floor,
         since=since,
         until=until,
@@ -140,6 +152,16 @@ def _thresholds(places: Sequence[tuple[float, float]]) -> Iterator[Line]:
             end = following[0] if following else 100.0
             yield Line(x1=places[start][0] if start else 0.0, y1=level, x2=end, y2=level)
             start = index + 1
+
+
+def _levels(
+    floor: float, threshold: float | None, y: Callable[[float], float]
+) -> tuple[Level, ...]:
+    """Name the newest threshold, and the ends of the axis where they are not near it."""
+    named = [] if threshold is None else [Level(y=y(threshold), text=f"{threshold:.2f}")]
+    ends = (Level(y=y(1.0), text="1"), Level(y=y(floor), text=f"{floor:.1g}"))
+    far = (end for end in ends if all(abs(end.y - other.y) > NEAR for other in named))
+    return (*named, *far)
 
 
 def _active(samples: Sequence[ScoreSample], events: Sequence[Event]) -> list[str]:

@@ -204,13 +204,16 @@ class StageReader:
         return tuple(map(_execution, found))
 
     def actions(self, execution: str) -> tuple[Action, ...]:
-        """Return what an execution has done, the oldest first."""
+        """Return what an execution has done, the oldest first; nothing of one that is not there."""
         pages = self._pipelines.get_paginator("list_action_executions").paginate(
             pipelineName=aws_names.pipeline(),
             filter={"pipelineExecutionId": execution},
             PaginationConfig={"PageSize": 100},
         )
-        found = [_action(detail) for page in pages for detail in page["actionExecutionDetails"]]
+        try:
+            found = [_action(detail) for page in pages for detail in page["actionExecutionDetails"]]
+        except self._pipelines.exceptions.PipelineExecutionNotFoundException:
+            return ()
         return tuple(sorted(found, key=lambda action: action.started))
 
     def promotion(self, execution: str) -> Promotion | None:

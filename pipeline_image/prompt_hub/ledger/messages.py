@@ -12,7 +12,7 @@ from typing import assert_never
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.foreign_text import mail_subject
-from prompt_hub.ledger.items import Event, EventKind
+from prompt_hub.ledger.items import BY_HAND, Event, EventKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,8 @@ def headline(event: Event) -> str:
         case EventKind.DOWNGRADED:
             return f"downgraded by hand {left} -> {reached}"
         case EventKind.ACTIVATED:
-            return f"activated by hand {left} -> {reached}"
+            # A release activates, too: nobody is sent a message of it, but the console shows it.
+            return f"activated{' by hand' if event.code == BY_HAND else ''} {left} -> {reached}"
         case EventKind.SEEDED:
             return f"first version {reached}"
         case EventKind.FROZEN:

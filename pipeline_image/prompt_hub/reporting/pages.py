@@ -1,7 +1,8 @@
 """Self-contained pages: one HTML file each, which asks no network for anything.
 
 Styles and scripts are files of this package and are put into the page as they are. The page's own
-policy allows these by their hash and nothing else: what a catalogue record smuggles in cannot run.
+policy allows these by their hash, an icon in the page itself, and nothing else: what a catalogue
+record smuggles in cannot run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from prompt_hub.reporting import words
 
 TEMPLATES = Path(__file__).parent / "templates"
+ICON = "icon.svg"
+"""The icon of every page, the console's too."""
 LONGEST_TEXT = 8_000
 """Characters of one text that are shown; a page that takes seconds to open helps nobody."""
 
@@ -32,8 +35,8 @@ def page(template: str, *, style: str, script: str | None = None, **values: obje
     """
     styles = f"\n{asset('base.css')}{asset(style)}"
     scripts = f"\n{asset(script)}" if script else ""
-    policy = ["default-src 'none'", f"style-src {_hash(styles)}", "base-uri 'none'"]
-    policy.append("form-action 'none'")
+    policy = ["default-src 'none'", f"style-src {_hash(styles)}", "img-src data:"]
+    policy += ["base-uri 'none'", "form-action 'none'"]
     if scripts:
         policy += [f"script-src {_hash(scripts)}", "require-trusted-types-for 'script'"]
     return (
@@ -44,6 +47,7 @@ def page(template: str, *, style: str, script: str | None = None, **values: obje
             policy="; ".join(policy),
             style=styles,
             script=scripts,
+            icon=_icon(),
         )
     )
 
@@ -86,6 +90,13 @@ def percent(fraction: float) -> str:
 def _hash(text: str) -> str:
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+@cache
+def _icon() -> str:
+    """Return the page's icon as an address of its own: a browser would ask for one otherwise."""
+    encoded = base64.b64encode(asset(ICON).encode("utf-8")).decode("ascii")
+    return f"data:image/svg+xml;base64,{encoded}"
 
 
 @cache

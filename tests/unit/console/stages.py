@@ -81,6 +81,16 @@ def sample(task: str, number: str, score: float, minutes: float) -> ScoreSample:
     )
 
 
+def evidence(task: str, fallen: str, way_back: str, minutes: float) -> dict[str, object]:
+    """What the rollback Lambda keeps of a round of the score watch that it decided on."""
+    return {
+        "alarm": aws_names.score_alarm("dev", task),
+        "trigger": {"kind": "round", "at": ""},
+        "active": sample(task, fallen, 0.58, minutes).to_attributes(),
+        "control": sample(task, way_back, 0.86, minutes).to_attributes(),
+    }
+
+
 def event(task: str, revision: int, kind: EventKind, way: tuple[str, str], minutes: float) -> Event:
     left, reached = way
     return Event(
@@ -94,7 +104,7 @@ def event(task: str, revision: int, kind: EventKind, way: tuple[str, str], minut
         reason=f"{left or reached} is below its threshold: 0.58 of 0.80",
         at=timestamp(at(minutes)),
         notify=Notify.SENT,
-        evidence={"active": {"score": 0.58, "n": 48}, "rounds": 3},
+        evidence=evidence(task, left or reached, reached, minutes),
     )
 
 

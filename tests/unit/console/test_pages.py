@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from prompt_hub.console.pages import Console
 from prompt_hub.console.stage import Recent
 from prompt_hub.ledger.errors import LedgerMissingError
-from prompt_hub.ledger.items import EventKind
+from prompt_hub.ledger.items import BY_HAND, EventKind
+from prompt_hub.reporting.answers import Change
 from tests.unit.console.stages import (
     EXECUTION,
     Browse,
@@ -189,6 +191,47 @@ def test_another_execution_can_be_chosen(lived: Console, browse: Browse) -> None
     assert 'id="chosen">Execution <span class="mono">before-that' in text
 
 
+@pytest.mark.parametrize("unknown", ["none", "11111111-2222-3333-4444-555555555555", "a" * 300])
+def test_an_execution_that_is_not_there_is_said_with_the_way_back(
+    lived: Console, fake: FakeStage, browse: Browse, unknown: str
+) -> None:
+    fake.done, fake.promoted = [], None
+    answer = browse(lived).get(f"/pipeline?execution={unknown}")
+    assert answer.status_code == 404
+    assert "There is no execution" in answer.text
+    assert unknown[:80] in answer.text
+    assert '<a href="/pipeline">The newest one</a>' in answer.text
+    assert "before-that" in answer.text
+
+
+def test_an_execution_that_the_list_no_longer_has_is_shown_by_its_actions(
+    lived: Console, browse: Browse
+) -> None:
+    older = "11111111-2222-3333-4444-555555555555"
+    answer = browse(lived).get(f"/pipeline?execution={older}")
+    assert answer.status_code == 200
+    assert f'id="chosen">Execution <span class="mono">{older}' in answer.text
+    assert "Older than the 2 newest" in answer.text
+    assert f"/pipeline/{older}/log/id-Tests" in answer.text
+
+
+def test_an_execution_that_cannot_be_looked_up_is_not_called_missing(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    fake.broken["executions"] = denied("ListPipelineExecutions")
+    text = browse(lived).get("/pipeline?execution=none").text
+    assert "AWS refused ListPipelineExecutions" in text
+    assert "There is no execution" not in text
+
+
+def test_every_page_has_an_icon_that_is_there(lived: Console, browse: Browse) -> None:
+    client = browse(lived)
+    for path in (*PAGES, "/elsewhere"):
+        icon = client.get(path).text.partition('rel="icon"')[2].split('href="')[1].split('"')[0]
+        answer = client.get(icon)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml"), path
+
+
 def test_a_log_shows_its_end(lived: Console, browse: Browse) -> None:
     text = browse(lived).get(f"/pipeline/{EXECUTION}/log/id-Tests").text
     assert "line 79" in text
@@ -210,6 +253,28 @@ def test_any_two_versions_are_compared(lived: Console, browse: Browse) -> None:
     assert "the text of part-fields 1.1.0 is not in the repository" in text
 
 
+def test_a_comparison_counts_what_was_won_and_lost(lived: Console, browse: Browse) -> None:
+    text = unescape(browse(lived).get(f"/task/{TASK}?from=1.2.0&to=candidate").text)
+    found = lived.clone.comparison(TASK, "1.2.0", "candidate").value
+    assert found is not None
+    won, lost = (len(found.of(kind)) for kind in (Change.WON, Change.LOST))
+    assert won > 1
+    assert lost > 0
+    assert f"{won} examples won, {lost} lost" in text
+    assert text.partition("Lost examples")[2].partition("</ul>")[0].count("<li>") == lost
+
+
+def test_why_a_version_is_where_it_is_is_not_told_twice(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    fake.states["1.1.0"] = replace(
+        fake.states["1.3.0"], version="1.1.0", reason="score 0.690 is below the threshold"
+    )
+    text = browse(lived).get(f"/task/{TASK}").text
+    assert "Git: as above 0.700" in text
+    assert text.count("score 0.690 is below the threshold") == 1
+
+
 def test_after_a_rollback_what_was_rolled_back_is_offered_for_comparison(
     lived: Console, browse: Browse
 ) -> None:
@@ -225,12 +290,37 @@ def test_after_a_rollback_what_was_rolled_back_is_offered_for_comparison(
 def test_an_incident_says_what_happened_what_was_done_and_how_to_undo_it(
     lived: Console, browse: Browse
 ) -> None:
-    text = unescape(browse(lived).get(f"/incident/{TASK}/12").text)
-    assert "rolled back 1.3.0 -> 1.2.0" in text
+    text = unescape(re.sub(r"<[^>]+>", "", browse(lived).get(f"/incident/{TASK}/12").text))
+    assert "Rolled back 1.3.0 → 1.2.0" in text
     assert "1.3.0 is below its threshold: 0.58 of 0.80" in text
     assert "1.3.0 is quarantined and does not come back" in text
     assert f"prompt-hub ledger activate {TASK} --stage dev --to 1.3.0" in text
-    assert "0.58" in text
+
+
+def test_an_incident_says_its_evidence_in_words_and_keeps_it_as_it_was(
+    lived: Console, browse: Browse
+) -> None:
+    text = unescape(browse(lived).get(f"/incident/{TASK}/12").text)
+    words, _, raw = text.partition("As the ledger keeps it")
+    assert "Looked at when a round of the score watch was over." in words
+    for told in ("1.3.0, active then", "1.2.0, the way back", "0.580", "below 0.800", "0.860"):
+        assert told in words, told
+    # What is empty is not told, and JSON is for whoever opens it.
+    assert "trigger" not in words
+    assert "{" not in words
+    assert '"trigger": {' in raw
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("", "Activated 1.2.0"), (BY_HAND, "Activated by hand 1.2.0")]
+)
+def test_what_a_release_did_was_not_done_by_hand(
+    lived: Console, fake: FakeStage, browse: Browse, code: str, told: str
+) -> None:
+    release = replace(event(TASK, 7, EventKind.ACTIVATED, ("1.2.0", "1.3.0"), 1), code=code)
+    fake.all_recent[TASK] = replace(fake.all_recent[TASK], events=(release,))
+    text = unescape(browse(lived).get(f"/incident/{TASK}/7").text)
+    assert f"<h1>{told} → 1.3.0</h1>" in text
 
 
 def test_an_incident_says_what_came_after_it(

@@ -82,6 +82,8 @@
     if (value && target.matches(typed)) value.checked = true;
     else if (value && target !== value) field.querySelector(typed).value = "";
   });
-  form?.querySelector(`[data-key]:checked, fieldset input, ${typed}`)?.focus();
+  // What is chosen already, wherever it stands.
+  const first = form?.querySelector("[data-key]:checked") ?? form?.querySelector(`fieldset input, ${typed}`);
+  first?.focus();
   document.documentElement.dataset.ready = "yes";
 })();
