@@ -27,13 +27,13 @@ def lend(kept: Path, tree: Path) -> None:
     what has changed. Where a checkout brings something else in their place, nothing is lent, and
     nothing is written through its links.
     """
-    root = tree.resolve()
+    root = os.path.realpath(tree)
     for module in _compiled(kept):
         own = tree / module.relative_to(kept)
         if not own.parents[1].is_dir():  # a folder without modules would be taken for a package
             continue
         with suppress(OSError):
-            if own.parent.resolve().is_relative_to(root):
+            if Path(os.path.realpath(own.parent)).is_relative_to(root):
                 own.parent.mkdir(exist_ok=True)
                 own.unlink(missing_ok=True)
                 shutil.copyfile(module, own)

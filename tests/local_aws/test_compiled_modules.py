@@ -104,7 +104,7 @@ def test_nothing_is_written_through_what_a_checkout_brings_along(tmp_path: Path)
     keep(kept, tmp_path / "first")
     outside.mkdir()
     (outside / "precious").write_text("mine", encoding="utf-8")
-    trees = [checkout(tmp_path / str(number), a="print('a')") for number in range(5)]
+    trees = [checkout(tmp_path / str(number), a="print('a')") for number in range(6)]
     caches = [compiled(tree, "a").parent for tree in trees]
     caches[0].mkdir()
     compiled(trees[0], "a").symlink_to(outside / "precious")
@@ -112,6 +112,7 @@ def test_nothing_is_written_through_what_a_checkout_brings_along(tmp_path: Path)
     caches[2].symlink_to(tmp_path / "nowhere")
     caches[3].write_text("a file", encoding="utf-8")
     compiled(trees[4], "a").mkdir(parents=True)
+    caches[5].symlink_to(caches[5].name)
 
     for tree in trees:
         lend(kept, tree)
