@@ -191,5 +191,7 @@ def test_a_finding_has_the_form_that_its_readme_states(finding: Path) -> None:
         names = [word for word in npm.split()[2:] if re.match(r"[@a-z]", word)]
         assert names
         assert all(re.fullmatch(r"(@[\w-]+/)?[\w-]+@\d[\w.]*", name) for name in names)
+    expected = re.search(r"<<'EXPECTED'.*\n((?:.*\n)*?)EXPECTED\n", text)
+    assert expected is None or expected[1].strip(), "what it expects is missing"
     assert finding.stat().st_mode & 0o111, "it is run by its name"
     subprocess.run(["bash", "-n", str(finding)], check=True)
