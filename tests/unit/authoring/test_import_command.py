@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import get_args
@@ -65,6 +66,18 @@ def test_a_prompt_without_examples_validates_evaluates_and_is_released_by_nobody
     assert record.verdict.status is Status.PASS
     with pytest.raises(NotAllowedError, match="replace-me-1"):
         transitions.promote(workshop.folder.repository, record, "", MADE_AT)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = ("openai_prompt.json", "openai_eval.json", "openai_rows.jsonl")
+    for name in names:
+        (tmp_path / name).write_bytes(codecs.BOM_UTF8 + (FIXTURES / name).read_bytes())
+    take(workshop, capsys, *(str(tmp_path / name) for name in names))
+    assert prompt_of(workshop).input["required"] == ["shop", "message"]
+    examples = workshop.folder.repository.examples("imported")
+    assert [example.id for example in examples] == ["row-1", "row-2", "row-5"]
 
 
 def test_a_stored_prompt_with_its_hosted_eval_and_rows(
