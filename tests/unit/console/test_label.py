@@ -203,6 +203,32 @@ def test_a_contract_that_changed_meanwhile_is_looked_at_again(
     assert not read_labels(healthy.root, "part-class").last
 
 
+def test_json_stays_on_the_page_where_the_contract_changed_meanwhile(
+    client: TestClient, healthy: RepositoryFolder
+) -> None:
+    address = first(client)
+    form = form_of(client.get(f"{address}&as=json").text)
+    typed = '{"part_class": "resistor"}'
+    healthy.edit("prompts/00-templates/part-class.yaml", "[capacitor, resistor", "[resistor")
+    answer = post(client, address, {**form, "json": typed, "do": "grade"})
+    assert answer.status_code == 409
+    assert typed in unescape(answer.text)
+    form = form_of(answer.text)
+    assert post(client, address, {**form, "json": typed, "do": "grade"}).status_code == 303
+    ((_, kept),) = read_labels(healthy.root, "part-class").last.values()
+    assert kept.expected == {"part_class": "resistor"}
+
+
+def test_a_grade_that_cannot_be_read_is_told_once(
+    client: TestClient, healthy: RepositoryFolder
+) -> None:
+    file = healthy.root / ".prompt-hub/labels/part-class.jsonl"
+    grade(client, first(client))
+    file.write_bytes(file.read_bytes() + b"{]\n")
+    for path in (LABEL, "/label"):
+        assert shown(client, path).count("part-class.jsonl:3 is no grade") == 1
+
+
 # --- what is graded ------------------------------------------------------------------------------
 
 
