@@ -179,7 +179,7 @@ class Labelling:
 
     def _task_names(self) -> tuple[str, ...]:
         """Return the tasks, without what no task can be called: pages have commands to copy."""
-        names = self._clone.repository.tasks()
+        names = self._clone.repository.tasks() if self._clone.exists else ()
         return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
 
     def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:

@@ -360,6 +360,17 @@ def test_without_a_clone_there_is_no_such_page(tmp_path: Path, browse: Browse) -
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
+@pytest.mark.parametrize("path", ["/label", LABEL])
+def test_prompts_behind_a_link_are_no_clone(
+    client: TestClient, healthy: RepositoryFolder, tmp_path: Path, path: str
+) -> None:
+    (healthy.root / "prompts").rename(tmp_path / "elsewhere")
+    (healthy.root / "prompts").symlink_to(tmp_path / "elsewhere")
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "is no clone of the prompts' repository" in unescape(answer.text)
+
+
 def test_names_and_values_of_a_hostile_clone_are_text(
     client: TestClient, healthy: RepositoryFolder
 ) -> None:
