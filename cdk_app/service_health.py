@@ -84,12 +84,12 @@ class ServiceHealth(Construct):
             f"No task of {self._service} is healthy: nobody is answered.",
             metrics.healthy_host_count(period=_MINUTE, statistic="Maximum"),
             operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            # Tasks that die before they are healthy are no targets: the metric then falls silent.
-            missing=cloudwatch.TreatMissingData.BREACHING,
+            missing=cloudwatch.TreatMissingData.MISSING,
         )
-        # Made before there is a task, it would tell people of each new stage that it is down. A
-        # service that never comes up fails its deployment, of which people are told.
-        down.node.add_dependency(service)
+        # Tasks that die before they are healthy are no targets: the metric then falls silent. Taken
+        # for a breach, the silence before the first target, or before the balancer's first minute
+        # is published, would tell people of each new stage that it is down.
+        down.add_insufficient_data_action(actions.SnsAction(self._topic))
         for alarm in aws_names.SERVICE_ALARMS:
             self._build_alarm(
                 alarm.metric,

@@ -109,5 +109,8 @@ def _messages(stack: LocalStack) -> Iterator[str]:
 def _alarms(stack: LocalStack) -> Iterator[str]:
     for page in stack.alarms.get_paginator("describe_alarms").paginate():
         for alarm in page["MetricAlarms"]:
-            if alarm["StateValue"] == "ALARM":
-                yield f"{alarm['AlarmName']}: {alarm.get('StateReason', 'no reason given')}"
+            reason = alarm.get("StateReason", "no reason given")
+            # In this state an alarm is made, and some tell people when they come back to it.
+            silent = alarm["StateValue"] == "INSUFFICIENT_DATA" and alarm["InsufficientDataActions"]
+            if alarm["StateValue"] == "ALARM" or (silent and not reason.startswith("Unchecked")):
+                yield f"{alarm['AlarmName']}: {reason}"

@@ -518,7 +518,9 @@ def test_a_stage_of_the_installations_own_place_crosses_nothing(
         assert not kinds & {"AWS::KMS::Key", "AWS::Events::EventBusPolicy"}
         assert not [name for name in each.templates if name.endswith("access")]
         assert "RepositoryPolicyText" not in each.only("image", "AWS::ECR::Repository")
-        assert "prompt-hub-build-" not in json.dumps(each.templates)
+        written = json.dumps(each.templates)
+        assert "role/prompt-hub-build-" not in written
+        assert '"RoleName": "prompt-hub-build-' not in written
 
 
 # --- Settings ------------------------------------------------------------------------------------

@@ -79,6 +79,23 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
         aws.client("cloudwatch").set_alarm_state(
             AlarmName=name, StateValue="ALARM", StateReason="as a test"
         )
+    for name, was in (("prompt-hub-dev-down", "OK"), ("prompt-hub-dev-freshness-new", None)):
+        aws.client("cloudwatch").put_metric_alarm(
+            AlarmName=name,
+            InsufficientDataActions=["arn:aws:sns:us-east-1:000000000000:told"],
+            Namespace="Test",
+            MetricName="Nothing",
+            Period=86400,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="LessThanThreshold",
+            Statistic="Sum",
+            TreatMissingData="ignore",
+        )
+        for state in (was, "INSUFFICIENT_DATA") if was else ():
+            aws.client("cloudwatch").set_alarm_state(
+                AlarmName=name, StateValue=state, StateReason="fell silent"
+            )
     try:
         yield pipelines
     finally:
@@ -105,10 +122,12 @@ def test_the_stage_is_read(reader: StageReader) -> None:
     }
 
 
-def test_the_alarms_are_those_of_the_stage(reader: StageReader) -> None:
-    (alarm,) = reader.alarms()
-    assert alarm.name == "prompt-hub-dev-score-part-class"
-    assert alarm.reason == "as a test"
+def test_the_alarms_are_those_of_the_stage_that_people_were_told_of(reader: StageReader) -> None:
+    """One that has yet to hear anything is in the state of one that has fallen silent."""
+    assert {alarm.name: alarm.reason for alarm in reader.alarms()} == {
+        "prompt-hub-dev-score-part-class": "as a test",
+        "prompt-hub-dev-down": "fell silent",
+    }
 
 
 def test_cost_is_summed_over_versions(pipelines: Pipelines, reader: StageReader) -> None:

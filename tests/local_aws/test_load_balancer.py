@@ -291,7 +291,6 @@ def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
     }
     down = {
         "Type": "AWS::CloudWatch::Alarm",
-        "DependsOn": "Service",
         "Properties": {
             "AlarmName": f"{stack.name}-down",
             "Namespace": "AWS/ApplicationELB",
@@ -303,7 +302,7 @@ def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
             "DatapointsToAlarm": 3,
             "Threshold": 1,
             "ComparisonOperator": "LessThanThreshold",
-            "TreatMissingData": "breaching",
+            "TreatMissingData": "missing",
         },
     }
     assert stack.create(environment={}, extra={"Down": down}) == "CREATE_COMPLETE"
@@ -314,7 +313,7 @@ def test_an_alarm_of_a_template_hears_of_healthy_targets(aws: LocalAws) -> None:
         return str(found[0]["StateValue"])
 
     eventually(lambda: state() == "OK", what="the alarm to hear that the service answers")
-    # Made behind the service, it has not called a new one down.
+    # Made beside the service, it has not called a new one down.
     history = alarms.describe_alarm_history(
         AlarmName=f"{stack.name}-down", HistoryItemType="StateUpdate"
     )["AlarmHistoryItems"]

@@ -17,8 +17,10 @@ from prompt_hub.reporting.words import commit_words
 
 if TYPE_CHECKING:
     from boto3 import Session
+    from mypy_boto3_cloudwatch.literals import StateValueType
     from mypy_boto3_cloudwatch.type_defs import (
         DimensionTypeDef,
+        MetricAlarmTypeDef,
         MetricDataQueryTypeDef,
         MetricStatTypeDef,
         MetricTypeDef,
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
 
 EXECUTIONS = 15
 LOG_LINES = 400
+_TOLD: tuple[StateValueType, ...] = ("ALARM", "INSUFFICIENT_DATA")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """An alarm that is not OK."""
+    """An alarm that people are told of."""
 
     name: str
     reason: str
@@ -143,9 +146,14 @@ class StageReader:
         return self._ledger.versions(task)
 
     def alarms(self) -> tuple[Alarm, ...]:
-        """Return the alarms of the stage that are not OK."""
-        pages = self._metrics.get_paginator("describe_alarms").paginate(
-            AlarmNamePrefix=aws_names.named(self.stage, ""), StateValue="ALARM"
+        """Return the alarms of the stage that people are told of: red ones, and silent ones."""
+        found = self._metrics.get_paginator("describe_alarms")
+        pages = (
+            page
+            for state in _TOLD
+            for page in found.paginate(
+                AlarmNamePrefix=aws_names.named(self.stage, ""), StateValue=state
+            )
         )
         return tuple(
             Alarm(
@@ -155,6 +163,7 @@ class StageReader:
             )
             for page in pages
             for alarm in page["MetricAlarms"]
+            if alarm["StateValue"] == "ALARM" or _has_fallen_silent(alarm)
         )
 
     def spent(self, versions: Iterable[tuple[str, str]]) -> dict[str, float]:
@@ -267,3 +276,9 @@ def _action(found: ActionExecutionDetailTypeDef) -> Action:
         summary=result.get("externalExecutionSummary", ""),
         external=result.get("externalExecutionId", ""),
     )
+
+
+def _has_fallen_silent(alarm: MetricAlarmTypeDef) -> bool:
+    """Tell an alarm that calls silence to people from one that has yet to hear anything."""
+    new = alarm.get("StateReason", "").startswith("Unchecked")
+    return bool(alarm.get("InsufficientDataActions")) and not new
