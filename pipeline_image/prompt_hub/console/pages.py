@@ -185,7 +185,8 @@ class Console:
         difference: Known[PromptComparison] = Known(None)
         gone = next((each for each in (first, second) if each and each not in choices), None)
         if gone is not None:
-            difference = Known(None, f"{task} has no version {shortened(gone, 40)} that could be compared.")
+            name = shortened(gone, 40)
+            difference = Known(None, f"{task} has no version {name} that could be compared.")
         elif first and second:
             difference = self.clone.comparison(task, first, second)
         lately = recent.otherwise(Recent())
