@@ -80,6 +80,22 @@ def test_a_byte_order_mark_is_no_part_of_a_file(
     assert [example.id for example in examples] == ["row-1", "row-2", "row-5"]
 
 
+def test_elements_of_a_looped_list_that_are_no_texts_are_listed(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    template = "{% for item in items %}{{ item }} {% endfor %}"
+    prompt = tmp_path / "prompt.json"
+    prompt.write_text(json.dumps({"name": "a", "version": 1, "template": template}))
+    rows = tmp_path / "rows.jsonl"
+    lists = (["a", "b"], ["a", True])
+    made = ({"input": {"items": each}, "expected": {"answer": "x"}} for each in lists)
+    rows.write_text("".join(json.dumps(row) + "\n" for row in made))
+    said = take(workshop, capsys, str(prompt), str(rows))
+    assert prompt_of(workshop).input["properties"] == {"items": {"type": "array", "maxItems": 100}}
+    noted = [line for line in said if "is written as JSON has it" in line]
+    assert [line.partition(": ")[0] for line in noted] == ["rows.jsonl:2"]
+
+
 def test_a_stored_prompt_with_its_hosted_eval_and_rows(
     workshop: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
