@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from local_aws.prepare import BROWSERS
 from prompt_hub.authoring.demo.lifecycle import PAGE, TASK, Demo
 
 if TYPE_CHECKING:
@@ -24,13 +25,6 @@ PICTURES = {
 WIDTH, MARGIN = 1000, 16
 LARGEST = 150_000
 """Bytes of a picture: git keeps every version of it."""
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chromium-headless-shell",
-)
 
 
 def main() -> int:

@@ -31,6 +31,7 @@ from benchmarks.pages.tree import (
     touch_registry,
 )
 from benchmarks.results import ROOT, Ratio, record
+from docs.page_pictures import browser_path
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -41,13 +42,6 @@ RUNS = 5
 PAINT_MS, FILTER_MS, READ_MS = 1_000.0, 100.0, 4_000.0
 RELOAD_MS = 200.0
 """A filter of the console is a page of the server's, made, sent and painted anew."""
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chromium-headless-shell",
-)
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 FIRST_PAINT = """() => new Promise((done) => {
   const look = () => {
@@ -85,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _make_tree()
         with sync_playwright() as playwright:
-            found = next(filter(None, map(shutil.which, BROWSERS)), None)
-            browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+            browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
             ratios = [
                 ratio
                 for name, section in sections.items()

@@ -11,23 +11,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 
+from local_aws.prepare import BROWSERS
+
 ENV_BROWSER = "PROMPT_HUB_BROWSER"
 SIZES = (1440, 390)
 THEMES = ("light", "dark")
 AXE = "axe"
 """Name of the property in which a test reports what axe found: page, width, theme, number."""
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]}}
-
-
-NAMES = (
-    "chromium-headless-shell",
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-)
-"""The first is Chromium without its own windows: the same pages for half of the CPU time."""
-
 
 FLAGS = (
     # A root user has no sandbox; the pages are our own.
@@ -50,11 +41,11 @@ POISON = (
 def executable() -> str:
     """Where Chromium is; fails in one sentence where it is not: a skipped test proves nothing."""
     named = os.environ.get(ENV_BROWSER)
-    found = [path for name in ([named] if named else NAMES) if (path := shutil.which(name))]
+    found = [path for name in ([named] if named else BROWSERS) if (path := shutil.which(name))]
     if not found:
         pytest.fail(
-            f"no browser: {named or NAMES[0]} is not on the PATH; install it"
-            f" (on Debian: apt-get install -y {NAMES[0]}) or name one in {ENV_BROWSER}.",
+            f"no browser: {named or BROWSERS[0]} is not on the PATH; install it"
+            f" (on Debian: apt-get install -y {BROWSERS[0]}) or name one in {ENV_BROWSER}.",
             pytrace=False,
         )
     return found[0]

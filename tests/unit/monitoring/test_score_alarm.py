@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.watch import DECIDED_SECONDS
-from tests.unit.building import RepositoryFolder
 from tests.unit.monitoring.watch_stage import DECIDES_AFTER, Stage
-
-if TYPE_CHECKING:
-    pass
-
-
-@pytest.fixture
-def stage(healthy: RepositoryFolder, tmp_path: Path) -> Stage:
-    made = Stage(healthy, tmp_path / "results")
-    made.move("part-class", "1.1.0")
-    made.move("brand", "1.0.0")
-    return made
 
 
 def fallen(stage: Stage) -> None:

@@ -6,8 +6,6 @@ import asyncio
 import json
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,19 +17,8 @@ from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.lease import LEASE_SECONDS, Lease
 from prompt_hub.monitoring.monitor import NotMeasuredError
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.building import RepositoryFolder, catalogue_answer
+from tests.unit.building import catalogue_answer
 from tests.unit.monitoring.watch_stage import START, Stage
-
-if TYPE_CHECKING:
-    pass
-
-
-@pytest.fixture
-def stage(healthy: RepositoryFolder, tmp_path: Path) -> Stage:
-    made = Stage(healthy, tmp_path / "results")
-    made.move("part-class", "1.1.0")
-    made.move("brand", "1.0.0")
-    return made
 
 
 def test_a_task_with_nothing_active_has_a_heartbeat_and_no_failure(stage: Stage) -> None:
