@@ -123,6 +123,55 @@ PY
 cat "$work/seen"
 
 if ! diff --unified - "$work/seen" >&2 <<'EXPECTED'; then
+datamodel-code-generator 0.89.0
+openapi-python-client 0.29.1
+openapi-typescript 7.13.0
+@hey-api/openapi-ts 0.99.0
+orval 8.38.0
+quicktype 26.0.0
+swagger-typescript-api 13.13.0
+datamodel-code-generator
+    SOT-23 and SOT_23: SOT_23 | SOT_23_1, the other way round SOT_23_1 | SOT_23
+    mΩ and MΩ: mΩ | MΩ
+    µF and μF: cannot be imported
+    X7R and x7r: X7R | x7r
+    +5 % and -5 %: field_5__ | field_5___1, the other way round field_5___1 | field_5__
+openapi-python-client
+    SOT-23 and SOT_23: refused, the other way round SOT_23 | gone
+    mΩ and MΩ: refused
+    µF and μF: refused
+    X7R and x7r: refused
+    +5 % and -5 %: VALUE_0 | VALUE_1, the other way round VALUE_1 | VALUE_0
+openapi-typescript --enum
+    SOT-23 and SOT_23: SOT_23 twice
+    mΩ and MΩ: m_ | M_
+    µF and μF: _F twice
+    X7R and x7r: X7R | x7r
+    +5 % and -5 %: Plus5_ | ValueMinus5_
+@hey-api/openapi-ts
+    SOT-23 and SOT_23: SOT_23 | SOT_232, the other way round SOT_232 | SOT_23
+    mΩ and MΩ: M_Ω | MΩ
+    µF and μF: Μ_F | Μ_F2, the other way round Μ_F2 | Μ_F
+    X7R and x7r: X7R | X7R2, the other way round X7R2 | X7R
+    +5 % and -5 %: +5 % | -5 %
+orval
+    SOT-23 and SOT_23: SOT-23 | SOT_23
+    mΩ and MΩ: mΩ | MΩ
+    µF and μF: µF | μF
+    X7R and x7r: X7R | x7r
+    +5 % and -5 %: +5_% | -5_%
+quicktype
+    SOT-23 and SOT_23: SOT_23 | UNIT_SOT_23, the other way round UNIT_SOT_23 | SOT_23
+    mΩ and MΩ: M_Ω | MΩ
+    µF and μF: Μ_F | UNIT_Μ_F, the other way round UNIT_Μ_F | Μ_F
+    X7R and x7r: X7_R | UNIT_X7_R, the other way round UNIT_X7_R | X7_R
+    +5 % and -5 %: THE_5 | UNIT_5, the other way round UNIT_5 | THE_5
+swagger-typescript-api
+    SOT-23 and SOT_23: SOT23 | SOT_23
+    mΩ and MΩ: MΩ | MΩ1, the other way round MΩ1 | MΩ
+    µF and μF: ValueF | ValueΜF
+    X7R and x7r: X7R | X7R1, the other way round X7R1 | X7R
+    +5 % and -5 %: Value5 | Value51, the other way round Value51 | Value5
 EXPECTED
   echo "This is not what was seen before: read the difference, then mend or delete this finding." >&2
   exit 1

@@ -172,6 +172,18 @@ def test_a_record_of_another_form_is_refused(found: str, instead: str, message: 
         read_record("0007-a-title.md", WHOLE.replace(found, instead, 1))
 
 
+def test_the_readme_states_the_bill_of_the_page_of_costs() -> None:
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    sentence = re.search(r"about (\d+) US dollars a month idle(.*?), which grow", readme)
+    assert sentence is not None
+    idle = (ROOT / "docs" / "costs.md").read_text("utf-8").partition("## Idle")[2]
+    prices = re.findall(r"^\| .* \| \**([\d.]+)\** \|$", idle.partition("## ")[0], re.MULTILINE)
+    *lines, total = (round(float(price)) for price in prices)
+    stated = [int(figure) for figure in re.findall(r"\((\d+)\)", sentence[2])]
+    assert int(sentence[1]) == total
+    assert sorted(stated) == sorted(lines)[-len(stated) :]
+
+
 # --- Findings ----------------------------------------------------------------------------------
 
 
@@ -191,5 +203,7 @@ def test_a_finding_has_the_form_that_its_readme_states(finding: Path) -> None:
         names = [word for word in npm.split()[2:] if re.match(r"[@a-z]", word)]
         assert names
         assert all(re.fullmatch(r"(@[\w-]+/)?[\w-]+@\d[\w.]*", name) for name in names)
+    expected = re.search(r"<<'EXPECTED'.*\n((?:.*\n)*?)EXPECTED\n", text)
+    assert expected is None or expected[1].strip(), "what it expects is missing"
     assert finding.stat().st_mode & 0o111, "it is run by its name"
     subprocess.run(["bash", "-n", str(finding)], check=True)

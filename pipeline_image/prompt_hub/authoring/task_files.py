@@ -24,6 +24,7 @@ from prompt_hub.repository.schema import LONGEST_TASK, TASK_PATTERN, Example, Ga
 from prompt_hub.repository.transaction import exclusive
 from prompt_hub.repository.yaml_writer import as_yaml, schema_line
 from prompt_hub.validation.check import check
+from prompt_hub.validation.folding import folded
 from prompt_hub.validation.tree import Finding
 
 FIRST_VERSION = "0.1.0"
@@ -128,7 +129,10 @@ def refuse_what_is_not_valid(
 ) -> None:
     """Raise `PromptHubError` where validation would refuse files of a task."""
     if findings := findings_about(repository, files, task):
-        message = "".join(f"\n  {finding.problem} [{finding.rule}]" for finding in findings)
+        message = ""
+        for finding, more in folded(findings):
+            message += f"\n  {finding.problem} [{finding.rule}]"
+            message += f"\n  and {len(more)} more like it" if more else ""
         raise PromptHubError(
             f"nothing was written: {task} would not be valid.{message}",
             exit_code=ExitCode.BLOCKED,

@@ -59,8 +59,8 @@ class Clone:
 
     @property
     def exists(self) -> bool:
-        """Whether there are prompts in the folder at all."""
-        return self.repository.prompts.is_dir()
+        """Whether there are prompts in the folder at all, not behind a link."""
+        return self.repository.prompts.is_dir() and self.repository.link_problem() is None
 
     @property
     def _evaluations(self) -> Evaluations:

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 from prompt_hub.authoring import labels as grades
 from prompt_hub.authoring.labels import Grade, Labels, MeanwhileError, read_labels
 from prompt_hub.console.clone import state_of
-from prompt_hub.console.label_form import Given, LabelForm, first, object_in, read_json
+from prompt_hub.console.label_form import JSON, Given, LabelForm, first, object_in, read_json
 from prompt_hub.console.label_queue import Queue, judge_pairs, known_examples, new_records
 from prompt_hub.console.pages import Console, Page, Query, missing, number
 from prompt_hub.core.bounded import Bounded
@@ -79,7 +79,9 @@ class Labelling:
         root, item = self._clone.root, desk.queue.items.get(desk.key)
         if item is None or first(given, "contract") != desk.form.digest:
             what = "the output contract changed meanwhile: look at the label again."
-            return self._item(desk, error=MeanwhileError(what))
+            # The places of fields are those of another contract; JSON has the fields' names.
+            typed = {JSON: given[JSON]} if JSON in given else None
+            return self._item(desk, given=typed, error=MeanwhileError(what))
         try:
             label, wrong = desk.form.label(given)
             if wrong:
@@ -154,7 +156,8 @@ class Labelling:
                 known[task] = read_labels(self._clone.root, task)
             except PromptHubError as unreadable:
                 known[task] = Labels()
-                problems.append(str(unreadable))
+                # An error that led here may be this very one.
+                problems += [each for each in [str(unreadable)] if each not in problems]
         records = self._records.name if self._records else ""
         values = {"tasks": known, "records": records, "problems": problems}
         return Page(template="labels.html.j2", title="Label", values=values, status=_status(error))
@@ -176,7 +179,7 @@ class Labelling:
 
     def _task_names(self) -> tuple[str, ...]:
         """Return the tasks, without what no task can be called: pages have commands to copy."""
-        names = self._clone.repository.tasks()
+        names = self._clone.repository.tasks() if self._clone.exists else ()
         return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
 
     def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:

@@ -22,6 +22,7 @@ from prompt_hub.console.now import POINTERS, newest_of, open_incident, read_now
 from prompt_hub.console.stage import Action, Execution, Recent, StageReader
 from prompt_hub.core import aws_names
 from prompt_hub.core.bounded import Bounded
+from prompt_hub.core.foreign_text import shortened
 from prompt_hub.ledger.items import Event, Pointer, VersionRecord
 from prompt_hub.ledger.messages import done, headline, next_steps
 from prompt_hub.promotion.promoter import Promotion
@@ -182,7 +183,11 @@ class Console:
         choices = list(dict.fromkeys([*(["candidate"] if candidate else []), *known]))
         first, second = query.get("from", ""), query.get("to", "")
         difference: Known[PromptComparison] = Known(None)
-        if first in choices and second in choices:
+        gone = next((each for each in (first, second) if each and each not in choices), None)
+        if gone is not None:
+            name = shortened(gone, 40)
+            difference = Known(None, f"{task} has no version {name} that could be compared.")
+        elif first and second:
             difference = self.clone.comparison(task, first, second)
         lately = recent.otherwise(Recent())
         return Page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 from typing import get_args
@@ -65,6 +66,34 @@ def test_a_prompt_without_examples_validates_evaluates_and_is_released_by_nobody
     assert record.verdict.status is Status.PASS
     with pytest.raises(NotAllowedError, match="replace-me-1"):
         transitions.promote(workshop.folder.repository, record, "", MADE_AT)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    names = ("openai_prompt.json", "openai_eval.json", "openai_rows.jsonl")
+    for name in names:
+        (tmp_path / name).write_bytes(codecs.BOM_UTF8 + (FIXTURES / name).read_bytes())
+    take(workshop, capsys, *(str(tmp_path / name) for name in names))
+    assert prompt_of(workshop).input["required"] == ["shop", "message"]
+    examples = workshop.folder.repository.examples("imported")
+    assert [example.id for example in examples] == ["row-1", "row-2", "row-5"]
+
+
+def test_elements_of_a_looped_list_that_are_no_texts_are_listed(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    template = "{% for item in items %}{{ item }} {% endfor %}"
+    prompt = tmp_path / "prompt.json"
+    prompt.write_text(json.dumps({"name": "a", "version": 1, "template": template}))
+    rows = tmp_path / "rows.jsonl"
+    lists = (["a", "b"], ["a", True])
+    made = ({"input": {"items": each}, "expected": {"answer": "x"}} for each in lists)
+    rows.write_text("".join(json.dumps(row) + "\n" for row in made))
+    said = take(workshop, capsys, str(prompt), str(rows))
+    assert prompt_of(workshop).input["properties"] == {"items": {"type": "array", "maxItems": 100}}
+    noted = [line for line in said if "is written as JSON has it" in line]
+    assert [line.partition(": ")[0] for line in noted] == ["rows.jsonl:2"]
 
 
 def test_a_stored_prompt_with_its_hosted_eval_and_rows(

@@ -229,6 +229,21 @@ def test_texts_made_to_be_slow_end_at_once(tool: str, piece: str, tmp_path: Path
             of_page(tool, body, tmp_path)
 
 
+LOOP = "{% for item in items %}{{ item }}{% endfor %}"
+
+
+def test_a_list_that_jinja_loops_over_gets_a_bound(tmp_path: Path) -> None:
+    notes = Notes()
+    chat = [{"role": "system", "content": "{% if items %}A list{% endif %}"}]
+    draft = of_template("mlflow", json.dumps([*chat, {"role": "user", "content": LOOP}]), notes)
+    assert draft.variables == {"items": {"type": "array", "maxItems": 100}}
+    assert "a loop needs a bound, set yours" in str(notes.all())
+    page = prompty_of("jinja2", f"system:\n{{% if items %}}A{{% endif %}}\nuser:\n{LOOP}")
+    page = page.replace("inputs:\n", "inputs:\n  items: {kind: array}\n")
+    draft = of_page("prompty", page, tmp_path)
+    assert draft.variables["items"]["maxItems"] == 100  # type: ignore[index, call-overload]
+
+
 def test_a_text_longer_than_any_prompt_is_refused() -> None:
     said = refused(lambda: of_template("langfuse", "x" * 100_001))
     assert "found a text of 100001 characters; expected at most 100000" in said

@@ -188,6 +188,14 @@ def test_a_label_that_breaks_the_contract_leaves_the_old_file(healthy: Repositor
     assert read_labels(healthy.root, TASK).pending
 
 
+def test_one_mistake_in_many_examples_is_told_in_a_few_lines(healthy: RepositoryFolder) -> None:
+    for number in range(20):
+        add(healthy, grade(None, "no such class", {**NEW, "part_number": f"N-{number}"}))
+    with pytest.raises(PromptHubError, match="and 19 more like it") as refused:
+        write_examples(healthy.repository, TASK, "Ann")
+    assert str(refused.value).count("\n") < 10
+
+
 def test_a_set_in_s3_is_told_before_anybody_grades(healthy: RepositoryFolder) -> None:
     digest = "a" * 64
     reference = {

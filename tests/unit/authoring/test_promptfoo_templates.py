@@ -75,4 +75,6 @@ def test_what_is_written_otherwise_renders_the_same(
     ],
 )
 def test_what_has_no_counterpart_is_named(text: str, named: str) -> None:
-    assert named in str(to_jinja(text).problem)
+    problem = str(to_jinja(text).problem)
+    assert named in problem
+    assert "\n" not in problem

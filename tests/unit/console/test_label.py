@@ -203,6 +203,32 @@ def test_a_contract_that_changed_meanwhile_is_looked_at_again(
     assert not read_labels(healthy.root, "part-class").last
 
 
+def test_json_stays_on_the_page_where_the_contract_changed_meanwhile(
+    client: TestClient, healthy: RepositoryFolder
+) -> None:
+    address = first(client)
+    form = form_of(client.get(f"{address}&as=json").text)
+    typed = '{"part_class": "resistor"}'
+    healthy.edit("prompts/00-templates/part-class.yaml", "[capacitor, resistor", "[resistor")
+    answer = post(client, address, {**form, "json": typed, "do": "grade"})
+    assert answer.status_code == 409
+    assert typed in unescape(answer.text)
+    form = form_of(answer.text)
+    assert post(client, address, {**form, "json": typed, "do": "grade"}).status_code == 303
+    ((_, kept),) = read_labels(healthy.root, "part-class").last.values()
+    assert kept.expected == {"part_class": "resistor"}
+
+
+def test_a_grade_that_cannot_be_read_is_told_once(
+    client: TestClient, healthy: RepositoryFolder
+) -> None:
+    file = healthy.root / ".prompt-hub/labels/part-class.jsonl"
+    grade(client, first(client))
+    file.write_bytes(file.read_bytes() + b"{]\n")
+    for path in (LABEL, "/label"):
+        assert shown(client, path).count("part-class.jsonl:3 is no grade") == 1
+
+
 # --- what is graded ------------------------------------------------------------------------------
 
 
@@ -332,6 +358,17 @@ def test_without_a_clone_there_is_no_such_page(tmp_path: Path, browse: Browse) -
     assert post(client, LABEL, {"do": "write"}).status_code == 404
     assert 'href="/label"' not in client.get("/").text
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("path", ["/label", LABEL])
+def test_prompts_behind_a_link_are_no_clone(
+    client: TestClient, healthy: RepositoryFolder, tmp_path: Path, path: str
+) -> None:
+    (healthy.root / "prompts").rename(tmp_path / "elsewhere")
+    (healthy.root / "prompts").symlink_to(tmp_path / "elsewhere")
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "is no clone of the prompts' repository" in unescape(answer.text)
 
 
 def test_names_and_values_of_a_hostile_clone_are_text(

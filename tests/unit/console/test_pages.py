@@ -191,6 +191,14 @@ def test_another_execution_can_be_chosen(lived: Console, browse: Browse) -> None
     assert 'id="chosen">Execution <span class="mono">before-that' in text
 
 
+@pytest.mark.parametrize("versions", ["from=0.0.1&to=1.2.0", "from=1.2.0&to=0.0.1"])
+def test_a_version_that_is_not_there_is_compared_with_nothing(
+    lived: Console, browse: Browse, versions: str
+) -> None:
+    text = browse(lived).get(f"/task/{TASK}?{versions}").text
+    assert f"{TASK} has no version 0.0.1 that could be compared." in text
+
+
 @pytest.mark.parametrize("unknown", ["none", "11111111-2222-3333-4444-555555555555", "a" * 300])
 def test_an_execution_that_is_not_there_is_said_with_the_way_back(
     lived: Console, fake: FakeStage, browse: Browse, unknown: str

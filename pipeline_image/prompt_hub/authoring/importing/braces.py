@@ -18,6 +18,7 @@ from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.templates import (
     Converted,
     as_template,
+    bounded,
     closed,
     kind_of,
     literal,
@@ -35,8 +36,6 @@ _PATH = re.compile(r"(?:\.\./)?(?:\./|@root\.|this\.)?[A-Za-z]\w*(?:\.[A-Za-z]\w
 _WORD = re.compile(r'"[^"\\]*"|\'[^\'\\]*\'|[^\s"\']+')
 _MAX_DEPTH = 20
 """Blocks in blocks: a prompt has a few."""
-_LONGEST = 100
-"""Elements of a list that is looped over, where nothing says how many there may be."""
 
 
 @dataclass(frozen=True)
@@ -167,10 +166,8 @@ class Braces:
         first, *rest = path.split(".")
         name = variable(first, (self.file, tag.line))
         schema = self.types.get(name, {})
-        if kind_of(schema) == "array" and "maxItems" not in schema:
-            why = f"holds {_LONGEST} elements at most: a loop needs a bound, set yours"
-            self.notes.changed((self.file, tag.line), f"the list {name!r}", why)
-            schema = {**schema, "maxItems": _LONGEST}
+        if kind_of(schema) == "array":
+            schema = bounded(name, schema, (self.file, tag.line), self.notes)
         self.variables[name] = schema
         return self.member(tag, name, schema, rest)
 

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 
 import yaml
 from pydantic import JsonValue
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.importing import javascript as js
 from prompt_hub.authoring.importing.notes import Place
 from prompt_hub.core.json_strict import MAX_DEPTH, is_deeper, strict_json, unique_keys
-from prompt_hub.repository.documents import InvalidDocumentsError, Problem
+from prompt_hub.repository.documents import InvalidDocumentsError, Problem, read_text
 from prompt_hub.repository.json_positions import JsonScanner, Location
 from prompt_hub.repository.syntax_words import json_words, yaml_words
 
@@ -80,6 +81,15 @@ class Unkept(dict[str, JsonValue]):
 def unkept(value: JsonValue) -> str | None:
     """Why something in a value could not be kept, None where all of it was."""
     return next((part.why for part in js.parts(value) if isinstance(part, Unkept)), None)
+
+
+def text_in(path: Path, name: str) -> str:
+    """Return a file's text without the byte order mark that programs on Windows put before it.
+
+    Raises:
+        InvalidDocumentsError: it cannot be read.
+    """
+    return read_text(path, name).removeprefix("\ufeff")
 
 
 def broken(file: str, line: int, found: str, expected: str) -> InvalidDocumentsError:
@@ -193,7 +203,7 @@ def _lines(text: str, name: str, read: Callable[[str, int], JsonValue]) -> Node:
 
 def parsed_rows(text: str, name: str) -> Node:
     """Return the rows of a CSV table as objects; raises `InvalidDocumentsError`."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    reader = csv.reader(io.StringIO(text, newline=""))
     header: list[str] = []
     rows: list[JsonValue] = []
     lines: dict[Location, int] = {}
@@ -289,7 +299,7 @@ def parsed_page(text: str, name: str) -> Page:
     Raises:
         InvalidDocumentsError: the front matter has no end, is broken, or no mapping.
     """
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     # Comments and empty lines may stand above, such as a licence.
     first = next((i for i, line in enumerate(lines) if line.strip() and line[0] != "#"), 0)
     if not _FENCE.fullmatch(lines[first]):

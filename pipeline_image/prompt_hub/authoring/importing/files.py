@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from prompt_hub.authoring.importing.assembling import assembled
-from prompt_hub.authoring.importing.documents import Node, broken, parsed_json, parsed_records
+from prompt_hub.authoring.importing.documents import (
+    Node,
+    broken,
+    parsed_json,
+    parsed_records,
+    text_in,
+)
 from prompt_hub.authoring.importing.form import Choices, Draft, Imported, UnusablePromptError
 from prompt_hub.authoring.importing.formats import (
     dotprompt,
@@ -21,7 +27,6 @@ from prompt_hub.authoring.importing.labels import Reference, Row, rows_of
 from prompt_hub.authoring.importing.messages import chosen
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.documents import read_text
 
 Format = Literal[
     "openai-prompt",
@@ -139,7 +144,7 @@ def _recognised(path: Path, given: Format | None) -> tuple[Format, Node]:
     if suffix not in (".json", ".jsonl"):
         raise broken(path.name, 1, f"a {suffix or 'nameless'} file", _expected())
     read = parsed_json if suffix == ".json" else parsed_records
-    node = read(read_text(path, path.name), path.name)
+    node = read(text_in(path, path.name), path.name)
     data = node.get("data")
     first = next(iter((data if data is not None else node).elements()), node)
     keys = first.data.keys() if isinstance(first.data, dict) else frozenset[str]()

@@ -219,13 +219,20 @@ def _inputs(draft: Draft, rows: Sequence[Row], notes: Notes) -> list[JsonObject 
         fields: JsonObject = {}
         for name, schema in draft.variables.items():
             value = row.values[name]
-            if not schema and not isinstance(value, str):
+            if _may_be_written_otherwise(value, schema):
                 value = js.text(value) if name in mixed and not isinstance(value, dict) else value
                 why = "is no text: it is written as JSON has it, which need not be as it was there"
                 notes.changed(row.place, f"the value of {name!r}", why)
             fields[name] = value
         found.append(fields)
     return found
+
+
+def _may_be_written_otherwise(value: JsonValue, schema: JsonObject) -> bool:
+    """Whether a value is no text, or a list of other things, and nothing says what it is."""
+    if schema and isinstance(value, list):
+        return "items" not in schema and not all(isinstance(item, str) for item in value)
+    return not schema and not isinstance(value, str)
 
 
 def _input_contract(draft: Draft, inputs: Sequence[JsonObject]) -> JsonObject:

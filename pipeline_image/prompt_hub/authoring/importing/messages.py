@@ -42,7 +42,7 @@ class Chat:
             return
         converted = self._convert(text, place)
         for name, schema in converted.variables.items():
-            self.variables[name] = self.variables.get(name) or schema
+            self.variables[name] = {**self.variables.get(name, {}), **schema}
         self.messages.append(ChatMessage(ROLES[role], converted.text))
 
     def read(self, node: Node, *, role: str) -> None:

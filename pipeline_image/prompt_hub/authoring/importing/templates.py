@@ -28,6 +28,8 @@ _RESERVED = {
     *("super", "False", "None", "True"),
 }
 """Names that mean something else to Jinja2."""
+_LONGEST = 100
+"""Elements of a list that is looped over, where nothing says how many there may be."""
 _MARK = re.compile(r"\{(?=[{%#]|\Z)")
 
 
@@ -98,6 +100,14 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def bounded(name: str, schema: JsonObject, place: Place, notes: Notes) -> JsonObject:
+    """Return the schema of a list that a template loops over, with a bound."""
+    if "maxItems" not in schema:
+        why = f"holds {_LONGEST} elements at most: a loop needs a bound, set yours"
+        notes.changed(place, f"the list {name!r}", why)
+    return {"type": "array", "maxItems": _LONGEST, **schema}
+
+
 def closed(text: str) -> str:
     """Return a template that keeps its last line end, of which Jinja2 drops one."""
     return text + "\n" * text.endswith("\n")
@@ -133,7 +143,14 @@ def from_jinja(text: str, place: Place, types: Mapping[str, JsonObject], notes: 
         raise broken(place[0], place[1] + fault.line - 1, fault.found, fault.expected)
     for issue in _differences(analysis, place, types):
         raise issue
-    return Converted(text, {name: types.get(name, {}) for name in analysis.variables})
+    assert analysis.tree is not None
+    variables = {name: types.get(name, {}) for name in analysis.variables}
+    for loop in analysis.tree.find_all(nodes.For):
+        name = loop.iter.name if isinstance(loop.iter, nodes.Name) else ""
+        if kind_of(variables.get(name, {"type": "none"})) in ("", "array"):
+            at = place[0], place[1] + loop.lineno - 1
+            variables[name] = bounded(name, variables[name], at, notes)
+    return Converted(text, variables)
 
 
 def _differences(

@@ -14,9 +14,9 @@ from prompt_hub.authoring.importing.documents import (
     parsed_json_lines,
     parsed_rows,
     parsed_yaml,
+    text_in,
 )
 from prompt_hub.repository.contracts import referred
-from prompt_hub.repository.documents import read_text
 
 MAX_NAME = 255
 """Bytes of a file's name: a longer one is a text, and no file system has it."""
@@ -55,7 +55,7 @@ class Project:
             raise broken(str(path), 1, found, "a file of the project")
         if path.is_dir():
             raise broken(self.name(path), 1, "a folder", "a file")
-        return read_text(path, self.name(path))
+        return text_in(path, self.name(path))
 
     def name(self, path: Path) -> str:
         """Return a file's name as people see it: from the configuration's folder."""

@@ -72,7 +72,9 @@ def to_jinja(text: str) -> Translated:
     except _ForeignError as error:
         return Translated(text, problem=str(error))
     except (TemplateError, RecursionError) as error:
-        return Translated(text, problem=f"a template that Jinja2 cannot read ({error})")
+        # Jinja2 says the line of the template below, in a line of its own.
+        said = str(error).partition("\n")[0]
+        return Translated(text, problem=f"a template that Jinja2 cannot read ({said})")
     for fault in analysis.faults:
         unread = f"a template that Jinja2 cannot read ({fault.found})"
         problem = unread if fault.rule == "template-syntax" else fault.found

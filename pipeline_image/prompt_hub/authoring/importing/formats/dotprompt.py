@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from prompt_hub.authoring.importing.braces import Handlebars, Tag
-from prompt_hub.authoring.importing.documents import parsed_page
+from prompt_hub.authoring.importing.documents import parsed_page, text_in
 from prompt_hub.authoring.importing.form import (
     ROLES,
     ChatMessage,
@@ -22,7 +22,6 @@ from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER
 from prompt_hub.authoring.importing.schemas import type_of, why_unusable
 from prompt_hub.authoring.importing.templates import closed
 from prompt_hub.repository.contracts import properties, required
-from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.schema import JsonObject
 
 _ROLE = re.compile(r"role\s+(?:\"([a-z]+)\"|'([a-z]+)')")
@@ -72,7 +71,7 @@ class _Messages(Handlebars):
 
 def dotprompt(path: Path, notes: Notes) -> Draft:
     """Read a file; raises `InvalidDocumentsError` for what it says and a prompt here cannot."""
-    page = parsed_page(read_text(path, path.name), path.name)
+    page = parsed_page(text_in(path, path.name), path.name)
     front = Fields(page.front, notes)
     place = page.front.place
     title, description = front.text("name") or path.stem, front.text("description")

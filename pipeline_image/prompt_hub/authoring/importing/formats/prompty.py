@@ -17,6 +17,7 @@ from prompt_hub.authoring.importing.documents import (
     parsed_json,
     parsed_page,
     parsed_yaml,
+    text_in,
 )
 from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter, with_question
 from prompt_hub.authoring.importing.messages import Chat, Convert, response_schema
@@ -24,7 +25,6 @@ from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
 from prompt_hub.authoring.importing.schemas import object_schema, type_of
 from prompt_hub.authoring.importing.templates import Converted, from_jinja
-from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.schema import JsonObject
 
 _ROLE = re.compile(
@@ -41,7 +41,7 @@ _RICH = {"thread": HISTORY, **dict.fromkeys(("image", "file", "audio"), "tasks r
 
 def prompty(path: Path, notes: Notes) -> Draft:
     """Read a file; raises `InvalidDocumentsError` for what it says and a prompt here cannot."""
-    page = parsed_page(read_text(path, path.name), path.name)
+    page = parsed_page(text_in(path, path.name), path.name)
     front = Fields(page.front, notes)
     title, description = front.text("name") or path.stem, front.text("description")
     if (base := front.take("base")) is not None:
@@ -251,5 +251,5 @@ def _file(node: Node | None, path: Path, notes: Notes) -> Node | None:
     other = Path(os.path.realpath(folder / found[1]))
     if not other.is_relative_to(folder):
         raise broken(*node.place, f"{node.data}, outside its folder", "a file of the folder")
-    text = read_text(other, found[1])
+    text = text_in(other, found[1])
     return parsed_json(text, found[1]) if other.suffix == ".json" else parsed_yaml(text, found[1])
