@@ -24,14 +24,19 @@ def lend(kept: Path, tree: Path) -> None:
     """Put what `kept` has of the modules of `tree` where Python looks for it.
 
     Kept modules name the hash of their source (PEP 552): Python compares it on import, and compiles
-    what has changed.
+    what has changed. Where a checkout brings something else in their place, nothing is lent, and
+    nothing is written through its links.
     """
+    root = os.path.realpath(tree)
     for module in _compiled(kept):
         own = tree / module.relative_to(kept)
         if not own.parents[1].is_dir():  # a folder without modules would be taken for a package
             continue
-        own.parent.mkdir(exist_ok=True)
-        shutil.copyfile(module, own)
+        with suppress(OSError):
+            if Path(os.path.realpath(own.parent)).is_relative_to(root):
+                own.parent.mkdir(exist_ok=True)
+                own.unlink(missing_ok=True)
+                shutil.copyfile(module, own)
 
 
 def keep(kept: Path, tree: Path) -> None:

@@ -424,13 +424,19 @@ def _name_projects(pipeline: pipelines.CodePipeline) -> None:
     for project in pipeline.node.find_all():
         # The one that CDK names is named after the pipeline.
         if isinstance(project, codebuild.CfnProject) and Token.is_unresolved(project.name):
-            words = project.node.path.removeprefix(pipeline.node.path).lower().split("/")
-            project.name = aws_names.build_project(
-                *(word for word in dict.fromkeys(words) if word not in _CDKS_WORDS)
-            )
+            project.name = project_name(project.node.path.removeprefix(pipeline.node.path))
 
 
-_CDKS_WORDS = {"", "pipeline", "build", "cdkbuildproject", "resource"}
+def project_name(place: str) -> str:
+    """Return what the project of an action is called, by its path in the pipeline.
+
+    A stage may be called as CDK calls a folder, but for the capital letter.
+    """
+    words = dict.fromkeys(place.split("/"))
+    return aws_names.build_project(*(word.lower() for word in words if word not in _CDKS_WORDS))
+
+
+_CDKS_WORDS = {"", "Pipeline", "Build", "CdkBuildProject", "Resource"}
 """Of the path of a project: what says nothing of the action that it is for."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.core import aws_names
+from stacks.pipeline import project_name
 from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, listed
 
 
@@ -97,6 +98,18 @@ def test_each_stage_has_names_of_its_own(two_stages: Assembly) -> None:
         assert table["TableName"] == aws_names.ledger_table(stage)
         project = two_stages.project(f"{stage}/Activate")["Environment"]["EnvironmentVariables"]
         assert {"Name": aws_names.ENV_STAGE, "Type": "PLAINTEXT", "Value": stage} in project
+
+
+def test_each_action_has_a_project_whatever_the_stages_are_called(two_stages: Assembly) -> None:
+    projects = two_stages.resources("pipeline", "AWS::CodeBuild::Project").values()
+    names = [project["Name"] for project in projects]
+    assert len(set(names)) == len(names)
+    assert {"prompt-hub-build-synth", "prompt-hub-build-prod-activate"} <= set(names)
+    # As the folders are called in which CDK keeps what is not a stage's.
+    assert project_name("/Pipeline/Build/Synth/CdkBuildProject/Resource") in names
+    for stage in ("build", "pipeline", "activate"):
+        name = project_name(f"/Pipeline/{stage}/Activate/Activate/Resource")
+        assert name == f"prompt-hub-build-{stage}-activate"
 
 
 def test_people_of_a_stage_are_told_by_mail(two_stages: Assembly) -> None:

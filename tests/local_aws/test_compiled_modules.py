@@ -98,6 +98,30 @@ def test_what_came_with_an_artifact_is_replaced(tmp_path: Path) -> None:
     assert compiled(unpacked, "a").read_bytes() == compiled(kept, "a").read_bytes()
 
 
+def test_nothing_is_written_through_what_a_checkout_brings_along(tmp_path: Path) -> None:
+    kept, outside = tmp_path / "kept", tmp_path / "outside"
+    imported(checkout(tmp_path / "first", a="print('a')"), "a")
+    keep(kept, tmp_path / "first")
+    outside.mkdir()
+    (outside / "precious").write_text("mine", encoding="utf-8")
+    trees = [checkout(tmp_path / str(number), a="print('a')") for number in range(6)]
+    caches = [compiled(tree, "a").parent for tree in trees]
+    caches[0].mkdir()
+    compiled(trees[0], "a").symlink_to(outside / "precious")
+    caches[1].symlink_to(outside)
+    caches[2].symlink_to(tmp_path / "nowhere")
+    caches[3].write_text("a file", encoding="utf-8")
+    compiled(trees[4], "a").mkdir(parents=True)
+    caches[5].symlink_to(caches[5].name)
+
+    for tree in trees:
+        lend(kept, tree)
+
+    assert [path.read_text("utf-8") for path in outside.iterdir()] == ["mine"]
+    assert not (tmp_path / "nowhere").exists()
+    assert {imported(tree, "a") for tree in trees} == {"a"}
+
+
 def test_sources_that_are_gone_or_broken_are_no_trouble(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     tree = checkout(tmp_path / "tree", a="", b="", c="")

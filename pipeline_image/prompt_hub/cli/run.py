@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -227,7 +228,7 @@ def _planned(
         identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
     return _Planned(
         run=LocalRun(
-            run=sha256_of({**identity, "output": str(arguments.output.resolve())}),
+            run=sha256_of({**identity, "output": os.path.realpath(arguments.output)}),
             task=task,
             source=file,
             output=arguments.output,

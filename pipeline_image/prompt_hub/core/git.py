@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from prompt_hub.core.errors import PromptHubError
@@ -50,17 +51,20 @@ def tracks(root: Path, name: str) -> bool:
     return bool(run_git(root, "ls-files", "-z", "--cached", "--", name).stdout)
 
 
-def ever_added(root: Path, folder: str) -> tuple[str, ...]:
-    """Return every file that a commit before `HEAD` has added to a folder of `root`, there or not.
+def added_and_removed(root: Path, *folders: str) -> Iterator[tuple[str, bool]]:
+    """Yield every file of `folders` that a commit has added, True, or removed, False; newest first.
 
-    Empty where there is no git, and of what a shallow clone does not know.
+    Nothing where there is no git, and of what a shallow clone does not know.
     """
     if not _may_be_in_git(root):
-        return ()
-    listing = ("--diff-filter=A", "--no-renames", "--name-only", "--format=", "--relative", "-z")
-    done = run_git(root, "log", *listing, "--", folder)
-    names = {os.fsdecode(name).strip("\n") for name in done.stdout.split(b"\0")}
-    return tuple(sorted(names - {""}))
+        return
+    listing = ("--diff-filter=AD", "--no-renames", "--name-status", "--format=", "--relative", "-z")
+    # A parent stands behind all of its children, whatever the clocks were of those who committed.
+    order = ("--topo-order", "--no-show-signature")
+    done = run_git(root, "log", *order, *listing, "--", *folders)
+    words = iter(os.fsdecode(done.stdout).split("\0"))
+    for change, name in zip(words, words, strict=False):
+        yield name, change.strip("\n") == "A"
 
 
 def listed_files(root: Path) -> tuple[str, ...]:

@@ -204,7 +204,7 @@ class _Rules:
         of_all = "" if len(seen) == len(places) else f" on {len(seen)} of {len(places)}"
         return _Ruling(
             status,
-            lambda: f"{name} {_digits(score, least)}{of_all} {verb} the threshold {least:.3f}",
+            lambda: f"{name} {_digits(score, least)}{of_all} {verb} the threshold {_whole(least)}",
         )
 
     def comparison(self) -> _Paired | None:
@@ -357,6 +357,12 @@ def _digits(score: Rational, least: float) -> str:
             break
         places += 1
     return f"{float(score):.{places}f}"
+
+
+def _whole(least: float) -> str:
+    """Return a stated number in three digits, in all of its own where it has more."""
+    short = f"{least:.3f}"
+    return short if float(short) == least else str(least)
 
 
 def _in_words(found: Difference) -> str:

@@ -223,13 +223,18 @@ class ScoreWatch:
         """Return what the task went to from `pointer`, once that is decided; None where it stays.
 
         Who decides says nothing back, and most bad rounds move nothing: waited for is what a
-        rollback takes.
+        rollback takes. Where the ledger cannot be read, the alarm is not kept from ringing.
         """
-        for _ in range(round(DECIDED_SECONDS / _LOOK_EVERY_SECONDS)):
-            now = self.ledger.pointer(pointer.task)
-            if now is None or now.revision != pointer.revision:
-                return now.version if now is not None and now.active != pointer.active else None
-            await self.sleep(_LOOK_EVERY_SECONDS)
+        task = pointer.task
+        try:
+            for _ in range(round(DECIDED_SECONDS / _LOOK_EVERY_SECONDS)):
+                now = self.ledger.pointer(task)
+                if now is None or now.revision != pointer.revision:
+                    return now.version if now is not None and now.active != pointer.active else None
+                await self.sleep(_LOOK_EVERY_SECONDS)
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            self.say(f"{task}: whether it went back could not be read, {found}")
         return None
 
     def _count(self, begun: WatchRound, more: int) -> None:

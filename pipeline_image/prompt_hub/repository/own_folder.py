@@ -48,8 +48,11 @@ def _foreign(folder: Path) -> Iterator[tuple[Path, str]]:
             for entry in entries:
                 path = Path(entry.path)
                 if entry.is_symlink():
-                    if not path.resolve().is_relative_to(folder):
+                    target = Path(os.path.realpath(path))
+                    if not target.is_relative_to(folder):
                         yield path, f"a symbolic link out of {STATE}"
+                    elif target.is_symlink():
+                        yield path, "a symbolic link that leads in a circle"
                 elif entry.is_dir():
                     waiting.append(path)
                 elif not entry.is_file() and os.path.lexists(path):

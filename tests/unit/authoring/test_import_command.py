@@ -370,6 +370,16 @@ def test_a_prompty_file_reads_no_file_outside_its_folder(
     assert workshop.folder.repository.draft("x").output["required"] == ["a"]
 
 
+def test_a_prompty_file_names_a_circle_of_links_in_vain(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "circle.json").symlink_to("circle.json")
+    text = "---\nmodel:\n  parameters:\n    response_format: ${file:circle.json}\n---\nuser:\nHi\n"
+    (tmp_path / "x.prompty").write_text(text, encoding="utf-8")
+    assert workshop.take("x", str(tmp_path / "x.prompty")) == ExitCode.BLOCKED
+    assert "Too many levels of symbolic links" in capsys.readouterr().err
+
+
 def test_the_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     from prompt_hub.cli.main import main
 

@@ -221,6 +221,19 @@ def test_where_nothing_is_usable_nothing_is_written(
     assert workshop.snapshot() == before
 
 
+@pytest.mark.parametrize(
+    "content", [{**PROMPT, "tests": "file://circle.csv"}, {"prompts": ["file://circle.txt"]}]
+)
+def test_a_file_that_is_a_circle_of_links_is_no_file(
+    workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: JsonObject
+) -> None:
+    path = written(tmp_path / "project", {"tests": [TEST], **content})
+    for name in ("circle.csv", "circle.txt"):
+        (tmp_path / "project" / name).symlink_to(name)
+    assert workshop.take("fresh", path) == ExitCode.BLOCKED
+    assert "Too many levels of symbolic links" in capsys.readouterr().err
+
+
 def test_aliases_of_aliases_are_no_bomb(
     workshop: Workshop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

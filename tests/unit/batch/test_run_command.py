@@ -200,6 +200,14 @@ def test_a_place_where_no_output_can_be_is_a_sentence(
     assert (tmp_path / "pipe").is_fifo()
 
 
+def test_an_output_that_is_a_circle_of_links_is_written_in_its_place(
+    run: Run, model: Model, tmp_path: Path
+) -> None:
+    (tmp_path / "out.jsonl").symlink_to("out.jsonl")
+    code, lines = run(ROWS[0])
+    assert (code, len(lines)) == (ExitCode.OK, 1)
+
+
 def test_a_field_that_may_be_null_is_read_as_text(
     run: Run, model: Model, healthy: RepositoryFolder
 ) -> None:

@@ -46,6 +46,8 @@ def test_a_tags_score_that_equals_its_least_reaches_it() -> None:
 def test_a_score_a_little_below_is_told_in_enough_digits() -> None:
     conclusion = decided(evidence([0.69996] * 3), threshold=0.7)
     assert conclusion.reasons[0] == "score 0.69996 is below the threshold 0.700"
+    conclusion = decided(evidence([0.9] * 3), threshold=0.90001)
+    assert conclusion.reasons[0] == "score 0.90000 is below the threshold 0.90001"
 
 
 def test_nothing_lost_is_no_loss_before_all_is_seen() -> None:

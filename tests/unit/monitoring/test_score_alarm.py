@@ -70,6 +70,22 @@ def test_a_fallen_version_that_stays_rings_the_alarm(stage: Stage, frozen: bool)
     assert len(stage.waits) == waited, "what is decided is not waited for any longer"
 
 
+def test_a_ledger_that_fails_while_a_decision_is_waited_for_silences_no_alarm(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alarm is there for when everything else failed."""
+
+    def refuse(task: str) -> None:
+        raise ConnectionError("DynamoDB is out of order")
+
+    fallen(stage)
+    stage.decides = lambda: monkeypatch.setattr(stage.ledger, "pointer", refuse)
+    asyncio.run(stage.watch.measure("part-class"))
+    assert margins_of_the_task(stage) == ["part-class"]
+    assert stage.metrics.tasks("WatchHeartbeat") == ["part-class"]
+    assert any("ConnectionError: DynamoDB is out of order" in line for line in stage.said)
+
+
 def test_nothing_is_waited_for_where_nobody_was_reached_or_the_score_is_good(
     stage: Stage,
 ) -> None:

@@ -60,6 +60,12 @@ def test_a_link_to_nothing_out_of_the_folder_is_refused(
     refused(healthy, f"{RESPONSES}/0.jsonl", "a symbolic link out of .prompt-hub")
 
 
+def test_a_link_that_leads_in_a_circle_is_refused(healthy: RepositoryFolder) -> None:
+    healthy.path(RESPONSES).mkdir(parents=True)
+    healthy.path(f"{RESPONSES}/0.jsonl").symlink_to("0.jsonl")
+    refused(healthy, f"{RESPONSES}/0.jsonl", "a symbolic link that leads in a circle")
+
+
 def test_the_folder_itself_is_no_link(healthy: RepositoryFolder, outside: Path) -> None:
     shutil.rmtree(healthy.path(".prompt-hub"))
     healthy.path(".prompt-hub").symlink_to(outside)

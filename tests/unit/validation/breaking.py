@@ -100,15 +100,33 @@ def example(**changes: object) -> Callable[[RepositoryFolder], None]:
     return restamped(append(EXAMPLES, json.dumps({**good, **changes}) + "\n"))
 
 
+def _commit(folder: RepositoryFolder, file: str) -> None:
+    git = ("git", "-C", str(folder.root), "-c", "user.name=a", "-c", "user.email=a@example.com")
+    for words in (["init"], ["add", "--all", file], ["commit", "--message", "promote"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+
+
 def lost(file: str) -> Callable[[RepositoryFolder], None]:
     """Commit a file, then delete it."""
 
     def damage(folder: RepositoryFolder) -> None:
-        git = ("git", "-C", str(folder.root), "-c", "user.name=a", "-c", "user.email=a@example.com")
         folder.write(file, "{}\n")
-        for words in (["init"], ["add", file], ["commit", "--message", "promote"]):
-            subprocess.run([*git, *words], check=True, capture_output=True)
+        _commit(folder, file)
         folder.path(file).unlink()
+
+    return damage
+
+
+def begun_anew(file: str, metadata: str) -> Callable[[RepositoryFolder], None]:
+    """Commit a file and the metadata of its task, then that both are gone, and make it again."""
+
+    def damage(folder: RepositoryFolder) -> None:
+        lost(file)(folder)
+        _commit(folder, metadata)
+        text = folder.path(metadata).read_bytes()
+        folder.path(metadata).unlink()
+        _commit(folder, "prompts")
+        folder.path(metadata).write_bytes(text)
 
     return damage
 

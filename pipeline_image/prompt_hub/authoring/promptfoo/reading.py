@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -49,7 +50,7 @@ class Project:
         What is read ends up in the repository: a stranger's configuration must not name one's keys.
         """
         inside = (self._folder, Path.cwd())
-        if not any(path.resolve().is_relative_to(folder) for folder in inside):
+        if not any(_target(path).is_relative_to(folder) for folder in inside):
             found = "a file outside the configuration's folder and the working directory"
             raise broken(str(path), 1, found, "a file of the project")
         if path.is_dir():
@@ -58,7 +59,7 @@ class Project:
 
     def name(self, path: Path) -> str:
         """Return a file's name as people see it: from the configuration's folder."""
-        resolved = path.resolve()
+        resolved = _target(path)
         if resolved.is_relative_to(self._folder):
             return resolved.relative_to(self._folder).as_posix()
         return str(path)
@@ -85,6 +86,11 @@ class Project:
         for path in self.find(node.data):
             return self.load(path)
         raise broken(*node.place, f"{node.data[:80]}, which no file is called", "a file")
+
+
+def _target(path: Path) -> Path:
+    """Return where links lead; unlike `Path.resolve` it takes a circle of them, too."""
+    return Path(os.path.realpath(path))
 
 
 def _without_references(value: JsonValue, root: JsonValue) -> JsonValue:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from re import fullmatch
 
-from prompt_hub.core.git import ever_added
+from prompt_hub.core.git import added_and_removed
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -104,20 +104,32 @@ def _evidence_is_kept(tree: Tree) -> Iterator[Problem]:
 
     Bring the files back: `git log --diff-filter=D -- FILE` says which commit removed one, and `git
     checkout COMMIT^ -- FILE` brings it back. Where a commit of promotion was reverted, bring back
-    the registry and the layers too; a version is taken back by `prompt-hub promote downgrade`.
+    the registry and the layers too; a version is taken back by `prompt-hub promote downgrade`. A
+    task that begins anew by an old name is another one, once a commit has removed all of the old.
     """
     repository = tree.repository
-    for file in ever_added(repository.root, f"prompts/{EVALS}"):
+    begun_anew: set[str] = set()
+    lost: set[str] = set()
+    for file, added in added_and_removed(
+        repository.root, f"prompts/{METADATA}", f"prompts/{EVALS}"
+    ):
         path = PurePosixPath(file)
-        if len(path.parts) != 4 or not fullmatch(VERSION_PATTERN, path.stem):
+        if path.parts[1] == METADATA:
+            if not added:
+                begun_anew.add(path.stem)
             continue
-        files = tree.tasks.get(path.parts[2])
+        if not added or len(path.parts) != 4 or not fullmatch(VERSION_PATTERN, path.stem):
+            continue
+        files = None if path.parts[2] in begun_anew else tree.tasks.get(path.parts[2])
         if files is None or (repository.root / path).exists():
             continue
         if files.registered is None or path.stem not in files.registered.versions:
             # Of what is registered the rules of the registry say it.
-            found = "no file, though git has had it"
-            yield Problem(file, 1, 1, "", found, "what promotion wrote there")
+            lost.add(file)
+    for file in sorted(lost):
+        yield Problem(
+            file, 1, 1, "", "no file, though git has had it", "what promotion wrote there"
+        )
 
 
 TREE_RULES: tuple[Rule[Tree], ...] = (

@@ -6,6 +6,7 @@ from tests.unit.validation.breaking import (
     Case,
     Fine,
     append,
+    begun_anew,
     lost,
     write,
 )
@@ -73,6 +74,11 @@ FINE = [
     # A task that is gone altogether, and a review, which is its reader's own.
     Fine("evidence-kept", lost("prompts/04-evals/gone/0.3.0.json")),
     Fine("evidence-kept", lost("prompts/04-evals/brand/reviews/0.3.0.json")),
+    # Another task by the name of one that was removed.
+    Fine(
+        "evidence-kept",
+        begun_anew("prompts/04-evals/brand/0.3.0.jsonl", "prompts/03-metadata/brand.yaml"),
+    ),
     Fine("secret", write("prompts/00-templates/note.txt", "RC0603FR-0710KL sk-1 password: none\n")),
     Fine("file-name", write("prompts/README.md", "The layers.\n")),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -247,7 +248,7 @@ def _file(node: Node | None, path: Path, notes: Notes) -> Node | None:
     if found is None:
         return node
     folder = path.resolve().parent
-    other = (folder / found[1]).resolve()
+    other = Path(os.path.realpath(folder / found[1]))
     if not other.is_relative_to(folder):
         raise broken(*node.place, f"{node.data}, outside its folder", "a file of the folder")
     text = text_in(other, found[1])
