@@ -140,5 +140,9 @@ def test_that_watch_and_sweep_are_both_dead_is_heard_of(stage: Watched) -> None:
     stage.becomes("OK", "watch", "sweep")
     stage.becomes("INSUFFICIENT_DATA")
     eventually(
-        lambda: stage.told() == [("OK", "INSUFFICIENT_DATA")], what="the message about no data"
+        lambda: stage.told() and stage.heard[-1][1] == "INSUFFICIENT_DATA",
+        what="the message about no data",
     )
+    # The last period may have the sweep's 0 without the watch's 1: then that is heard of first.
+    states = ["OK", *(after for _, after in stage.heard)]
+    assert states in (["OK", "INSUFFICIENT_DATA"], ["OK", "ALARM", "INSUFFICIENT_DATA"])

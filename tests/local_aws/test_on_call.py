@@ -245,9 +245,13 @@ def lived(on_call: Stage, source: Repository, tmp_path: Path) -> Stage:
     )
     pipelines = Pipelines(aws, source, source)
     group = {"status": "ENABLED", "groupName": aws_names.log_group("pipeline")}
-    pipelines.project("synth", "echo the build says so", logs={"cloudWatchLogs": group})
+    pipelines.project(
+        aws_names.build_project("synth"), "echo the build says so", logs={"cloudWatchLogs": group}
+    )
     execution = pipelines.plain_pipeline(
-        aws_names.pipeline(), ("Build", [build_action("Synth", "synth")]), GATE
+        aws_names.pipeline(),
+        ("Build", [build_action("Synth", aws_names.build_project("synth"))]),
+        GATE,
     )
     eventually(
         lambda: pipelines.actions(aws_names.pipeline(), execution).get("Approve"),
@@ -292,8 +296,10 @@ def test_every_page_of_the_console_has_its_sources(lived: Stage) -> None:
             f"evaluation/part-fields/execution/{execution[1]}": "part-fields 1.3.0",
         }
         for path, words in pages.items():
-            text = page(path)
-            assert words in text, path
+            # A build's log arrives a moment after its end.
+            text = eventually(
+                lambda path=path, words=words: words in (read := page(path)) and read, what=path
+            )
             assert "AWS refused" not in text, path
             assert "Not known" not in text, path
     finally:
