@@ -65,41 +65,34 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
     )
     ledger.roll_back(TASK, seen=seeded.revision, cause=cause)
     for name in (aws_names.score_alarm(STAGE, TASK), "prompt-hub-prod-down"):
-        aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=name,
-            Namespace="Test",
-            MetricName="Nothing",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="LessThanThreshold",
-            Statistic="Sum",
-            TreatMissingData="ignore",
-        )
-        aws.client("cloudwatch").set_alarm_state(
-            AlarmName=name, StateValue="ALARM", StateReason="as a test"
-        )
-    for name, was in (("prompt-hub-dev-down", "OK"), ("prompt-hub-dev-freshness-new", None)):
-        aws.client("cloudwatch").put_metric_alarm(
-            AlarmName=name,
-            InsufficientDataActions=["arn:aws:sns:us-east-1:000000000000:told"],
-            Namespace="Test",
-            MetricName="Nothing",
-            Period=86400,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="LessThanThreshold",
-            Statistic="Sum",
-            TreatMissingData="ignore",
-        )
-        for state in (was, "INSUFFICIENT_DATA") if was else ():
-            aws.client("cloudwatch").set_alarm_state(
-                AlarmName=name, StateValue=state, StateReason="fell silent"
-            )
+        add_alarm(aws, name, ("ALARM", "as a test"))
+    told = {"InsufficientDataActions": ["arn:aws:sns:us-east-1:000000000000:told"]}
+    silent = (("OK", "fell silent"), ("INSUFFICIENT_DATA", "fell silent"))
+    add_alarm(aws, "prompt-hub-dev-down", *silent, **told)
+    add_alarm(aws, "prompt-hub-dev-freshness-new", **told)
     try:
         yield pipelines
     finally:
         aws.stop()
+
+
+def add_alarm(aws: LocalAws, name: str, *states: tuple[str, str], **more: object) -> None:
+    """Make an alarm that hears nothing, and put it into these states, each for its reason."""
+    alarms = aws.client("cloudwatch")
+    alarms.put_metric_alarm(
+        AlarmName=name,
+        Namespace="Test",
+        MetricName="Nothing",
+        Period=86400,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+        Statistic="Sum",
+        TreatMissingData="ignore",
+        **more,
+    )
+    for state, reason in states:
+        alarms.set_alarm_state(AlarmName=name, StateValue=state, StateReason=reason)
 
 
 @pytest.fixture
