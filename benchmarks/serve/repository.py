@@ -16,7 +16,7 @@ from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.promotion import transitions
-from prompt_hub.release.manifest import Release, build_manifest
+from prompt_hub.release.manifest import CarriedTask, Release, build_manifest
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.stamp import stamp
@@ -55,9 +55,16 @@ def build(root: Path, base_url: str) -> Release:
         _write(root / "prompts", version)
         stamp(repository, task.TASK)
         asyncio.run(_promote(repository, base_url))
-    release = build_manifest(repository, release="bench", commit=COMMIT, made_at=datetime.now(UTC))
+    made = build_manifest(repository, release="bench", commit=COMMIT, made_at=datetime.now(UTC))
+    release = made.model_copy(update={"tasks": {n: _known_before(t) for n, t in made.tasks.items()}})
     (root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
     return release
+
+
+def _known_before(carried: CarriedTask) -> CarriedTask:
+    """Leave out what the tree before refuses to read; no answer of a service depends on it."""
+    versions = (version.model_copy(update={"answered_by": ()}) for version in carried.versions)
+    return carried.model_copy(update={"versions": tuple(versions)})
 
 
 def _write(prompts: Path, version: str) -> None:
