@@ -100,10 +100,12 @@ def lint(tree: Path) -> dict[str, str]:
     return {ids[name]: verdict for name, verdict in verdicts}
 
 
+@pytest.mark.processes
 def test_the_product_keeps_every_contract() -> None:
     assert lint(ROOT) == dict.fromkeys(contracts(), "KEPT")
 
 
+@pytest.mark.processes
 def test_every_contract_can_be_broken(tmp_path: Path) -> None:
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__", "node_modules")
@@ -129,6 +131,7 @@ def test_every_package_that_the_product_imports_is_core_or_somebodys_own() -> No
             assert imported.package in known, f"{file.name}:{imported.line}: {imported.module}"
 
 
+@pytest.mark.processes
 def test_heavy_packages_are_imported_late() -> None:
     heavy = sorted(set.union(*EAGER_ADAPTERS.values()) | {"boto3", "botocore", "jsonschema_rs"})
     names = [module.name for module in walk_packages(prompt_hub.__path__, "prompt_hub.")]
