@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -51,6 +52,8 @@ def _note_what_a_test_does(event: str, arguments: tuple[object, ...]) -> None:
             _opened.append(name)
 
 
+# Python asks a process for this, once: the first test that imports the SDK would have started it.
+platform.platform()
 sys.addaudithook(_note_what_a_test_does)
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from tests.unit.module_imports import statements_in
+
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 FAST = ("unit", "lambdas")
@@ -27,7 +29,10 @@ TYPES_ALONE = {"mypy_boto3_cloudwatch", "mypy_boto3_dynamodb", "mypy_boto3_ecs"}
 def imported(path: Path) -> frozenset[str]:
     """The top-level packages that a file imports."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    left: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while left:
+        node = left.pop()
+        left += statements_in(node)
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
