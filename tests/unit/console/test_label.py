@@ -1,4 +1,7 @@
-"""The page on which people grade: what it shows, what it keeps, and from whom it takes nothing."""
+"""The page on which people grade: what it shows, what it keeps, and from whom it takes nothing.
+
+Longer than a file should be: who may write is shown with the same forms that grade.
+"""
 
 from __future__ import annotations
 
