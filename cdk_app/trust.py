@@ -11,8 +11,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 SAY_THE_ACCOUNT = frozenset(
-    f"{service}.amazonaws.com"
-    for service in ("codebuild", "ecs-tasks", "events", "vpc-flow-logs")
+    f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "events", "vpc-flow-logs")
 )
 """Services that always say for which account they become a role.
 

@@ -174,11 +174,11 @@ def test_the_policy_of_a_function_has_20_kilobytes_at_most(widest: Assembly) -> 
     assert max(sizes.values()) <= 20_480
 
 
-# --- Builds and the pipeline -----------------------------------------------------------------------
+# --- Builds and the pipeline ---------------------------------------------------------------------
 
 
 def test_a_value_of_an_action_has_1000_characters_at_most(widest: Assembly) -> None:
-    """`ActionConfigurationValue` in the API's model; what is longer is refused with the pipeline."""
+    """`ActionConfigurationValue` in the API's model; with a longer one there is no pipeline."""
     (pipeline,) = found(widest, "AWS::CodePipeline::Pipeline").values()
     for part in pipeline["Stages"]:
         for action in part["Actions"]:
@@ -220,7 +220,7 @@ def test_models_that_no_build_can_be_told_are_refused() -> None:
     assert len(models_json(fit.models)) <= LONGEST_MODELS
 
 
-# --- Events ------------------------------------------------------------------------------------------
+# --- Events --------------------------------------------------------------------------------------
 
 
 def test_a_pattern_of_events_has_2048_characters_at_most(widest: Assembly) -> None:

@@ -100,8 +100,8 @@ def needs(templates: Iterable[Template]) -> Mapping[Quota, float]:
 def _builds(pipeline: Resource) -> int:
     """Return how many builds of `pipeline` start together, at most.
 
-    By AWS's guide ("Builds in AWS CodeBuild") five wait for each that may run. Accounts that may run
-    one were seen to refuse a second: "Cannot have more than 1 builds in queue for the account".
+    By AWS's guide ("Builds in AWS CodeBuild") five wait for each that may run. Accounts that may
+    run one were seen to refuse a second: "Cannot have more than 1 builds in queue for the account".
     """
     most = 0
     for stage in _STAGES.validate_python(pipeline.properties.get("Stages", [])):
