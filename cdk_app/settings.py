@@ -111,7 +111,7 @@ class Settings(StrictSettings):
     tags: dict[str, str] = Field(default={})
     """Tags of every resource that can have one, and of the containers that are started."""
     models: Models
-    """What each model alias means on AWS."""
+    """What each model alias means on AWS: some twenty, which builds have in their environment."""
     stages: Annotated[
         tuple[StageSettings, ...],
         Field(min_length=1, json_schema_extra={"expected": "must list at least one stage"}),
