@@ -14,6 +14,7 @@ from local_aws.stack import STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
 
 MESSAGES = 5
@@ -35,7 +36,7 @@ def status(stack: LocalStack) -> Iterator[str]:
         yield f"service  {error}"
     yield from _section("Pipeline, newest execution", _newest_execution(observer))
     yield from _section(f"Tasks in stage {STAGE}, by the ledger", _tasks(observer))
-    yield from _section("Alarms that are not OK", _alarms(stack))
+    yield from _section("Alarms that are not OK", alarm_lines(stack.alarms))
     yield from _section("Newest messages to people", _messages(stack))
 
 
@@ -106,8 +107,9 @@ def _messages(stack: LocalStack) -> Iterator[str]:
         yield f"{subject}: {file}"
 
 
-def _alarms(stack: LocalStack) -> Iterator[str]:
-    for page in stack.alarms.get_paginator("describe_alarms").paginate():
+def alarm_lines(alarms: CloudWatchClient) -> Iterator[str]:
+    """Yield every alarm that people are told of, and why: of a stage those of its console."""
+    for page in alarms.get_paginator("describe_alarms").paginate():
         for alarm in page["MetricAlarms"]:
             reason = alarm.get("StateReason", "no reason given")
             # In this state an alarm is made, and some tell people when they come back to it.
