@@ -13,6 +13,7 @@ CARRIED_MODULES = (
     "prompt_hub.core.exact",
     "prompt_hub.core.foreign_text",
     "prompt_hub.core.heartbeats",
+    "prompt_hub.core.wording",
     "prompt_hub.ledger",
 )
 """Modules, and packages with all that is in them. They import the standard library, boto3 and each

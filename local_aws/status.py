@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from local_aws.countdown import duration
+from local_aws.figures import side_by_side
 from local_aws.mail import newest
 from local_aws.processes import LocalRunError, answers
 from local_aws.provider import behind
@@ -98,7 +99,8 @@ def task_line(pointer: Json, states: Mapping[str, str], samples: list[Json]) -> 
     for sample in own[-1:]:
         score, threshold = cast(float, sample["score"]), cast(float, sample["threshold"])
         below = " BELOW" if score < threshold else ""
-        parts.append(f"score {score:.3f} of {threshold:.3f}{below} at {sample['at']}")
+        shown, least = side_by_side(score, threshold)
+        parts.append(f"score {shown} of {least}{below} at {sample['at']}")
     return " · ".join(parts)
 
 

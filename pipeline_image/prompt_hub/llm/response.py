@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.foreign_text import one_line
 from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.wording import count
 from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.nulls import without_nulls
@@ -120,7 +121,7 @@ class Answer:
         output, problem = output_in(response.text, prompt)
         if response.truncated:
             output = None
-            problem = f"the answer was cut off after {response.usage.output_tokens} tokens"
+            problem = f"the answer was cut off after {count(response.usage.output_tokens, 'token')}"
         if response.withheld is not None:
             output, problem = None, response.withheld.reason
         return cls(response=response, output=output, problem=problem, cached=cached)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.heartbeats import count_heartbeats
+from prompt_hub.core.wording import score
 from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Pointer, timestamp
@@ -212,7 +213,8 @@ class ScoreWatch:
             self.say(f"{task}: went back to {back}; the margin of {pointer.version} is no alarm")
         else:
             metrics.publish(self.cloudwatch, found, self.stage)
-            margin = f"{found.active.margin:+.3f}"
+            sign = "-" if found.active.margin < 0 else "+"
+            margin = sign + score(abs(found.active.margin), 0.0)
             self.say(f"{task}: published the margin {margin} of {pointer.version}")
         if found.no_control:
             self.say(f"{task}: without a control, {found.no_control}")

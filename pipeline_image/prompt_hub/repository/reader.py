@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import (
     REGISTRY as REGISTRY,
 )
@@ -336,8 +337,8 @@ def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot
     pool = [example for example in examples if example.split == "shot"]
     if len(pool) < few_shot.count:
         raise PromptHubError(
-            f"{TEMPLATES}/{task}.yaml: few_shot.count is {few_shot.count}, but only"
-            f" {len(pool)} examples have split: shot.",
+            f"{TEMPLATES}/{task}.yaml: few_shot.count is {few_shot.count}, and"
+            f" {count(len(pool), 'example')} with split: shot is all there is.",
             hint="Lower the count or label more examples as shots.",
             exit_code=ExitCode.BLOCKED,
         )
