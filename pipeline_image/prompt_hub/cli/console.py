@@ -16,6 +16,7 @@ from pathlib import Path
 from prompt_hub.cli.stage import add_stage, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import links_followed
 from prompt_hub.core.wording import count
 from prompt_hub.repository.own_folder import require_own
 
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     stage = stage_of(arguments)
     if arguments.label and not arguments.label.is_file():
         raise PromptHubError(f"--label: there is no file {arguments.label}.")
-    root = Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve()
+    root = links_followed(Path(os.environ.get(aws_names.ENV_ROOT, ".")))
     require_own(root)
     token = _token(arguments.token_file)
     listener = _listen(arguments.port)

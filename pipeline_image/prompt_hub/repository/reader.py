@@ -10,6 +10,7 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import links_followed
 from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import (
     REGISTRY as REGISTRY,
@@ -97,7 +98,7 @@ class PromptRepository:
         root = Path(chosen.get(aws_names.ENV_ROOT, "."))
         if not (root / "prompts").is_dir():
             raise PromptHubError(
-                f"there is no folder 'prompts' in {root.resolve()}.",
+                f"there is no folder 'prompts' in {links_followed(root)}.",
                 hint=f"Run the command in the repository's folder or set {aws_names.ENV_ROOT}.",
             )
         repository = cls(root)
