@@ -51,6 +51,7 @@ ALWAYS_MANY = {
     "replay.py": ("times",),
     "report.py": ("answers are too many",),
     "run_page.py": ("actions of CloudFormation",),
+    "settings.py": ("characters of JSON",),
     "stage_settings.py": ("characters; IAM",),
     "template_filters.py": ("characters; at most",),
     "templates.py": ("characters",),
