@@ -80,5 +80,4 @@ def _client(stage: str | None, region: str | None = None) -> SFNClient:
 
     from prompt_hub.ledger.stage_session import session_of
 
-    session = session_of(stage) if stage else None
-    return (session or boto3).client("stepfunctions", region_name=region)
+    return (session_of(stage) or boto3).client("stepfunctions", region_name=region)
