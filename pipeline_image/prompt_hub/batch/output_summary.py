@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from prompt_hub.batch.output_lines import parse_line, usage_from_json
 from prompt_hub.batch.run_manifest import (
     RepairOf,
     RunFile,
@@ -18,7 +19,6 @@ from prompt_hub.batch.run_manifest import (
     VersionCount,
 )
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 from prompt_hub.repository.schema import Format
 
 KINDS = 1000
@@ -57,7 +57,7 @@ class OutputSummary:
     def take(self, raw: bytes) -> None:
         """Count a line; raises `PromptHubError` if it is none, or is not behind the last one."""
         try:
-            line = strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+            line = parse_line(raw)
         except ValueError as damage:
             raise self._damaged(f"holds what is no line: {damage}") from None
         match line:
@@ -81,7 +81,13 @@ class OutputSummary:
             self.failed += 1
             kind = kind_of(error)
             self._errors[kind if kind in self._errors or len(self._errors) < KINDS else OTHERS] += 1
-        self._pay(rest.get("usage"))
+        usage = usage_from_json(rest.get("usage"))
+        if usage is not None:
+            self._calls += 1
+            self._input_tokens += usage.input_tokens
+            self._output_tokens += usage.output_tokens
+            self._usd += usage.usd or 0.0
+            self._priced = self._priced and usage.usd is not None
 
     def to_manifest(
         self,
@@ -156,17 +162,6 @@ class OutputSummary:
             )
             for each, count in self._versions.items()
         )
-
-    def _pay(self, usage: object) -> None:
-        match usage:
-            case {"input_tokens": int(sent), "output_tokens": int(received), "usd": usd}:
-                self._calls += 1
-                self._input_tokens += sent
-                self._output_tokens += received
-                if isinstance(usd, int | float):
-                    self._usd += usd
-                else:
-                    self._priced = False
 
     def _damaged(self, what: str) -> PromptHubError:
         return PromptHubError(
