@@ -7,11 +7,12 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from prompt_hub.batch.output_lines import parse_line, usage_from_json
 from prompt_hub.batch.run_manifest import (
     RepairOf,
+    RunFacts,
     RunFile,
     RunManifest,
     RunOutput,
@@ -90,42 +91,20 @@ class OutputSummary:
             self._priced = self._priced and usage.usd is not None
 
     def to_manifest(
-        self,
-        *,
-        run: str,
-        task: str,
-        stage: str | None,
-        versions: Literal["pin", "follow"],
-        source: RunFile,
-        outputs: tuple[RunOutput, ...],
-        blank: int,
-        forecast: Spent | None,
-        shards: int,
-        read_as: tuple[str, ...],
-        started: datetime,
-        repair_of: RepairOf | None = None,
+        self, run: RunFacts, outputs: tuple[RunOutput, ...], repair_of: RepairOf | None = None
     ) -> RunManifest:
         """Return the manifest of a run that ends now with this output."""
         ended = datetime.now(UTC)
         return RunManifest(
             schema_="prompt-hub/run-manifest@1",
-            run=run,
-            task=task,
-            stage=stage,
-            versions=versions,
-            source=source,
+            **run.model_dump(include={*RunFacts.model_fields}),
             outputs=outputs,
             records=self.records,
             answered=self.records - self.failed,
             failed=self.failed,
-            blank=blank,
             errors=self.errors,
             answered_by=self.answered_by,
-            spent=self.spent(round((ended - started).total_seconds(), 3)),
-            forecast=forecast,
-            shards=shards,
-            read_as=read_as,
-            started=started,
+            spent=self.spent(round((ended - run.started).total_seconds(), 3)),
             ended=ended,
             repair_of=repair_of,
         )
@@ -153,14 +132,8 @@ class OutputSummary:
     def answered_by(self) -> tuple[VersionCount, ...]:
         """How many records each version has answered, the first one first."""
         return tuple(
-            VersionCount(
-                version=each.version,
-                sha256=each.sha256,
-                release=each.release,
-                model=each.model,
-                records=count,
-            )
-            for each, count in self._versions.items()
+            VersionCount(**version._asdict(), records=count)
+            for version, count in self._versions.items()
         )
 
     def _damaged(self, what: str) -> PromptHubError:

@@ -40,6 +40,7 @@ from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, cla
 from prompt_hub.batch.run_manifest import (
     MANIFEST,
     RepairOf,
+    RunFacts,
     RunFile,
     RunManifest,
     Spent,
@@ -54,8 +55,8 @@ from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import stage_name, translate_aws_errors
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.concurrency import cancel_on_sigterm
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
@@ -326,22 +327,22 @@ class _Repairer:
         self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
     ) -> RunManifest:
         old = repair.old
-        source = RunFile(uri=old.output.uri, sha256=old.output.sha256, bytes=old.output.bytes)
-        forms = make_forms(output, tuple(each.format for each in old.run.outputs))
-        manifest = summarise(output).to_manifest(
+        facts = RunFacts(
             run=repair.folder.name,
             task=self.by.task,
             stage=self.stage,
             versions="pin",
-            source=source,
-            outputs=tuple(describe(path, place.put(form, path), form) for form, path in forms),
+            source=RunFile(uri=old.output.uri, sha256=old.output.sha256, bytes=old.output.bytes),
             blank=old.run.blank,
             forecast=repair.forecast,
             shards=1,
             read_as=(),
             started=started,
-            repair_of=RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason),
         )
+        forms = make_forms(output, [each.format for each in old.run.outputs])
+        outputs = tuple(describe(path, place.put(form, path), form) for form, path in forms)
+        repair_of = RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason)
+        manifest = summarise(output).to_manifest(facts, outputs, repair_of)
         # The other lines were paid for by the run that is repaired.
         spent = summarise(answers).spent(manifest.spent.seconds)
         return manifest.model_copy(update={"spent": spent})
