@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
-from local_aws.stack import LocalStack
+from local_aws.stack import HUB, LocalStack
 from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
@@ -186,18 +185,7 @@ class Executions:
             (folder / f"{task}.{suffix}").write_bytes(kept)
         page = f"evaluation-{task}.html"
         self.stack.run(
-            [
-                sys.executable,
-                "-m",
-                "prompt_hub.cli",
-                "report",
-                "evaluation",
-                task,
-                "--record",
-                str(folder / f"{task}.json"),
-                "--html",
-                str(self.stack.state / page),
-            ],
+            [*HUB, "report", "evaluation", task, "--record", record, "--html", html],
             quiet=True,
             # That clone has the candidate, and the champion that it was compared with.
             extra={"PROMPT_HUB_ROOT": str(self.stack.demo)},
@@ -208,3 +196,4 @@ class Executions:
 def _score(arm: Mapping[str, object] | None) -> str:
     score = arm["score"] if arm else None
     return f"{score:.3f}" if isinstance(score, float | int) else "not measured"
+        record, html = str(folder / f"{task}.json"), str(self.stack.state / page)

@@ -20,7 +20,7 @@ from local_aws.processes import LocalRunError
 from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
-from local_aws.stack import LocalStack
+from local_aws.stack import HUB, LocalStack
 from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
@@ -155,8 +155,8 @@ class Lifecycle:
                 record = json.loads(kept.read_text(encoding="utf-8"))
                 score, threshold = record["candidate"]["score"], record["threshold"]
                 page = self.stack.state / f"released-{task}.html"
-                report = [sys.executable, "-m", "prompt_hub.cli", "report", "evaluation", task]
-                self.stack.run([*report, "--record", str(kept), "--html", str(page)], quiet=True)
+                files = ("--record", str(kept), "--html", str(page))
+                self.stack.run([*HUB, "report", "evaluation", task, *files], quiet=True)
                 say(
                     lines,
                     f"{task} {version}: score {score:.3f} · threshold {threshold:.3f}"
@@ -343,8 +343,7 @@ class Lifecycle:
             run = self.stack.state / f"{name}.json"
             page = self.stack.state / f"{name}.html"
             self.story.write(run)
-            report = [sys.executable, "-m", "prompt_hub.cli", "report"]
-            self.stack.run([*report, "run", str(run), "--html", str(page)], quiet=True)
+            self.stack.run([*HUB, "report", "run", str(run), "--html", str(page)], quiet=True)
             say(lines, f"open {page}")
         try:
             self.stack.clone(self.stack.author)

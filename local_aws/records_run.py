@@ -10,7 +10,6 @@ import csv
 import itertools
 import json
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -23,7 +22,7 @@ from local_aws.processes import LocalRunError
 from local_aws.regression import TASK
 from local_aws.run_report import Story, say
 from local_aws.scripted_model import SCRIPTED
-from local_aws.stack import STAGE, LocalStack
+from local_aws.stack import HUB, STAGE, LocalStack
 from local_aws.stack_reader import Observer
 from local_aws.weights import DEFAULT
 
@@ -154,7 +153,7 @@ class RecordsRun:
 
     def _hub(self, *words: str) -> str:
         return self.stack.run(
-            [sys.executable, "-m", "prompt_hub.cli", *words],
+            [*HUB, *words],
             # Real rows lack this and that: 1 says that lines of some have an error.
             accept=(0, 1) if words[0] in ("run", "repair") else (0,),
             extra={
