@@ -98,8 +98,7 @@ class RecordsRun:
             say(lines, f"pushed {str(commit)[:8]}")
             executions = Executions(self.stack, self.observer, self.story)
             execution = executions.await_execution(before, lines)
-            if failed := executions.failed(execution):
-                raise LocalRunError(executions.reason_of(failed))
+            executions.require_green(execution)
 
     @cached_property
     def _released(self) -> Path:
