@@ -67,16 +67,16 @@ class RecordsRun:
                 "The file is dropped into the stage's bucket and answered"
             ) as lines:
                 self._output.unlink(missing_ok=True)
-                said = self._hub("run", TASK, str(table), str(self._output), "--stage", STAGE)
-                for line in said.splitlines()[-3:]:
+                output = self._hub("run", TASK, str(table), str(self._output), "--stage", STAGE)
+                for line in output.splitlines()[-3:]:
                     say(lines, line.strip())
             with self.story.step(f"{TASK} goes back to {good}") as lines:
                 say(lines, self._ledger("downgrade", good))
             with self.story.step(f"What {bad} answered is made again by {good}") as lines:
-                said = self._hub("repair", TASK, "--version", bad, "--stage", STAGE, "--yes")
-                for line in said.splitlines():
+                output = self._hub("repair", TASK, "--version", bad, "--stage", STAGE, "--yes")
+                for line in output.splitlines():
                     say(lines, line.strip())
-                page = self._page(said)
+                page = self._page(output)
             with self.story.step(f"{TASK} {bad} is not bad: it comes back, by hand") as lines:
                 say(lines, self._ledger("activate", bad, "--no-watch"))
         print(f"\nDone in {self.story.seconds:.0f} s. What the repair changed: open {page}")

@@ -227,9 +227,9 @@ class _Head:
         self.named = ""
         """The separator that a first line such as `sep=;` names."""
         first = next((at for at, line in enumerate(lines) if line.strip()), 0)
-        told = _SEPARATOR_LINE.fullmatch(lines[first].rstrip("\r\n")) if lines else None
-        if told:
-            self.named = told[1]
+        separator = _SEPARATOR_LINE.fullmatch(lines[first].rstrip("\r\n")) if lines else None
+        if separator:
+            self.named = separator[1]
             first += 1
         self._first = first
 

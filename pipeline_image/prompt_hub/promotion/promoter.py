@@ -294,8 +294,8 @@ def commit_message(
         )
     ]
     subject = "; ".join(parts) or "nothing promoted"
-    told = "".join(f"{_told(back)}\n\n" for back in written)
-    return f"{subject[0].upper()}{subject[1:]}\n\n{told}Execution: {execution}\n"
+    rollbacks = "".join(f"{_told(back)}\n\n" for back in written)
+    return f"{subject[0].upper()}{subject[1:]}\n\n{rollbacks}Execution: {execution}\n"
 
 
 def _told(back: WrittenBack) -> str:

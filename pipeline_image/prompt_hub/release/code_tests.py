@@ -151,8 +151,8 @@ def _fingerprint(path: Path) -> str:
 def installed_tools() -> dict[str, str]:
     """Return the versions of Python and of every package that is installed."""
     # Each look at a name or version would parse the package's whole description again.
-    told = (found.metadata for found in distributions())
-    packages = {each["Name"].lower(): each["Version"] for each in told}
+    metadata = (found.metadata for found in distributions())
+    packages = {each["Name"].lower(): each["Version"] for each in metadata}
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": sysconfig.get_platform(),

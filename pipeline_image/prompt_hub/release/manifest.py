@@ -240,13 +240,13 @@ def _quarantined(
         for name, task in registry.tasks.items()
     }
     for word in _standing(words, registry):
-        told = Quarantine(
+        quarantine = Quarantine(
             sha256=word.version.sha256,
             by=f"rollback ({word.stage})",
             reason=word.reason,
             at=word.moment,
         )
-        found.setdefault(word.task, {}).setdefault(word.version.version, told)
+        found.setdefault(word.task, {}).setdefault(word.version.version, quarantine)
     return {name: versions for name, versions in found.items() if versions}
 
 
