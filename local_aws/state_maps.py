@@ -139,7 +139,7 @@ class _MapRun:
                 self.outputs[child["_place"]] = json.loads(child["output"])
 
     def child(self, place: int) -> None:
-        """Run one child, if none but it has to be run; how it ends stands in its record."""
+        """Run one child, unless it has run or the map has ended; its record says how it ends."""
         if place in self.outputs or self.record["status"] != "RUNNING":
             return
         self.walk.check()

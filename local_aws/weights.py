@@ -187,7 +187,7 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def identity(weights: Path) -> list[object]:
-    """Return what tells a file of weights from another one; nothing of one that is gone."""
+    """Return what tells a file of weights from another one; empty if the file is gone."""
     try:
         status = weights.stat()
     except FileNotFoundError:

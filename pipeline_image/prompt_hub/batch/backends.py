@@ -101,7 +101,7 @@ Every other refusal, and whatever a proxy or a balancer in between says, is abou
 
 
 QUOTA_SECONDS = 900.0
-"""How long a record waits for the quota of whoever asks: others may use up the same one."""
+"""How long a record waits for its caller's quota, which others may be using, too."""
 
 
 class ServiceBackend:
@@ -179,7 +179,7 @@ class ServiceBackend:
 
 
 def _over_quota(answer: Response) -> bool:
-    """Whether the service would answer, were it not asked too often by whoever asks."""
+    """Whether the service only refuses because the caller's quota is used up."""
     if answer.status != 429 or not answer.retry_after:
         return False
     error = answer.object().get("error")

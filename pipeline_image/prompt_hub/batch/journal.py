@@ -74,7 +74,7 @@ class Journal:
 
     @property
     def corrupt(self) -> int:
-        """Lines that an earlier run left and nobody can read: their records are asked again."""
+        """Lines of an earlier run that cannot be read: their records are asked again."""
         return self._log.corrupt
 
     @property

@@ -128,7 +128,7 @@ def no_record(
     fields: int,
     names: Mapping[int, Collection[str]] | None = None,
 ) -> str | None:
-    """Say what a row is that stands among records and is none; None if nothing says so.
+    """Say why a row among the records is not one; None for a record.
 
     That is the header once more, also in the other `names` (normalised) that a column may have; and
     a total: one of the known words, behind it amounts alone, and either something left out of the

@@ -56,7 +56,7 @@ class OutputSummary:
         self._priced = True
 
     def take(self, raw: bytes) -> None:
-        """Count a line; raises `PromptHubError` if it is none, or is not behind the last one."""
+        """Count a line; raises `PromptHubError` if it is damaged or out of order."""
         try:
             line = parse_line(raw)
         except ValueError as damage:

@@ -114,7 +114,7 @@ def to_record(line: Line) -> Record:
 
 
 def was_refused(line: Line) -> bool:
-    """Whether no model was asked about the record of a line: it was none, or did not fit."""
+    """Whether no model was asked about the record of a line: it was unreadable, or did not fit."""
     return line.get("asked") is False
 
 

@@ -109,7 +109,7 @@ def write_manifest(objects: Objects, manifest: RunManifest) -> None:
     text = manifest.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
     for version in {count.version for count in manifest.answered_by}:
         objects.write(aws_names.version_run_key(manifest.task, version, manifest.run), text)
-    # Last: whoever finds it here finds all of the rest.
+    # Last: where it is, everything else is, too.
     objects.write(aws_names.run_key(manifest.task, manifest.run, MANIFEST), text)
 
 

@@ -32,7 +32,7 @@ class Shard(Strict):
     first: Annotated[int, Field(ge=1)]
     """Number of its first record in the file."""
     records: Whole
-    """How many it has, blank rows not counted: so many lines its output has, too."""
+    """How many it has, without blank rows; its output has as many lines."""
 
 
 def shard_key(task: str, run: str, folder: str, shard: int) -> str:

@@ -35,7 +35,7 @@ REFUSED_IN_A_ROW = 100
 class BatchStats:
     """What became of the records.
 
-    `resumed` of them an earlier run had finished already; `blank` rows ask nothing and are none.
+    `resumed` of them were finished by an earlier run; `blank` rows ask nothing and do not count.
     """
 
     records: int = 0
@@ -73,7 +73,7 @@ class RecordMapper:
         return self._assigned[header]
 
     def asks_nothing(self, row: Record) -> bool:
-        """Whether nothing that belongs to a field has a value, whatever else stands in the row."""
+        """Whether every cell that belongs to a field is blank, whatever other columns hold."""
         if row.problem is not None:
             return False
         try:

@@ -14,7 +14,7 @@ from prompt_hub.batch.run_plan import Shard, shard_key
 from prompt_hub.core.files import explain_write_errors
 
 SHARD_BYTES = 256 << 20
-"""A shard of longer records ends earlier: whoever answers it keeps it on a small disk."""
+"""A shard also ends at so many bytes: the container that answers it has a small disk."""
 _LINES = json.JSONEncoder(separators=(",", ":"))
 
 

@@ -71,7 +71,7 @@ def read_evidence(event: Event) -> EvidenceView | None:
 
 
 def _sample(event: Event, name: str) -> ScoreSample | None:
-    """Return a sample that decided; None where there is none, or none that we can read."""
+    """Return a sample that decided; None if there is none that we can read."""
     kept = event.evidence.get(name)
     if not isinstance(kept, Mapping):
         return None

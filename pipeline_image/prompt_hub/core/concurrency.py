@@ -1,4 +1,4 @@
-"""Many pieces of work at once, but never more than so many; and none that others wait for."""
+"""Bounded concurrency, work off the event loop, and time limits."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from prompt_hub.llm.response import ModelResponse
 
 Phase = Literal["waiting", "ended", "failed", "unknown"]
-"""Whether answers may come, are all that will come, were never begun with, or nobody knows."""
+"""`waiting`: answers may still come; `ended`: no more will; `failed`: it never ran; `unknown`: its
+provider says a word that is not known here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def batch_support(
     """Return what a provider documents, as far as the settings of `model` do not say otherwise.
 
     Raises:
-        PromptHubError: nobody says what answers of a batch cost.
+        PromptHubError: neither settings nor provider say what answers of a batch cost.
     """
     factor = model.batch_price_factor or price_factor
     if factor is None:

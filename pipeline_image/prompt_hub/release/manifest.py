@@ -435,7 +435,7 @@ def _answered_by(repository: PromptRepository, evaluation: str, sha256: str) -> 
     """Return which models answered at the gate; the image itself carries no record to ask.
 
     Only what is asked of a record is read of it: an image may carry thousands of versions. One that
-    says nothing of this is no reason to make no image.
+    does not say it does not stop the image.
     """
     try:
         record = json.loads((repository.prompts / evaluation).read_bytes())
