@@ -34,9 +34,7 @@ def table_of(stage: str) -> str:
     return aws_names.restored_ledger(stage) or aws_names.ledger_table(stage)
 
 
-def session_of(
-    stage: str | None, kind: type[boto3.Session] | None = None
-) -> boto3.Session | None:
+def session_of(stage: str | None, kind: type[boto3.Session] | None = None) -> boto3.Session | None:
     """Return a session in the account and region of `stage`, `None` where they are this process's.
 
     A stage that lives elsewhere has a profile of its name in the configuration of AWS, which a
