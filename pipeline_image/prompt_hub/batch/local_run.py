@@ -32,8 +32,7 @@ def finish_run(run: RunFacts, output: Path, formats: Sequence[Format]) -> RunMan
         describe(path, str(path.resolve()), form) for form, path in make_forms(output, formats)
     )
     manifest = summarise(output).to_manifest(run, outputs)
-    text = manifest.model_dump_json(by_alias=True, indent=2) + "\n"
     path = manifest_beside(output)
     with explain_write_errors(path), atomic_write(path) as stream:
-        stream.write(text.encode())
+        stream.write(manifest.to_json().encode())
     return manifest

@@ -106,7 +106,7 @@ class RunManifest(RunFacts):
 
 def write_manifest(objects: Objects, manifest: RunManifest) -> None:
     """Store a manifest among its run's objects, and where each of its versions finds it."""
-    text = manifest.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+    text = manifest.to_json().encode()
     for version in {count.version for count in manifest.answered_by}:
         objects.write(aws_names.version_run_key(manifest.task, version, manifest.run), text)
     # Last: where it is, everything else is, too.

@@ -114,7 +114,7 @@ def claim_run(objects: Objects, task: str, run: str, execution: str, path: Path)
         PromptHubError: it is another execution's (BLOCKED).
     """
     claim = Claim(schema_="prompt-hub/run-claim@1", execution=execution)
-    path.write_text(claim.model_dump_json(by_alias=True) + "\n", encoding="utf-8")
+    path.write_text(claim.to_json(), encoding="utf-8")
     if objects.create(aws_names.run_key(task, run, CLAIM), path):
         return
     owner = execution_of(objects, task, run)

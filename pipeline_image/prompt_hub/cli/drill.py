@@ -121,10 +121,7 @@ async def _inside(stage: str, within: float) -> ExitCode:
             release=watch.release.release,
             within=within,
         )
-        watch.results.put(
-            aws_names.drill_key(watch.release.release, stage),
-            found.model_dump_json(indent=2) + "\n",
-        )
+        watch.results.put(aws_names.drill_key(watch.release.release, stage), found.to_json())
     _say(found)
     return ExitCode.OK if found.ok else ExitCode.BLOCKED
 

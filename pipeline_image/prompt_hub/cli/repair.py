@@ -266,8 +266,7 @@ class _Repairer:
         place.write("changes.md", repair_markdown(view))
         place.write("changes.json", f"{summary}\n")
         if not old.stored:
-            text = manifest.model_dump_json(by_alias=True, indent=2)
-            place.write(MANIFEST, f"{text}\n")
+            place.write(MANIFEST, manifest.to_json())
         write_manifest(self.objects, manifest)
         if self.announces:
             announce(self.objects, manifest, folder)

@@ -154,8 +154,7 @@ class Promoter:
                 at=datetime.now(UTC),
                 written_back=written,
             )
-            text = promotion.model_dump_json(by_alias=True, indent=2)
-            self._results.put(aws_names.promotion_key(self._execution), text)
+            self._results.put(aws_names.promotion_key(self._execution), promotion.to_json())
             return promotion
         raise PromptHubError(
             f"the branch {self._written} moved {PUSH_ATTEMPTS} times while promoting.",

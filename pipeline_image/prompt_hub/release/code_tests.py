@@ -230,9 +230,8 @@ class CodeTests:
             started_at=started,
             finished_at=datetime.now(UTC),
         )
-        text = green.model_dump_json(by_alias=True, indent=2) + "\n"
         try:
-            self._results().put(aws_names.code_tests_key(before.digest), text)
+            self._results().put(aws_names.code_tests_key(before.digest), green.to_json())
         except Exception as error:  # they are green all the same; the next execution runs them
             self._say(f"tests: green, but not remembered: {reason_of(error)}")
             return

@@ -184,10 +184,6 @@ class Release(Strict):
             for name, task in self.tasks.items()
         }
 
-    def to_json(self) -> str:
-        """Return the manifest as it stands in the image."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
-
 
 def build_manifest(
     repository: PromptRepository,
