@@ -160,7 +160,7 @@ def _enforce(ask: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_the_caller(resolve: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell conditions of the role, not of its session, and that no service calls by itself."""
+    """Let conditions see the role, not its session, and that the caller is no service."""
 
     def resolve_condition_key(key: str, context: iam_evaluator.EvalContext) -> object:
         name, found = key.lower(), resolve(key, context)

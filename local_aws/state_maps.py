@@ -1,7 +1,7 @@
-"""A Distributed Map: a child execution for each item of a list in S3, so many at once.
+"""A Distributed Map: a child execution for each item of a list in S3, a few at once.
 
 The emulator's own lets every child run after too many have failed, gives children the context of
-their parent, and does nothing of what was done when the execution goes on.
+their parent, and forgets which children succeeded when the execution goes on.
 """
 
 from __future__ import annotations

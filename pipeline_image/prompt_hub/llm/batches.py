@@ -104,7 +104,7 @@ class BatchSupport:
     limits: BatchLimits
     """What the model's settings say, else what the provider documents."""
     price_factor: float
-    """Part of the price of a call by itself."""
+    """Price of a request in a batch, as a part of the price of a call by itself."""
 
 
 def batch_support(

@@ -169,7 +169,7 @@ class CarriedPrompts(Mapping[VersionKey, Prompt]):
         repository: PromptRepository,
         hashes: CarriedHashes,
     ) -> None:
-        """Have what `repository` has of what a release carries."""
+        """Read from `repository` the prompts that a release carries, by `hashes`."""
         self._repository = repository
         self._carries = hashes.carries
         self._champions = hashes.champions
