@@ -275,7 +275,7 @@ class ScoreMonitor:
         """Ask one round more; raises `NotMeasuredError` where an answer is missing."""
         prompt, version = rounds.prompt, rounds.carried.version
         # Without a store: a score of now is not made of answers of yesterday.
-        engine = BudgetedClient.within(self._metadata, self._caller)
+        budgeted = BudgetedClient.within(self._metadata, self._caller)
         for example in examples:
             if problem := rejection_reason(prompt, example.input):
                 raise NotMeasuredError(
@@ -283,7 +283,7 @@ class ScoreMonitor:
                     f" {example.id}: {problem}."
                 )
         measured = await measure(
-            prompt, examples, self._metadata, engine, judge=self._judge, repeat=rounds.count
+            prompt, examples, self._metadata, budgeted, judge=self._judge, repeat=rounds.count
         )
         missing = "; ".join(missing_answers(prompt.version, measured.details))
         if missing or not examples:

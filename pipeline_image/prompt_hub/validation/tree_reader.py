@@ -121,9 +121,9 @@ class _Reader:
         """Whether a path is a plain file inside the tree; notes what else it is."""
         name = self._repository.relative(path)
         if not is_text(name):
-            message = name.encode("utf-8", "backslashreplace").decode()
+            shown = name.encode("utf-8", "backslashreplace").decode()
             found, expected = "a file name that is not UTF-8", "a name of plain letters"
-            self._note(Problem(message, 1, 1, "", found, expected, "utf-8"))
+            self._note(Problem(shown, 1, 1, "", found, expected, "utf-8"))
             return False
         if not path.is_symlink():
             if path.is_file():
