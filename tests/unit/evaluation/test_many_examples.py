@@ -11,6 +11,7 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.repository import examples as example_files
 from prompt_hub.repository.documents import InvalidDocumentsError
-from prompt_hub.repository.examples import ManyExamples, facts_of, pick, read_examples
+from prompt_hub.repository.examples import read_examples
+from prompt_hub.repository.many_examples import ManyExamples, facts_of, pick
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.building import COMMIT, RepositoryFolder
 from tests.unit.judging import add_judge, use_judge
@@ -159,7 +161,7 @@ def test_a_large_set_takes_little_memory() -> None:
     )
     tracemalloc.start()
     try:
-        examples = read_examples(raw, "examples.jsonl")
+        examples = read_examples(BytesIO(raw), "examples.jsonl").examples
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -187,7 +189,7 @@ def test_what_is_wrong_with_a_large_set_is_told_in_the_order_of_lines(
     for few in (0, 4096):
         monkeypatch.setattr(example_files, "FEW", few)
         with pytest.raises(InvalidDocumentsError) as caught:
-            read_examples(raw, "examples.jsonl")
+            read_examples(BytesIO(raw), "examples.jsonl")
         said.append(caught.value.problems)
     assert said[0] == said[1]
     assert [problem.line for problem in said[0]] == sorted(problem.line for problem in said[0])
