@@ -131,7 +131,10 @@ class KeptLines:
         if self._doubtful[place]:
             data = strict_json(line.decode("utf-8"))
             return Example.model_validate(data, by_alias=True, by_name=False)
-        return Example.model_validate_json(line, by_alias=True, by_name=False)
+        # As `examples.py` has read it: rules read a set half a dozen times.
+        validator = Example.__pydantic_validator__
+        example: Example = validator.validate_json(line, by_alias=True, by_name=False)
+        return example
 
     def document(self, line: int) -> Document:
         """Return the document on a line; of one without an example just the place."""
