@@ -18,6 +18,7 @@ from prompt_hub.repository.contracts import (
     schema_problems,
 )
 from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.examples import FEW
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.many_examples import numbered_facts
 from prompt_hub.repository.placeholders import is_placeholder, placeholder_reason
@@ -32,23 +33,26 @@ def _ids_are_unique(files: TaskFiles) -> Iterator[Problem]:
 
     Rename the second one, or delete it if it is the same example twice.
     """
-    # The ids of a large set would take more memory than all that is read of it.
-    parts = [array("q") for _ in range(256)]
-    for _, example in numbered_facts(files.examples):
-        number = hash(example.id)
-        parts[number % 256].append(number)
-    repeated = [{n for n, count in Counter(part).items() if count > 1} for part in parts]
-    if not any(repeated):
-        return
+    repeated = _repeated_hashes(files)
     first: dict[str, int] = {}
-    for line, example in numbered_facts(files.examples):
-        number = hash(example.id)
-        if number not in repeated[number % 256]:
+    for line, example in numbered_facts(files.examples) if repeated else ():
+        if hash(example.id) not in repeated:
             continue
         if example.id in first:
             found = f"{example.id!r}, which line {first[example.id]} has already"
             yield files.example_problem(line, ("id",), found, "an id of its own")
         first.setdefault(example.id, line)
+
+
+def _repeated_hashes(files: TaskFiles) -> set[int]:
+    """Return the hashes that several ids have; all ids of a large set would take 150 MB."""
+    hashes = array("q", (hash(example.id) for _, example in numbered_facts(files.examples)))
+    if len(hashes) <= FEW and len(set(hashes)) == len(hashes):
+        return set()
+    parts = [array("q") for _ in range(256)]
+    for number in hashes:
+        parts[number % 256].append(number)
+    return {n for part in parts for n, count in Counter(part).items() if count > 1}
 
 
 @task_rule("example-input")
