@@ -26,12 +26,14 @@ from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.replay import replay
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
-from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
 from prompt_hub.repository import examples as example_files
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.examples import read_examples
 from prompt_hub.repository.many_examples import ManyExamples, facts_of, pick
+from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
+from prompt_hub.scoring import tally
 from tests.unit.building import COMMIT, RepositoryFolder
 from tests.unit.judging import add_judge, use_judge
 from tests.unit.providers import Backend, FunctionProvider
@@ -130,6 +132,26 @@ def test_record_and_details_are_the_same_bytes_however_many_examples_are_kept(
     monkeypatch.setattr(example_files, "FEW", 0)
     assert isinstance(healthy.repository.examples(TASK), ManyExamples)
     assert outcome(healthy, answer, tmp_path / "large") == small
+
+
+@pytest.mark.shipped
+@pytest.mark.parametrize("task", ["brand", "part-class"])
+def test_a_stored_record_is_made_again_byte_for_byte_where_little_is_kept(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = PromptRepository(Path(__file__).parents[3])
+    released = repository.registry().tasks[task].released
+    assert released is not None
+    stored = logged_evaluation(repository, task, released)
+    assert stored is not None
+    small = replay(repository, stored).record.to_json()
+    monkeypatch.setattr(example_files, "FEW", 0)
+    monkeypatch.setattr(tally, "MANY", 0)
+    assert isinstance(repository.examples(task), ManyExamples)
+    large = replay(repository, stored)
+    assert (large.record.to_json(), large.details) == (small, stored.details_text)
+    # The gate of then rounded its sums.
+    assert small == stored.text or stored.record.gate_version == "1"
 
 
 def test_examples_of_a_large_set_are_read_as_those_of_a_small_one(
