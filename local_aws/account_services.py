@@ -32,7 +32,8 @@ QUOTAS = {
         "codebuild", "Concurrently running builds for Linux/Small environment", 60.0,
     ),
 }  # fmt: skip
-"""AWS's defaults of the quotas that an installation needs; every other one is unknown here."""
+"""AWS's defaults of the quotas that an installation needs, but for builds, of which a new account
+may run one; every other one is unknown here."""
 _TARGETS = {
     "codeconnections": "com.amazonaws.codeconnections.CodeConnections_20231201",
     "servicequotas": "ServiceQuotasV20190624",

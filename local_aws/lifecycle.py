@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from local_aws import upgrade
 from local_aws.countdown import Countdown
 from local_aws.executions import Executions
+from local_aws.figures import side_by_side
 from local_aws.processes import LocalRunError
 from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
@@ -153,13 +154,13 @@ class Lifecycle:
                 task, version = released.stem, _version_in(released.read_text(encoding="utf-8"))
                 kept = prompts / "04-evals" / task / f"{version}.json"
                 record = json.loads(kept.read_text(encoding="utf-8"))
-                score, threshold = record["candidate"]["score"], record["threshold"]
+                score, least = side_by_side(record["candidate"]["score"], record["threshold"])
                 page = self.stack.state / f"released-{task}.html"
                 report = [sys.executable, "-m", "prompt_hub.cli", "report", "evaluation", task]
                 self.stack.run([*report, "--record", str(kept), "--html", str(page)], quiet=True)
                 say(
                     lines,
-                    f"{task} {version}: score {score:.3f} · threshold {threshold:.3f}"
+                    f"{task} {version}: score {score} · threshold {least}"
                     f" · every example: open {page}",
                 )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import cast
 
 from local_aws.aliases import FLOATING, set_alias
+from local_aws.figures import side_by_side
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
 from local_aws.stack import STAGE, LocalStack
@@ -73,11 +74,10 @@ class Regression:
                 [*self._watch_command(TASK), "--wait"], quiet=True, extra=self._stage_environment()
             )
             restored = self.observer.samples(TASK)[-1]
-            say(
-                lines,
-                f"{TASK} {restored['version']} scores {restored['score']:.3f}"
-                f" (threshold {restored['threshold']:.3f})",
+            shown, least = side_by_side(
+                cast(float, restored["score"]), cast(float, restored["threshold"])
             )
+            say(lines, f"{TASK} {restored['version']} scores {shown} (threshold {least})")
             if self.story.rollback is not None:
                 self.story.rollback["restored_score"] = restored["score"]
                 self.story.rollback["samples"] = self._samples()

@@ -245,7 +245,8 @@ def write_examples(repository: PromptRepository, task: str, by: str) -> Written:
                 exit_code=ExitCode.BLOCKED,
             )
         if text != before:
-            refuse_what_is_not_valid(repository, task, {file: text})
+            # Ends of lines that were there before keep no label out: `validate` says what they are.
+            refuse_what_is_not_valid(repository, task, {file: text.replace("\r\n", "\n")})
             # That took a while, and git and editors know nothing of our lock.
             if read_text(root / file, file) != before:
                 raise MeanwhileError(f"nothing was written: {file} was changed meanwhile.")
@@ -269,7 +270,7 @@ def _changed(
 ) -> tuple[str, dict[str, str]]:
     """Return a file with grades taken over, and what became of each that was.
 
-    Every other line is as it was, to the byte.
+    Every other line is as it was, to the byte, and new ones end as those do.
     """
     lines, new = text.split("\n"), list[Example]()
     known: dict[str, tuple[int, Example]] = {}
@@ -292,8 +293,10 @@ def _changed(
             new.append(Example(id=name, input=grade.input, expected=grade.expected))
             known[key_of(new[-1])] = (0, new[-1])
             became[key] = "added"
+    end = "\r\n" if "\r\n" in text else "\n"
     text = "\n".join(lines)
-    return text + ("\n" if new and text and not text.endswith("\n") else "") + jsonl(new), became
+    between = end if new and text and not text.endswith("\n") else ""
+    return text + between + jsonl(new).replace("\n", end), became
 
 
 def _same(one: JsonObject | None, other: JsonObject | None) -> bool:

@@ -11,6 +11,7 @@ from statistics import fmean
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.run_plan import Measured
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.budget import TOKENS_OUT
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import logged_evaluation
@@ -250,8 +251,8 @@ def require_budget(forecast: Spent, budget: RecordsBudget, what: str, settings_f
 def in_words(forecast: Spent) -> str:
     """Return a forecast as people read it."""
     parts = [
-        f"{forecast.calls:,} calls",
-        f"{forecast.input_tokens + forecast.output_tokens:,} tokens",
+        count(forecast.calls, "call"),
+        count(forecast.input_tokens + forecast.output_tokens, "token"),
     ]
     if forecast.usd is not None:
         parts.append(f"{_number(forecast.usd)} US dollars")

@@ -14,6 +14,7 @@ from prompt_hub.batch.table_output import write_csv
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
+from prompt_hub.core.wording import count
 from prompt_hub.repository.schema import Format
 
 OUT = "out"
@@ -87,9 +88,9 @@ def _append(
             summary.take(line)
             output.write(line)
     if summary.records - before != shard.records:
+        written = count(summary.records - before, "record")
         raise PromptHubError(
-            f"{objects.address}/{key} has {summary.records - before} records, and was given"
-            f" {shard.records}.",
+            f"{objects.address}/{key} has {written}, and was given {shard.records}.",
             hint="Another program has written it: drop the file once more.",
             exit_code=ExitCode.BLOCKED,
         )

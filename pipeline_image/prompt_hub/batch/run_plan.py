@@ -11,6 +11,7 @@ from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.run_manifest import RunFile, Spent, Whole
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import ModelT
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.schema import Format, Moment, Sha256, Strict, TaskName, Version
@@ -169,8 +170,8 @@ def read_shards(objects: Objects, plan: RunPlan) -> tuple[Shard, ...]:
         shards = ()
     if len(shards) != plan.shards or sum(each.records for each in shards) != plan.records:
         raise PromptHubError(
-            f"{objects.address}/{key} is not what the plan says: {plan.shards} shards with"
-            f" {plan.records} records.",
+            f"{objects.address}/{key} is not what the plan says: {count(plan.shards, 'shard')} with"
+            f" {count(plan.records, 'record')}.",
             hint="Another program has written it; drop the file once more.",
             exit_code=ExitCode.BLOCKED,
         )

@@ -33,6 +33,7 @@ from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import named, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.wording import count
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import PromptRepository
@@ -116,10 +117,11 @@ def _plan(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Exit
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
     plan = plan_run(objects, repository, aliases, drop, arguments.run, folder)
-    blank = f", {plan.blank} rows without a value left out" if plan.blank else ""
+    blank = f", {count(plan.blank, 'row')} without a value left out" if plan.blank else ""
     print(
-        f"run {plan.run} of {plan.task} {plan.version}: {plan.records} records{blank} in"
-        f" {plan.shards} shards, {plan.children} at once\nexpected: {in_words(plan.forecast)}"
+        f"run {plan.run} of {plan.task} {plan.version}: {count(plan.records, 'record')}{blank} in"
+        f" {count(plan.shards, 'shard')}, {plan.children} at once\n"
+        f"expected: {in_words(plan.forecast)}"
     )
     return ExitCode.OK
 
@@ -135,7 +137,7 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
         say("stopped: what was answered is stored, and the same command goes on")
         return ExitCode.NOT_MEASURED
     if stats.unanswered:
-        say(f"{stats.unanswered} records without an answer: the same command asks again")
+        say(f"{count(stats.unanswered, 'record')} without an answer: the same command asks again")
         return ExitCode.NOT_MEASURED
     print(f"shard {arguments.shard}: {stats.answered} answered, {stats.failed} failed")
     return ExitCode.OK

@@ -54,12 +54,11 @@ from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import stage_name, translate_aws_errors
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.reporting import words
 from prompt_hub.reporting.repair_page import (
     RepairView,
     repair_json,
@@ -220,7 +219,7 @@ class _Repairer:
                 by_evaluation=Forecast(self.repository, prompt, model),
             )
             what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
-            counts = f"{found.again:,} of {words.count(found.lines, 'record')}"
+            counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
             require_budget(expected, budget, f"the repair of {what}", settings_file(task))
             repairs.append(_Repair(old, folder, expected))
@@ -285,7 +284,7 @@ class _Repairer:
             segments.restore()
         with journal:
             if journal.finished:
-                say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
+                say(f"going on: {wording.count(len(journal.finished), 'record')} finished before")
             runner = Runner(
                 mapper=LineReader(self.restored.prompt.input),
                 backend=self.backend,
@@ -302,7 +301,8 @@ class _Repairer:
                 async with self._sharing(answers.parent.name) if old.stored else nullcontext():
                     stats = await runner.run(records_of(old.path, self.bad))
             except asyncio.CancelledError:
-                say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                finished = wording.count(len(journal.finished), "record")
+                say(f"{finished} finished: the same command goes on.")
                 raise
             finally:
                 if storing is not None:
@@ -310,7 +310,7 @@ class _Repairer:
                     segments.store()
             if stats.unanswered:
                 self._note(ExitCode.NOT_MEASURED)
-                left = words.count(stats.unanswered, "record")
+                left = wording.count(stats.unanswered, "record")
                 say(f"{left} without an answer. {stats.reason}")
                 say("nothing is written yet: run the same command again to ask for the rest.")
                 return False
@@ -392,5 +392,5 @@ def _agreed(repairs: int, *, sure: bool) -> bool:
         raise PromptHubError(
             "nobody is there to say that this may be asked and paid.", hint="Give --yes."
         )
-    question = f"Make these records of {words.count(repairs, 'run')} again? [y/N] "
+    question = f"Make these records of {wording.count(repairs, 'run')} again? [y/N] "
     return input(question).strip().lower() in {"y", "yes"}

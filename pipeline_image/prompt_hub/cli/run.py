@@ -33,6 +33,7 @@ from prompt_hub.cli.remote_run import run_remotely
 from prompt_hub.cli.stage import stage_name, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.wording import count
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.reader import PromptRepository
@@ -214,7 +215,7 @@ def _planned(
     if expected is not None and isinstance(source.backend, PrefetchedBackend):
         expected = source.backend.at_batch_price(expected)
     if expected is not None:
-        say(f"{counts.records} records; expected: {in_words(expected)}")
+        say(f"{count(counts.records, 'record')}; expected: {in_words(expected)}")
         require_budget(expected, records.budget, str(arguments.input), settings_file(task))
     file = file_as_read(arguments.input, str(arguments.input.resolve()))
     identity: dict[str, JsonValue] = {
@@ -256,7 +257,7 @@ async def _answer(
                 " their records are asked for again"
             )
         if journal.finished:
-            say(f"going on: {len(journal.finished)} records were finished before")
+            say(f"going on: {count(len(journal.finished), 'record')} finished before")
         runner = Runner(
             mapper=reading.mapper,
             backend=source.backend,
@@ -278,7 +279,7 @@ async def _answer(
                 if batches is not None:
                     batches.forget()
         except asyncio.CancelledError:
-            say(f"{len(journal.finished)} records are finished: the same command goes on.")
+            say(f"{count(len(journal.finished), 'record')} finished: the same command goes on.")
             raise
         finally:
             if batches is not None:
@@ -304,11 +305,11 @@ def _check_paths(source: Path, output: Path) -> None:
 
 
 def _in_words(stats: BatchStats, output: Path, layout: Layout) -> str:
-    parts = [f"{stats.records} records", f"{stats.answered} answered", f"{stats.failed} failed"]
+    parts = [count(stats.records, "record"), f"{stats.answered} answered", f"{stats.failed} failed"]
     if stats.resumed:
         parts[0] += f" ({stats.resumed} finished before)"
     if stats.blank:
-        parts.append(f"{stats.blank} rows without a value left out")
+        parts.append(f"{count(stats.blank, 'row')} without a value left out")
     if not stats.unanswered:
         read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
         return f"{', '.join(parts)}: {output}{read_as}"

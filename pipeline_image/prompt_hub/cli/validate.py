@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.reporting.words import count
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import METADATA, PromptRepository, no_task
 from prompt_hub.validation.check import check

@@ -84,8 +84,8 @@ def _sample(event: Event, name: str) -> ScoreSample | None:
 
 def _measured(sample: ScoreSample) -> Iterator[tuple[str, str]]:
     below = "below" if sample.below_threshold else "reaches"
-    yield "score", words.score(sample.score)
-    yield "threshold", f"{below} {words.score(sample.threshold)}"
+    yield "score", words.score(sample.score, sample.threshold)
+    yield "threshold", f"{below} {words.score(sample.threshold, sample.score)}"
     low, high = sample.interval
     yield "interval of the score", f"{words.score(low)} to {words.score(high)}"
     yield "examples", words.number(sample.n)

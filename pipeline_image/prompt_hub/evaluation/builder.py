@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.calibration import calibrated
 from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.inputs import Inputs
@@ -139,8 +140,8 @@ def _filtered(sequential: SequentialResult, *, judged: bool) -> Iterator[str]:
         stopped = sum(_is_filtered(result, judged=judged) for result in details)
         if stopped:
             yield (
-                f"{FILTERED.reason}: {stopped} of {len(details)} answers of the {arm}, which count"
-                " as wrong (gate.content_filter)"
+                f"{FILTERED.reason}: {stopped} of {count(len(details), 'answer')} of the {arm},"
+                " which count as wrong (gate.content_filter)"
             )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.look_results import LookResults
 from prompt_hub.evaluation.summary import latency, missing_answers, untimed, usd_per_call
@@ -123,7 +124,7 @@ async def measure_until_decided(
         )
         if conclusion.more is None:
             break
-        say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
+        say(f"look {looks}, {seen} of {count(len(order), 'example')}: not decided yet")
         match conclusion.more:
             case "examples":
                 pass

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 
 from prompt_hub.core.percentile import percentile
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.example_results import Result
 from prompt_hub.evaluation.record import Arm, FieldScore, Slice
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations
@@ -98,8 +99,9 @@ def _usages(details: Iterable[Result]) -> Iterator[Usage]:
 
 def missing_answers(whom: str, details: Sequence[Result]) -> Iterator[str]:
     """Why answers of somebody are missing and how many, each reason once."""
-    for reason, count in Counter(detail.error for detail in details if detail.error).items():
-        yield f"{reason.rstrip('.')}: {count} of {len(details)} answers of {whom} are missing"
+    answers = count(len(details), "answer")
+    for reason, missing in Counter(detail.error for detail in details if detail.error).items():
+        yield f"{reason.rstrip('.')}: {missing} of {answers} of {whom} are missing"
 
 
 def usd_per_call(details: Iterable[Result]) -> float | None:

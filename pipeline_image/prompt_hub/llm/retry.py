@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Generic, TypeVar
 
+from prompt_hub.core.wording import count
 from prompt_hub.llm.rate_limit import Limiter, Slot
 
 ResultT = TypeVar("ResultT")
@@ -200,7 +201,7 @@ class Retries:
             # Those that were sent away together come back one after the other.
             wait = error.after + wait * 0.1
         if failed >= allowed:
-            raise _given_up(error, f"{failed} times")
+            raise _given_up(error, count(failed, "time"))
         if until is not None and now + wait > until:
             raise _given_up(error, "and there is no time left to ask again")
         return wait

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
+from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.exact import stated, surplus, weighted_mean
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
@@ -313,10 +314,11 @@ class ScoreMonitor:
             scores_of(rounds.details, self._asked),
             self._metadata.gate.confidence,
         )
+        threshold = rounds.carried.threshold
         self._say(
-            f"{self._task} {rounds.carried.version}: {score:.3f} against "
-            f"{rounds.carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s, "
-            f"{rounds.count} round{'s' * (rounds.count > 1)}"
+            f"{self._task} {rounds.carried.version}: {wording.score(score, threshold)} against "
+            f"{wording.score(threshold, score)} on {wording.count(arm.n, 'example')} in "
+            f"{arm.seconds:.1f} s, {wording.count(rounds.count, 'round')}"
         )
         return Measurement(
             carried=rounds.carried,

@@ -17,17 +17,33 @@ SOURCE = "prompt_hub/promotion/states.py"
 def diagram() -> str:
     """Return the moves as a mermaid state diagram.
 
-    Events between the same two states share an arrow.
+    Events between the same two states share an arrow. What leads back stands once, on a box around
+    all the states that it leads back from: as an arrow of each, their words lay upon one another.
+    The order is that in which Mermaid draws no word over another one.
     """
     arrows: dict[tuple[State, State], list[Event]] = {}
     for move in MOVES:
-        arrows.setdefault((move.source, move.target), []).append(move.event)
-    lines = ["stateDiagram-v2", f"  [*] --> {State.CANDIDATE}"]
-    lines += [
-        f"  {source} --> {target}: {', '.join(events)}"
-        for (source, target), events in arrows.items()
-    ]
-    return "\n".join(["```mermaid", *lines, "```"])
+        if move.event is not Event.RESTORE:
+            arrows.setdefault((move.source, move.target), []).append(move.event)
+    taken_out = [move.source for move in MOVES if move.event is Event.RESTORE]
+    (back,) = {move.target for move in MOVES if move.event is Event.RESTORE}
+    inside, outside = list[str](), list[str]()
+    for ends, events in arrows.items():
+        found = inside if {*ends} <= {*taken_out} else outside
+        found.append(f"{ends[0]} --> {ends[1]}: {', '.join(events)}")
+    return "\n".join(
+        [
+            "```mermaid",
+            "stateDiagram-v2",
+            f"  [*] --> {State.CANDIDATE}",
+            *(f"  {arrow}" for arrow in sorted(outside)),
+            '  state "taken out" as out {',
+            *(f"    {line}" for line in (*taken_out, *inside)),
+            "  }",
+            f"  out --> {back}: {Event.RESTORE}",
+            "```",
+        ]
+    )
 
 
 def table() -> str:

@@ -30,6 +30,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit, listed_files
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.results import (
     Results,
     execution_from_environment,
@@ -192,9 +193,9 @@ class CodeTests:
             self._say(f"tests: run ({before.digest[:12]}), because {reason_of(error)}")
         else:
             self._say(
-                f"tests: skipped, because this code ({before.digest[:12]}, {len(before.files)}"
-                f" files) passed them in execution {green.execution} at"
-                f" {green.finished_at:%Y-%m-%d %H:%M} UTC"
+                f"tests: skipped, because this code ({before.digest[:12]},"
+                f" {count(len(before.files), 'file')}) passed them in execution"
+                f" {green.execution} at {green.finished_at:%Y-%m-%d %H:%M} UTC"
             )
             return 0
         started = datetime.now(UTC)

@@ -146,7 +146,7 @@ def _scores(
             score=sample.score,
             threshold=sample.threshold,
             kind="candidate" if sample.version == rollback.from_ else "champion",
-            label=f"{sample.version}: {words.score(sample.score)}" if new else "",
+            label=f"{sample.version}: {words.score(sample.score, sample.threshold)}" if new else "",
         )
 
 
@@ -171,7 +171,7 @@ def _levels(
 
 
 def _limit(sample: Sample) -> str:
-    return f"threshold {words.score(sample.threshold)}"
+    return f"threshold {words.score(sample.threshold, sample.score)}"
 
 
 def _newest(samples: Sequence[Sample], version: str, otherwise: Sample) -> Sample:

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from prompt_hub.core.wording import count
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
-from prompt_hub.reporting.words import count
 from prompt_hub.repository.schema import (
     Example,
     JsonObject,

@@ -153,7 +153,7 @@ def test_what_is_not_what_the_line_names_is_refused(
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
 
 
-@pytest.mark.parametrize(("change", "said"), [(1, "there is no answer"), (-1, "1 answers more")])
+@pytest.mark.parametrize(("change", "said"), [(1, "there is no answer"), (-1, "1 answer more")])
 def test_answers_that_are_missing_or_too_many_are_told(
     healthy: RepositoryFolder, large: Evaluation, change: int, said: str
 ) -> None:

@@ -252,8 +252,8 @@ def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     assert estimate.tokens == pytest.approx(50 * sum(TOKENS), rel=0.05)
     assert estimate.usd == pytest.approx(50 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6, rel=0.05)
     words = estimate.in_words(Budget())
-    assert words.startswith("80 calls, 30 of them answered before, about 23")
-    assert "(budget: 2000 calls, 10000000 tokens, $5, 3600 s)" in words
+    assert words.startswith("80 calls, 30 of them answered before, about 2,3")
+    assert "(budget: 2,000 calls, 10,000,000 tokens, $5, 3600 s)" in words
     assert "which will not do for all of it)" in estimate.in_words(Budget(calls=49))
 
 

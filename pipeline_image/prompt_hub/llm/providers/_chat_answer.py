@@ -35,6 +35,10 @@ _FILTER = "content_filter"
 """Gemini's endpoint says why after a colon: `content_filter: PROHIBITED_CONTENT`."""
 
 
+_THINKING = ("reasoning_content", "reasoning")
+"""Where thinking stands beside an answer: of DeepSeek, SGLang, older vLLM; of newer, OpenRouter."""
+
+
 class ReportedError(Exception):
     """A failure that an endpoint tells inside HTTP 200."""
 
@@ -90,6 +94,7 @@ def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> Mo
         withheld = refused(str(refusal or text))
     elif not text.strip() and kind not in CUT_OFF:
         told = f"finish_reason {finish or 'missing'}"
+        told += ", thinking alone" if any(map(message.get, _THINKING)) else ""
         # Without counts, null still says that the message is whole and has no text.
         whole = output_tokens if usage else content is None and finish
         if not whole and not (message.get("tool_calls") or message.get("function_call")):
