@@ -81,7 +81,7 @@ async def handle_request(
 
 
 def _as_aws_lists(listed: Callable[[Mapping[str, Any]], Answer]) -> Callable[..., Answer]:
-    """Hide the ARN of what nobody has confirmed; the emulator confirms mail by itself."""
+    """Hide the ARN of a subscription until it is confirmed; the emulator confirms mail itself."""
 
     def list_subscriptions(parameters: Mapping[str, Any]) -> Answer:
         status, headers, body = listed(parameters)

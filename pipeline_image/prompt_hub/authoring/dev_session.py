@@ -15,13 +15,13 @@ from pathlib import Path
 
 from prompt_hub.core import wording
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.example_results import Result, parse_line, scores_of
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.progress import Progress
-from prompt_hub.evaluation.summary import missing_answers
 from prompt_hub.gate.types import mean_score
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
@@ -30,7 +30,7 @@ from prompt_hub.reporting.answers import ALMOST, Answers
 from prompt_hub.reporting.attempts import moves_in_words
 from prompt_hub.reporting.evaluation import ExampleView
 from prompt_hub.reporting.next_steps import losses
-from prompt_hub.repository.examples import ExampleFacts, facts_of, pick
+from prompt_hub.repository.many_examples import ExampleFacts, facts_of, pick
 from prompt_hub.repository.reader import EXAMPLES, METADATA, TEMPLATES, PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.validation.check import check
@@ -168,7 +168,7 @@ class DevSession:
             threshold=inputs.metadata.threshold,
             scores=scores,
             worst=tuple(_worst(examples, details)),
-            missing=tuple(missing_answers(prompt.version, details)),
+            missing=tuple(sums_of(details).missing(prompt.version)),
             asked=budgeted.tracker.calls,
             usd=budgeted.tracker.usd if self._client.resolve(prompt).price_per_million else None,
         )

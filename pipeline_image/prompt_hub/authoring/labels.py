@@ -33,14 +33,14 @@ _TITLE = "prompt-hub/labels@1"
 
 
 class MeanwhileError(PromptHubError):
-    """What a person saw when deciding is no longer so."""
+    """What a person saw when deciding has changed since."""
 
 
 class Grade(Strict):
     """What a person says the right answer to an input is."""
 
     key: str
-    """What was graded: an example of the file, or an input that is none."""
+    """What was graded: an example of the file, or an input that is not in it."""
     example: str | None
     """Id of the example whose label this is; None for a new one."""
     input: JsonObject
@@ -98,7 +98,7 @@ def key_of(example: Example) -> str:
 
 
 def key_of_input(fields: JsonObject) -> str:
-    """Return what an input is graded under that is no example."""
+    """Return what an input that is not an example is graded under."""
     return f"input:{sha256_of(fields)}"
 
 
@@ -150,7 +150,7 @@ def read_labels(root: Path, task: str) -> Labels:
 
 
 def add_grade(root: Path, task: str, grade: Grade, *, seen: int) -> None:
-    """Keep a grade; once more the same one is none.
+    """Keep a grade; the same grade again changes nothing.
 
     Raises:
         MeanwhileError: somebody graded it since `seen`, the serial of the last word that whoever

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,24 +40,12 @@ def merge(objects: Objects, plan: RunPlan, folder: Path) -> RunManifest:
     outputs = tuple(
         _stored(objects, plan, form, path) for form, path in make_forms(merged, plan.formats)
     )
-    manifest = summary.to_manifest(
-        run=plan.run,
-        task=plan.task,
-        stage=plan.stage,
-        versions=plan.versions,
-        source=plan.source,
-        outputs=outputs,
-        blank=plan.blank,
-        forecast=plan.forecast,
-        shards=plan.shards,
-        read_as=plan.read_as,
-        started=plan.started,
-    )
+    manifest = summary.to_manifest(plan, outputs)
     write_manifest(objects, manifest)
     return manifest
 
 
-def make_forms(merged: Path, formats: tuple[Format, ...]) -> Iterator[tuple[Format, Path]]:
+def make_forms(merged: Path, formats: Sequence[Format]) -> Iterator[tuple[Format, Path]]:
     """Yield the forms of an output that are asked for, JSON lines first, which always are there."""
     yield "jsonl", merged
     if "csv" in formats:

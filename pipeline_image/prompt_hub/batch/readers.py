@@ -32,7 +32,7 @@ class Record:
     """One record as it came: its number and line (from 1), its columns and their values.
 
     `problem` says why it could not be read; columns and values are then what could be. The line is
-    0 where nobody knows it any more.
+    0 where it is no longer known.
     """
 
     number: int

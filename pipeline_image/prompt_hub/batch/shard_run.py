@@ -57,7 +57,7 @@ def _changed(what: str) -> PromptHubError:
 
 
 def divided(aliases: ModelAliases, children: int) -> ModelAliases:
-    """Give one of so many processes at once its part of every limit.
+    """Return the aliases with the part of every limit that one of `children` processes has.
 
     A version that becomes active while records are answered may ask another alias.
     """

@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     console.clone.registry(wait=True)
     app = create_app(console, token=token, port=port, records=arguments.label)
     # What is kept in a file that nobody else reads does not go into a log that others may.
-    said = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
-    print(f"http://{HOST}:{port}/?token={said}", flush=True)
+    shown = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
+    print(f"http://{HOST}:{port}/?token={shown}", flush=True)
     # Told to stop is not failed: uvicorn ends, then raises the signal once more.
-    for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, lambda *_: sys.exit(ExitCode.OK))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(ExitCode.OK))
     config = uvicorn.Config(
         app,
         ws="none",

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Show what differs; that something does is no failure."""
+    """Show what differs; a difference is not a failure."""
     evaluations = evaluations_from_environment()
     found = compare(evaluations, arguments.task, arguments.before, arguments.after)
     if arguments.json:

@@ -186,7 +186,7 @@ def _keep_page(
 ) -> None:
     """Keep the page beside the record: who has no clone reads the bucket.
 
-    That there is none is no reason to have no verdict.
+    The verdict stands, even if the page cannot be made.
     """
     from prompt_hub.reporting.formats import report_formats
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +31,7 @@ from prompt_hub.cli.options import positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import named, translate_aws_errors
 from prompt_hub.core import aws_names
+from prompt_hub.core.concurrency import cancel_on_sigterm
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.core.wording import count
 from prompt_hub.llm.client import ModelClient
@@ -146,10 +146,7 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
 async def _answer_shard(
     arguments: argparse.Namespace, objects: Objects, plan: RunPlan, folder: Path
 ) -> BatchStats:
-    task = asyncio.current_task()
-    assert task is not None
-    # ECS asks a container to stop before it kills it.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    cancel_on_sigterm()
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
     metadata = repository.metadata(plan.task)

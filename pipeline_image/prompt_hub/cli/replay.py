@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             if not arguments.json:
                 print(f"{path}: not looked at\n  {error.message}\n  {error.hint}")
         else:
-            message = [vars(change) for change in changes]
-            result |= {"same": not changes, "changes": message}
+            listed = [vars(change) for change in changes]
+            result |= {"same": not changes, "changes": listed}
             if not arguments.json:
                 _report(path, record, changes, arguments.write)
         results.append(result)

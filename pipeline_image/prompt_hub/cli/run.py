@@ -15,17 +15,18 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.active_version import active_version, stage_of_environment
 from prompt_hub.batch.backends import Backend, ServiceBackend
 from prompt_hub.batch.bucket_objects import SCHEME
 from prompt_hub.batch.following import local_backend
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.layout import Layout
-from prompt_hub.batch.local_run import LocalRun
+from prompt_hub.batch.local_run import finish_run, local_runs, manifest_beside
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.prefetched import PrefetchedBackend, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
+from prompt_hub.batch.run_manifest import RunFacts, RunManifest, write_manifest
 from prompt_hub.batch.runner import BatchStats, Runner, known_example
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
@@ -169,8 +170,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     seconds = round(time.monotonic() - started, 3)
     manifest = None
     if not stats.unanswered:
-        manifest = str(planned.run.manifest_path)
-        _finish(planned.run, repository)
+        manifest = str(manifest_beside(arguments.output))
+        _list_run(finish_run(planned.run, arguments.output, records.formats), repository)
     summary = {
         **asdict(info),
         "source": source.words,
@@ -192,7 +193,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
 class _Planned:
     """What is known before the first call."""
 
-    run: LocalRun
+    run: RunFacts
     identity: dict[str, JsonValue]
     records: int
     example: Callable[[], JsonObject | None]
@@ -228,15 +229,16 @@ def _planned(
     if not arguments.service and records.versions == "pin":
         identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
     return _Planned(
-        run=LocalRun(
+        run=RunFacts(
             run=sha256_of({**identity, "output": os.path.realpath(arguments.output)}),
             task=task,
+            stage=stage_of_environment(),
+            versions=records.versions,
             source=file,
-            output=arguments.output,
-            records=records,
-            layout=reading.layout,
             blank=counts.blank,
             forecast=expected,
+            shards=1,
+            read_as=reading.layout.found,
             started=started,
         ),
         identity=identity,
@@ -287,10 +289,10 @@ async def _answer(
         return stats
 
 
-def _finish(run: LocalRun, repository: PromptRepository) -> None:
-    manifest = run.finish()
+def _list_run(manifest: RunManifest, repository: PromptRepository) -> None:
+    """List a run in this checkout, where a repair finds it."""
     try:
-        run.list_in(repository.root, manifest)
+        write_manifest(local_runs(repository.root), manifest)
     except PromptHubError as error:
         say(f"a repair will not find this run by itself: {error}")
 

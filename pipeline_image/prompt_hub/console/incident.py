@@ -71,7 +71,7 @@ def read_evidence(event: Event) -> EvidenceView | None:
 
 
 def _sample(event: Event, name: str) -> ScoreSample | None:
-    """Return a sample that decided; None where there is none, or none that we can read."""
+    """Return a sample that decided; None if there is none that we can read."""
     kept = event.evidence.get(name)
     if not isinstance(kept, Mapping):
         return None
@@ -115,8 +115,8 @@ def _sentences(evidence: Mapping[str, object]) -> Iterator[str]:
         for name, before in (("active", since), ("previous", "The version before, in its time")):
             counted = calls.get(name)
             if isinstance(counted, Mapping) and counted.keys() >= {"calls", "broken"}:
-                told = Calls(calls=int(counted["calls"]), broken=int(counted["broken"]))
-                yield f"{before}: {told} broke the contract."
+                broken = Calls(calls=int(counted["calls"]), broken=int(counted["broken"]))
+                yield f"{before}: {broken} broke the contract."
     lost = evidence.get(NO_WAY_BACK)
     if isinstance(lost, Mapping):
         yield f"There is no way back from here: {lost.get('reason')}"

@@ -268,38 +268,32 @@ class _Rules:
         if seen:
             scores = (mean_score(arm, seen, self._weights) for arm in (candidate, champion))
             difference = float(next(scores) - next(scores))
-        return _Paired(
-            n=len(seen),
-            difference=difference,
-            margin=margin,
-            not_worse=self._test(places, in_unit, alpha, (1 - margin) / 2),
-            worse=self._test(places, mirrored, alpha, (1 + margin) / 2),
-        )
-
-    def _test(
-        self,
-        places: Sequence[int],
-        value: Callable[[int, int], float],
-        alpha: float,
-        target: float,
-    ) -> MeanTest:
-        """Return the test that a mean over the examples at `places` exceeds `target`."""
+        not_worse: MeanTest
+        worse: MeanTest
         if self._version == "1":
-            return MeanTest(self._sample(places, value, alpha), target)
-        asked: Sequence[int] = self._evidence.candidate.asked
-        if places is not self.every:
-            among = bytearray(len(self.every))
-            for place in places:
-                among[place] = True
-            asked = array("I", (place for place in asked if among[place]))
-        return TargetedTest.of(
-            self._observed(asked, value),
-            self._weights_of(places),
-            alpha,
-            self._capital,
-            target,
-            betting=betting_of(self._evidence, self._gate, self._version),
-        )
+            not_worse = MeanTest(self._sample(places, in_unit, alpha), (1 - margin) / 2)
+            worse = MeanTest(self._sample(places, mirrored, alpha), (1 + margin) / 2)
+        else:
+            not_worse = aimed = TargetedTest.of(
+                self._observed(self._in_turn(places), in_unit),
+                self._weights_of(places),
+                alpha,
+                self._capital,
+                (1 - margin) / 2,
+                betting=betting_of(self._evidence, self._gate, self._version),
+            )
+            worse = aimed.mirrored((1 + margin) / 2)
+        return _Paired(len(seen), difference, margin, not_worse, worse)
+
+    def _in_turn(self, places: Sequence[int]) -> Sequence[int]:
+        """Return those of `places` that were asked, in the order in which they were."""
+        asked = self._evidence.candidate.asked
+        if places is self.every:
+            return asked
+        among = bytearray(len(self.every))
+        for place in places:
+            among[place] = True
+        return array("I", (place for place in asked if among[place]))
 
     def _seen(self, places: Sequence[int]) -> Sequence[int]:
         scores = self._evidence.candidate

@@ -155,7 +155,7 @@ class Retries:
             stats.sent += 1
             started = self.clock()
             try:
-                message = await (attempt() if timeout is None else _within(timeout, attempt))
+                result = await (attempt() if timeout is None else _within(timeout, attempt))
             except TransientError as error:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
@@ -176,7 +176,7 @@ class Retries:
                 raise
             else:
                 place.release()
-                return Attempt(result=message, attempts=number, seconds=self.clock() - started)
+                return Attempt(result=result, attempts=number, seconds=self.clock() - started)
         raise AssertionError("the last attempt returns or raises")
 
     async def _acquire(

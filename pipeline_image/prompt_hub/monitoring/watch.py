@@ -208,7 +208,7 @@ class ScoreWatch:
         # Before the metric: this is the fast way back, the alarm is the one behind it.
         reached = self.ask_for_rollback(task)
         if reached and found.active.margin < 0 and (back := await self._left(pointer)):
-            # The alarm would ring of what nobody is answered with any more.
+            # The alarm would be about a version that no longer answers.
             metrics.publish_of_versions(self.cloudwatch, found, self.stage)
             self.say(f"{task}: went back to {back}; the margin of {pointer.version} is no alarm")
         else:

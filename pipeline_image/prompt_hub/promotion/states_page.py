@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-from prompt_hub.core.generated_page import replace_generated_part
+from prompt_hub.core.generated_page import rewrite
 from prompt_hub.promotion.states import MEANING, MOVES, Event, State
 
 SOURCE = "prompt_hub/promotion/states.py"
@@ -61,11 +58,10 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def up_to_date(page: str) -> str:
-    """Return `page` with its generated part as the code has it now."""
-    return replace_generated_part(page, SOURCE, f"{diagram()}\n\n{table()}")
+def part() -> str:
+    """Return both, as they stand on the page."""
+    return f"{diagram()}\n\n{table()}"
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(up_to_date(path.read_text(encoding="utf-8")), encoding="utf-8")
+    rewrite(SOURCE, part())

@@ -152,8 +152,8 @@ def _fingerprint(path: Path) -> str:
 def installed_tools() -> dict[str, str]:
     """Return the versions of Python and of every package that is installed."""
     # Each look at a name or version would parse the package's whole description again.
-    told = (found.metadata for found in distributions())
-    packages = {each["Name"].lower(): each["Version"] for each in told}
+    metadata = (found.metadata for found in distributions())
+    packages = {each["Name"].lower(): each["Version"] for each in metadata}
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": sysconfig.get_platform(),
@@ -231,9 +231,8 @@ class CodeTests:
             started_at=started,
             finished_at=datetime.now(UTC),
         )
-        text = green.model_dump_json(by_alias=True, indent=2) + "\n"
         try:
-            self._results().put(aws_names.code_tests_key(before.digest), text)
+            self._results().put(aws_names.code_tests_key(before.digest), green.to_json())
         except Exception as error:  # they are green all the same; the next execution runs them
             self._say(f"tests: green, but not remembered: {reason_of(error)}")
             return

@@ -45,7 +45,7 @@ def attempts(root: Path, task: str) -> tuple[Attempt, ...]:
 def judged(root: Path, task: str) -> list[Evaluation]:
     """Return the evaluations of `task` that this machine remembers, oldest first.
 
-    A verdict that cannot be read any more is none.
+    A verdict that can no longer be read is left out.
     """
     results = FolderResults(root / RESULTS_DIR)
     found = []

@@ -52,8 +52,8 @@ class ActionRow:
     @property
     def summary(self) -> str:
         """What it said; of several, what the one said that did not succeed."""
-        said = [a for a in self.actions if len(self.actions) == 1 or a.status != "Succeeded"]
-        return "\n".join(words.commit_words(action.summary) for action in said)
+        shown = [a for a in self.actions if len(self.actions) == 1 or a.status != "Succeeded"]
+        return "\n".join(words.commit_words(action.summary) for action in shown)
 
 
 def run_page(run: RunReport) -> str:

@@ -27,13 +27,13 @@ _GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
 def commit_words(summary: str) -> str:
     """Return a summary of CodePipeline; that of a commit, which is JSON, as a sentence."""
     try:
-        told = json.loads(summary)
+        commit = json.loads(summary)
     except ValueError:
         return summary
-    message = told.get("CommitMessage") if isinstance(told, dict) else None
+    message = commit.get("CommitMessage") if isinstance(commit, dict) else None
     if not isinstance(message, str):
         return summary
-    provider = told.get("ProviderType")
+    provider = commit.get("ProviderType")
     return f"“{message}”{f', from {provider}' if isinstance(provider, str) else ''}"
 
 
@@ -71,12 +71,12 @@ def reasons(record: EvaluationRecord) -> Iterator[str]:
         needed += count(MOST_EXAMPLES if power.needed is None else power.needed, "example")
         below = max(0.0, round(record.threshold - power.margin, 6))
         these = "this 1 tells" if power.n == 1 else f"these {power.n:,} tell"
-        told = "none"
+        detectable = "none"
         if power.detectable is not None:
-            told = f"one of {max(0.0, record.threshold - power.detectable):.2f}"
+            detectable = f"one of {max(0.0, record.threshold - power.detectable):.2f}"
         yield (
             f"power: {needed} would tell a true score of {below:g} from the threshold"
-            f" (probability {PROBABILITY}); {these} {told}"
+            f" (probability {PROBABILITY}); {these} {detectable}"
         )
 
 

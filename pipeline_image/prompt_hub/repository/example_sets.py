@@ -24,8 +24,9 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
-from prompt_hub.repository.examples import NumberedExamples, read_example_file
+from prompt_hub.repository.examples import read_example_file
 from prompt_hub.repository.json import line_document
+from prompt_hub.repository.many_examples import NumberedExamples
 from prompt_hub.repository.schema import Count, Strict
 
 SETS_DIR = Path(".prompt-hub") / "examples"

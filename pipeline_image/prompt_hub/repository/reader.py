@@ -21,7 +21,6 @@ from prompt_hub.repository.documents import (
     Problem,
     closest,
     open_bytes,
-    read_bytes,
     read_text,
     to_model,
 )
@@ -156,10 +155,11 @@ class PromptRepository:
         """
         path = self.path(EXAMPLES, f"{task}.jsonl")
         name = self.relative(path)
-        raw = read_bytes(path, name)
-        reference = reference_in(raw, name)
-        if reference is None:
-            return read_examples(raw, name)
+        with open_bytes(path, name) as stream:
+            reference = reference_in(stream.read(LONGEST_REFERENCE), name)
+            if reference is None:
+                stream.seek(0)
+                return read_examples(stream, name).examples
         return examples_of(reference, name, self.root).examples
 
     def stream_examples(self, task: str) -> Iterator[Example]:

@@ -77,10 +77,6 @@ class Review(Strict):
             sorted(found, key=lambda finding: (order.index(finding.severity), finding.line or 0))
         )
 
-    def to_json(self) -> str:
-        """Return the review as it is logged."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
-
 
 def questions(text: str, purpose: str, examples: Sequence[Example]) -> JsonObject:
     """Return what the meta-prompt is told about a candidate.

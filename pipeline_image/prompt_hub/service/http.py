@@ -67,7 +67,7 @@ _JSON_HEADER = (b"content-type", JSON.encode())
 
 
 class _CallerLeftError(Exception):
-    """Nobody is there to be answered, and nothing went wrong here."""
+    """The caller has left before the answer; nothing went wrong here."""
 
 
 class _Response(NamedTuple):
@@ -245,7 +245,7 @@ class _Shared:
 
 
 class LastResort:
-    """Answers what nobody foresaw. Nothing reaches the server, which would log it its own way."""
+    """Answers unexpected errors, so that the server does not, which would log them its own way."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 from prompt_hub.authoring.demo.memory_ledger import MemoryLedger
@@ -139,7 +140,7 @@ class Demo:
             comment="Made by `prompt-hub demo`.",
             prompt={**prompt, "messages": messages},
             metadata={**made.metadata, "threshold": THRESHOLDS[version]},
-            examples=read_examples(EXAMPLES.read_bytes(), EXAMPLES.name),
+            examples=read_examples(BytesIO(EXAMPLES.read_bytes()), EXAMPLES.name).examples,
         )
         files = {
             path: text.replace("version: 0.1.0", f"version: {version}")

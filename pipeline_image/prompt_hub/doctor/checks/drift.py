@@ -31,10 +31,10 @@ def _examine(readers: Readers) -> Iterator[Finding]:
         )
     release = running_release(readers.of_stage.client("ecs"), stage)
     deployed = readers.ledger.deployed()
-    told = deployed.release.release if deployed else "no release"
-    if told != release:
+    in_ledger = deployed.release.release if deployed else "no release"
+    if in_ledger != release:
         yield Finding(
-            f"The service runs release {release}; the ledger says {told}.",
+            f"The service runs release {release}; the ledger says {in_ledger}.",
             "Retry the stage's Activate, or start an execution, which activates what it deploys.",
             start(),
         )

@@ -139,7 +139,7 @@ def _children(template: Template) -> int:
 
 
 def _number(value: JsonValue) -> float:
-    """Read a number, which templates may write as text; 0 for what is none."""
+    """Read a number, which templates may write as text; 0 for anything else."""
     text = str(value)
     return float(text) if text.replace(".", "", 1).isdecimal() else 0
 
