@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: bootstrap deploy diff destroy synth
-.PHONY: help setup demo up down clean status degrade recover pushes records killed-records test lint types unit coverage property property-fresh infrastructure local
+.PHONY: help setup demo up down clean status degrade recover pushes records killed-records test lint types unit processes coverage property property-fresh infrastructure local
 .PHONY: browser chromium lifecycle stuck-states waiting docs pages dashboards diagrams pictures console-pictures page-pictures image lock
 .PHONY: bench bench-batch bench-eval bench-local bench-loader bench-pages bench-scale bench-gate bench-watch bench-catalogue bench-quantities bench-rollback bench-serve parity-promptfoo
 
@@ -127,10 +127,13 @@ lint: setup
 types: setup
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py docs/site/*.py
 
-unit: setup  ## fast tests: what the core, the commands, the service and the Lambda do
-	@$(VENV)/pytest -q $(FAST) tests/unit tests/lambdas
+unit: setup  ## fast tests that stay in their process: what the core, the commands, the service and the Lambda do
+	@$(VENV)/pytest -q $(FAST) tests/unit tests/lambdas -m "not processes"
 
-coverage: setup  ## the tests of `unit`, of the trace and of the doctor, and how much of the product they run; fails below the floor
+processes: setup  ## the others of their folders: git, our command in a process of its own, the service's workers
+	@$(VENV)/pytest -q $(FAST) tests/unit tests/lambdas -m processes
+
+coverage: setup  ## the tests of `unit` and `processes`, of the trace and of the doctor, and how much of the product they run; fails below the floor
 	@$(VENV)/pytest -q $(FAST) tests/unit tests/lambdas $(READERS) --cov --cov-report=term
 
 property: setup  ## drawn data, the fuzz, a kill at every step; the same draws in every run

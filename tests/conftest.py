@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 isolate()
 # Whatever the installation of whoever runs it is called.
 os.environ["PROMPT_HUB_INSTALLATION"] = "prompt-hub"
+# Whichever commit a build is of: it spares the product a question to git that tests are about.
+os.environ.pop("CODEBUILD_RESOLVED_SOURCE_VERSION", None)
 # Processes that tests start find the package whatever folder they run in, installed or not.
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1] / "pipeline_image")
 # Shells start what runs in the background deaf to Ctrl-C, and so would be all that tests start.

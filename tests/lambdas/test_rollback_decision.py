@@ -322,11 +322,12 @@ def pages(scores: Sequence[float], window: Window = CONTEXT.window) -> list[int]
     """After which rounds people are paged, where each round asks at once and none has a control."""
     # Round by round, as the Lambda sees it: the newest samples that it reads, and its own history.
     context = replace(CONTEXT, pointer=replace(POINTER, previous=None), window=window)
+    measured = [sample("1.1.0", score, -minute) for minute, score in enumerate(scores)]
     events: list[Event] = []
     paged = []
     for newest in range(len(scores)):
-        samples = [sample("1.1.0", scores[ago], -ago) for ago in range(newest, -1, -1)]
-        context = replace(context, samples=samples[: samples_wanted(window)], events=events)
+        samples = measured[newest::-1][: samples_wanted(window)]
+        context = replace(context, samples=samples, events=events)
         decision = decide(context)
         if decision.action is Action.PAGE:
             paged.append(newest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +14,7 @@ import pytest
 from prompt_hub.release.code_tests import is_code
 from tests.unit.building import RepositoryFolder, build
 from tests.unit.kept_folder import KeptFolder
+from tests.unit.processes import STARTS, StaysInProcess, started
 
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 2 * 1024**3
@@ -35,9 +37,11 @@ _opened: list[str] = []
 _is_code = cache(is_code)
 
 
-def _note_what_is_no_code(event: str, arguments: tuple[object, ...]) -> None:
+def _note_what_a_test_does(event: str, arguments: tuple[object, ...]) -> None:
     # Python calls this for everything that it does: half a microsecond here is seconds of a run.
     if event != "open":
+        if event in STARTS:
+            started.append(event)
         return
     name = arguments[0]
     if isinstance(name, Path):
@@ -48,7 +52,15 @@ def _note_what_is_no_code(event: str, arguments: tuple[object, ...]) -> None:
             _opened.append(name)
 
 
-sys.addaudithook(_note_what_is_no_code)
+# Python asks a process for this, once: the first test that imports the SDK would have started it.
+platform.platform()
+sys.addaudithook(_note_what_a_test_does)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold every test of these tiers to what its mark says of processes."""
+    tests = Path(__file__).resolve().parents[1]
+    config.pluginmanager.register(StaysInProcess((tests / "unit", tests / "lambdas")))
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,11 @@ class Import:
         return self.module.split(".")[0]
 
 
+def statements_in(node: ast.AST) -> Iterator[ast.AST]:
+    """What of a node may hold an import: no expression does, and most nodes are expressions."""
+    return (each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.expr))
+
+
 def imports_of(file: Path) -> Iterator[Import]:
     """Every import in a file but those for the type checker only."""
 
@@ -35,7 +40,7 @@ def imports_of(file: Path) -> Iterator[Import]:
             # `from a import b` may import the module a.b: both are looked at.
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             yield from (Import(node.lineno, name) for name in names)
-        for child in ast.iter_child_nodes(node):
+        for child in statements_in(node):
             yield from visit(child)
 
     return visit(ast.parse(file.read_text(encoding="utf-8"), str(file)))

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEY = "@aws-cdk/core:permissionsBoundary"
 
 
+@pytest.mark.processes
 @pytest.mark.shipped
 @pytest.mark.parametrize(
     ("context", "words", "options"),

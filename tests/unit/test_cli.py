@@ -117,6 +117,7 @@ def test_a_failure_is_a_sentence_and_an_exit_code(
     assert ("Traceback" in message) == (code == ExitCode.UNEXPECTED)
 
 
+@pytest.mark.processes
 def test_help_pays_for_nothing_heavy() -> None:
     script = (
         "import sys\nfrom prompt_hub.cli.main import main\nmain(['--help'])\n"
@@ -150,6 +151,7 @@ def test_the_doors_lead_to_their_commands(
     assert capsys.readouterr().out.startswith(f"usage: prompt-hub {command}")
 
 
+@pytest.mark.processes
 def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "pipeline_image" / "validate_prompt.py"],
@@ -179,6 +181,7 @@ def test_a_root_that_is_a_circle_of_links_is_a_sentence(
     assert "symbolic links" in told
 
 
+@pytest.mark.processes
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = [sys.executable, "-m", "prompt_hub.cli", "validate", "--rules"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "pipeline_image")}

@@ -63,6 +63,7 @@ def offered(script: Path, folder: Path, *words: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.processes
 def test_bash_offers_commands_options_tasks_and_stages(bash_script: Path, repository: Path) -> None:
     def after(*words: str) -> set[str]:
         return offered(bash_script, repository, *words)
@@ -76,6 +77,7 @@ def test_bash_offers_commands_options_tasks_and_stages(bash_script: Path, reposi
     assert after("doctor", "--stage", "") == {"dev", "prod"}
 
 
+@pytest.mark.processes
 def test_a_name_in_somebody_elses_clone_is_never_run(bash_script: Path, repository: Path) -> None:
     metadata = repository / "prompts" / "03-metadata"
     for name in ("$(touch run)", "`touch run`", "${run:=1}", "two words", "-rf", "*"):
@@ -88,6 +90,7 @@ def test_a_name_in_somebody_elses_clone_is_never_run(bash_script: Path, reposito
     assert not (repository / "run").exists()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_accepts_its_script(shell: str, tmp_path: Path) -> None:
     path = tmp_path / "script"

@@ -187,6 +187,7 @@ def test_the_readme_states_the_bill_of_the_page_of_costs() -> None:
 # --- Findings ----------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("finding", FINDINGS, ids=lambda finding: finding.stem)
 def test_a_finding_has_the_form_that_its_readme_states(finding: Path) -> None:
     text = finding.read_text("utf-8")

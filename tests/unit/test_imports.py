@@ -97,10 +97,12 @@ def lint(tree: Path) -> dict[str, str]:
     return {ids[name]: verdict for name, verdict in verdicts}
 
 
+@pytest.mark.processes
 def test_the_product_keeps_every_contract() -> None:
     assert lint(ROOT) == dict.fromkeys(contracts(), "KEPT")
 
 
+@pytest.mark.processes
 def test_every_contract_can_be_broken(tmp_path: Path) -> None:
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__", "node_modules")
@@ -130,6 +132,7 @@ def test_the_contract_of_the_lambda_is_about_what_the_lambda_carries() -> None:
     assert contract["source_modules"] == list(CARRIED_MODULES)
 
 
+@pytest.mark.processes
 def test_heavy_packages_are_imported_late() -> None:
     heavy = sorted(set.union(*EAGER_ADAPTERS.values()) | {"boto3", "botocore", "jsonschema_rs"})
     names = [module.name for module in walk_packages(prompt_hub.__path__, "prompt_hub.")]

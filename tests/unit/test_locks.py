@@ -128,6 +128,7 @@ def test_the_base_image_stands_in_one_place_that_dependabot_reads() -> None:
     assert re.search(r"^ARG BASE_IMAGE=base$", text, re.MULTILINE)
 
 
+@pytest.mark.processes
 def test_what_the_image_installs_is_compiled(tmp_path: Path) -> None:
     text = (ROOT / "pipeline_image/Dockerfile").read_text(encoding="utf-8")
     build = text.partition(" AS build\n")[2].partition("\nFROM ")[0].replace("\\\n", " ")

@@ -37,6 +37,7 @@ VERBS = {
     "service_health.py": ("answers",),
     "smoke_test.py": ("answers, not",),
     "soak.py": ("runs",),
+    "stage.py": ("runs in",),
 }
 """By file, what something does, not how many there are: a version scores, a stage runs."""
 ALWAYS_MANY = {

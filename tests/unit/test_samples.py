@@ -187,6 +187,7 @@ def test_a_mention_of_what_is_not_there_is_found(mention: str, unknown: str | No
     assert unknown_in(mention.split()) == unknown
 
 
+@pytest.mark.processes
 @of("sh")
 def test_a_sample_of_shell_is_shell(sample: Sample) -> None:
     # An option in brackets is how usage is written.
@@ -309,6 +310,7 @@ def answer(**asked: Any) -> Any:
     return SimpleNamespace(choices=[SimpleNamespace(message=message)])
 
 
+@pytest.mark.processes
 @of("python")
 def test_a_sample_of_python_runs(sample: Sample, follow_a_ledger_in_memory: None) -> None:
     heard: list[str] = []

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from tests.unit.module_imports import statements_in
+
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 FAST = ("unit", "lambdas")
@@ -27,7 +29,10 @@ TYPES_ALONE = {"mypy_boto3_cloudwatch", "mypy_boto3_dynamodb", "mypy_boto3_ecs"}
 def imported(path: Path) -> frozenset[str]:
     """The top-level packages that a file imports."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    left: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while left:
+        node = left.pop()
+        left += statements_in(node)
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -114,6 +119,7 @@ def pytest_runs(target: str) -> list[list[str]]:
     return [shlex.split(line) for line in plan.splitlines() if "/pytest " in line]
 
 
+@pytest.mark.processes
 @pytest.mark.shipped
 def test_make_test_runs_every_file_once() -> None:
     """Whole files: no mark leaves a test of one out. What it leaves out has a target of its own."""
@@ -127,6 +133,16 @@ def test_make_test_runs_every_file_once() -> None:
     assert not any(word.startswith("--ignore") for words in pytest_runs("local") for word in words)
 
 
+@pytest.mark.processes
+@pytest.mark.shipped
+def test_what_stays_in_its_process_and_what_does_not_are_all_that_is_counted() -> None:
+    (unit,), (processes,), (counted,) = map(pytest_runs, ("unit", "processes", "coverage"))
+    assert unit[-2:] == ["-m", "not processes"]
+    assert processes == [*unit[:-1], "processes"]
+    assert unit[:-2] == counted[: len(unit) - 2]
+
+
+@pytest.mark.processes
 @pytest.mark.shipped
 def test_files_that_begin_first_are_there() -> None:
     """The order in which workers take the files of local_aws; a name of none would say nothing."""

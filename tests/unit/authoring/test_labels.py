@@ -300,6 +300,7 @@ def test_nothing_is_written_through_a_link_out_of_the_clone(
     assert not [path for path in outside.iterdir() if path.name != "examples"]
 
 
+@pytest.mark.processes
 def test_who_grades_is_who_would_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "EMAIL"):
         monkeypatch.delenv(name, raising=False)

@@ -95,6 +95,7 @@ def wait_until_asked(model: Model, questions: int, child: subprocess.Popen[str])
         time.sleep(0.01)
 
 
+@pytest.mark.processes
 def test_a_killed_child_resumes_wherever_it_was(
     records: Records, model: Faulty, store: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_killed_child_resumes_wherever_it_was(
     assert of_run(store, "output.jsonl").read_bytes() == in_one_process(store, key)
 
 
+@pytest.mark.processes
 def test_a_child_that_is_stopped_stores_what_it_has(
     records: Records, model: Faulty, store: Path
 ) -> None:

@@ -276,6 +276,7 @@ def _rewrite(healthy: RepositoryFolder, content: bytes) -> None:
     write_manifest(local_runs(healthy.root), manifest.model_copy(update={"outputs": (form,)}))
 
 
+@pytest.mark.processes
 def test_a_killed_repair_goes_on_where_it_was(run: Run, model: Model, tmp_path: Path) -> None:
     rows = [f"PART-{number},Schottky diode 30 V 200 mA SOT-23,,\n" for number in range(30)]
     model.misled_by = BAD_WORDS

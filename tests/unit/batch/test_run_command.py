@@ -243,6 +243,7 @@ def test_an_outage_leaves_no_output_and_the_next_run_asks_only_for_the_rest(
     ]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("sent", "code", "expected"),
     [(signal.SIGKILL, -signal.SIGKILL, ""), (signal.SIGINT, 130, "the same command goes on")],

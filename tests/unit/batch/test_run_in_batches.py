@@ -172,6 +172,7 @@ def start(folder: RepositoryFolder, server: BatchServer, tmp_path: Path) -> subp
     return start_command(command, root=folder.root, models=server.models(), folder=tmp_path)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("where", ["waiting", "submitting", "reading"])
 def test_a_run_that_is_killed_pays_for_nothing_twice(
     healthy: RepositoryFolder,
@@ -211,6 +212,7 @@ def test_a_run_that_is_killed_pays_for_nothing_twice(
     assert (set(server.paid.values()), sum(server.live.values())) == ({1}, 0)
 
 
+@pytest.mark.processes
 def test_who_changed_the_input_may_do_without_the_batches_of_the_old_one(
     healthy: RepositoryFolder,
     run: Run,

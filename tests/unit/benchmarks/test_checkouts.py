@@ -10,6 +10,8 @@ import pytest
 
 from benchmarks.results import ROOT
 
+pytestmark = pytest.mark.processes
+
 MAKEFILE = """\
 up:
 	@sh -c 'sleep 0.2 & echo $$!' > orphan

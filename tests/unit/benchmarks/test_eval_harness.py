@@ -49,6 +49,7 @@ def ask(model: MockModel, number: int) -> tuple[int, dict[str, str], bytes]:
 # --- The mock model ----------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_the_mock_model_answers_from_the_question_and_misreads_a_tenth(model: MockModel) -> None:
     right = 0
     for number in range(20):
@@ -64,6 +65,7 @@ def test_a_misread_record_is_wrong_in_every_field() -> None:
     assert all(message[field] != value for field, value in Item(7).expected.items())
 
 
+@pytest.mark.processes
 def test_every_answer_is_counted_and_a_repeated_one_as_paid_again(model: MockModel) -> None:
     for number in (1, 2, 2, 2):
         ask(model, number)
@@ -73,6 +75,7 @@ def test_every_answer_is_counted_and_a_repeated_one_as_paid_again(model: MockMod
     assert stats.answered_times == {1: 1, 3: 1}
 
 
+@pytest.mark.processes
 def test_an_answer_nobody_waits_for_is_paid_all_the_same() -> None:
     with MockModel(latency=0.2) as model:
         connection = http.client.HTTPConnection("127.0.0.1", model.port)
@@ -85,6 +88,7 @@ def test_an_answer_nobody_waits_for_is_paid_all_the_same() -> None:
         assert (model.stats().answered, model.stats().unread) == (1, 1)
 
 
+@pytest.mark.processes
 def test_counting_anew_forgets_everything(model: MockModel) -> None:
     ask(model, 1)
     model.reset()
@@ -92,6 +96,7 @@ def test_counting_anew_forgets_everything(model: MockModel) -> None:
     assert model.stats().first_request_at is None
 
 
+@pytest.mark.processes
 def test_a_question_of_another_task_is_refused_and_not_counted(model: MockModel) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", model.port)
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello?"}]})
@@ -102,6 +107,7 @@ def test_a_question_of_another_task_is_refused_and_not_counted(model: MockModel)
     assert model.stats().requests == 0
 
 
+@pytest.mark.processes
 def test_every_kind_of_fault_looks_as_a_client_would_meet_it() -> None:
     with MockModel(latency=0.0, fault_rate=0.2) as model:
         met = {"429": 0, "500": 0, "disconnect": 0, "malformed": 0, "answered": 0}
@@ -119,6 +125,7 @@ def test_every_kind_of_fault_looks_as_a_client_would_meet_it() -> None:
     assert set(stats.faults) == {str(fault) for fault in Fault}
 
 
+@pytest.mark.processes
 def test_the_faults_of_a_seed_are_the_same_again() -> None:
     def statuses(seed: int) -> list[int]:
         with MockModel(latency=0.0, fault_rate=0.1, fault_seed=seed) as model:
@@ -139,6 +146,7 @@ def is_json(body: bytes) -> bool:
 # --- Measuring ---------------------------------------------------------------------------------
 
 
+@pytest.mark.processes
 def test_a_process_is_measured_with_its_memory_and_not_the_harness_s(tmp_path: Path) -> None:
     held = bytearray(60_000_000)
     small = run(
@@ -154,12 +162,14 @@ def test_a_process_is_measured_with_its_memory_and_not_the_harness_s(tmp_path: P
     assert large.cpu_seconds < large.seconds
 
 
+@pytest.mark.processes
 def test_a_process_that_fails_is_no_measurement(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import sys; print('no such thing'); sys.exit(9)"]
     with pytest.raises(MeasurementError, match=r"exit code 9:\nno such thing"):
         run(command, folder=tmp_path, environment=bare_environment(tmp_path))
 
 
+@pytest.mark.processes
 def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "TIMEOUT_SECONDS", 0.5)
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -175,6 +185,7 @@ def test_a_process_sees_no_setting_of_this_machine(
     assert set(bare_environment(tmp_path)) == {"PATH", "HOME", "LANG"}
 
 
+@pytest.mark.processes
 def test_a_runner_that_finds_something_else_is_not_compared(
     model: MockModel, tmp_path: Path
 ) -> None:
@@ -197,6 +208,7 @@ def stamped(tmp_path_factory: pytest.TempPathFactory) -> BenchRepository:
     return BenchRepository(tmp_path_factory.mktemp("bench"), 12)
 
 
+@pytest.mark.processes
 def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(
     stamped: BenchRepository,
 ) -> None:
@@ -211,6 +223,7 @@ def test_the_benchmark_s_repository_is_valid_and_asks_what_the_peers_ask(
     assert made.metadata(task.TASK).gate.first_look >= 12
 
 
+@pytest.mark.processes
 def test_another_threshold_changes_the_verdict_s_inputs_and_no_request(
     stamped: BenchRepository,
 ) -> None:
@@ -231,6 +244,7 @@ def test_without_npm_the_benchmark_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
         promptfoo.install()
 
 
+@pytest.mark.processes
 def test_an_old_node_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     old = tmp_path / "node-here" / "bin" / "node"
     old.parent.mkdir(parents=True)
@@ -319,6 +333,7 @@ def test_a_table_is_markdown() -> None:
     ]
 
 
+@pytest.mark.processes
 def test_an_evaluation_that_cannot_be_killed_is_no_fault_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

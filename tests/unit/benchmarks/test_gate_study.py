@@ -23,6 +23,7 @@ class Inline(Executor):
         return map(fn, *iterables)
 
 
+@pytest.mark.processes
 def test_a_small_study_finds_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--runs", "20", "--worlds", "1", "--processes", "1"]) == 0
     message = capsys.readouterr().out

@@ -78,6 +78,7 @@ def test_an_older_first_run_that_fails_has_no_seconds() -> None:
         bench._beside("make up", spent(30), spent(100, "no disk"), 0.4)
 
 
+@pytest.mark.processes
 def test_ratios_are_kept_as_they_come(tmp_path: Path) -> None:
     recording = Recording("local", tmp_path)
     for name in ("cold", "again"):
@@ -91,6 +92,7 @@ def test_ratios_are_kept_as_they_come(tmp_path: Path) -> None:
     assert recording.kept
 
 
+@pytest.mark.processes
 def test_a_section_that_fails_ends_red_after_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,8 @@ import pytest
 from benchmarks.performance_page import write_page
 from benchmarks.results import ROOT, Ratio, Recording, load, record
 
+pytestmark = pytest.mark.processes
+
 MARKS = "<!-- generated from benchmarks/results: do not edit -->"
 END = "<!-- end of the generated part -->"
 BROKEN_OFF = """\

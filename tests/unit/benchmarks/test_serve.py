@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks.serve import repository
 from benchmarks.serve.model import ScriptedModel
 from prompt_hub.core import aws_names
@@ -15,6 +17,7 @@ KNOWN_BEFORE = {
 """What the service of the tree before reads of a version; it refuses every other word."""
 
 
+@pytest.mark.processes
 def test_the_older_service_can_read_the_release(tmp_path: Path) -> None:
     with ScriptedModel() as model:
         repository.build(tmp_path / "repository", model.base_url)

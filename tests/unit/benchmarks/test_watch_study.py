@@ -20,11 +20,13 @@ def test_every_falling_world_ends_below_its_threshold() -> None:
         assert sum(world.chances(10**6)) / SIZE < THRESHOLD, world.name
 
 
+@pytest.mark.processes
 def test_the_promises_are_kept(capsys: pytest.CaptureFixture[str]) -> None:
     assert study.main(["--months", "1", "--trials", "2", "--processes", "2"]) == 0
     assert "Every promise is kept" in capsys.readouterr().out
 
 
+@pytest.mark.processes
 def test_a_broken_promise_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,10 +7,13 @@ import shutil
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from tests.unit.compatibility.conftest import Hub
 from tests.unit.compatibility.previous_tree import FOLDER, Copy, read_json
 
 
+@pytest.mark.processes
 def test_an_evaluation_is_reported_from_its_record(hub: Hub, tmp_path: Path) -> None:
     page, junit = tmp_path / "page.html", tmp_path / "junit.xml"
     hub("report", "evaluation", "part-class", "1.5.0", "--html", str(page), "--junit", str(junit))

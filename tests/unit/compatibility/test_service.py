@@ -39,6 +39,7 @@ def ask(url: str, body: Json | None = None) -> Json:
     return found
 
 
+@pytest.mark.processes
 def test_what_was_active_is_served_and_logged_under_the_names_of_then(
     previous: Copy, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

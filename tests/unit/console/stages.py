@@ -30,7 +30,7 @@ from prompt_hub.ledger.items import (
     timestamp,
 )
 from prompt_hub.promotion.promoter import Promotion, TaskOutcome
-from tests.unit.reporting.evaluations import Spec, build
+from tests.unit.reporting.evaluations import Spec, written
 from tests.unit.reporting.history import TASK
 
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
@@ -217,7 +217,7 @@ def lived_stage(root: Path, spec: Spec = SMALL, poison: str = "") -> Console:
 
     `poison` stands wherever a text comes from outside.
     """
-    build(root, spec)
+    written(root, spec)
     stage = FakeStage(root)
     scores = [0.93, 0.92, 0.94, 0.91, 0.62, 0.58]
     samples = [sample(TASK, "1.3.0", score, 15 * n) for n, score in enumerate(scores)]

@@ -1,4 +1,7 @@
-"""The page on which people grade: what it shows, what it keeps, and from whom it takes nothing."""
+"""The page on which people grade: what it shows, what it keeps, and from whom it takes nothing.
+
+Longer than a file should be: who may write is shown with the same forms that grade.
+"""
 
 from __future__ import annotations
 
@@ -81,6 +84,7 @@ def test_an_item_has_its_own_address_and_its_label_filled_in(client: TestClient)
     assert re.search(r'name="f0" value="\d" checked', text)
 
 
+@pytest.mark.processes
 def test_a_grade_is_kept_at_once_and_leads_to_the_next(
     client: TestClient, healthy: RepositoryFolder
 ) -> None:
@@ -96,6 +100,7 @@ def test_a_grade_is_kept_at_once_and_leads_to_the_next(
     assert healthy.read(FILE) == before
 
 
+@pytest.mark.processes
 def test_grades_become_a_change_for_git(client: TestClient, healthy: RepositoryFolder) -> None:
     grade(client, first(client), f0="3")
     assert "Write 1 grade into prompts/01-examples/part-class.jsonl" in shown(client, "/label")
@@ -106,6 +111,7 @@ def test_grades_become_a_change_for_git(client: TestClient, healthy: RepositoryF
     assert '"expected": {"part_class": "transistor"}' in healthy.read(FILE).split("\n")[0]
 
 
+@pytest.mark.processes
 def test_every_item_once_and_then_nothing_is_left(client: TestClient) -> None:
     total = 0
     while True:
@@ -121,6 +127,7 @@ def test_every_item_once_and_then_nothing_is_left(client: TestClient) -> None:
     assert f"Write {total} grades" in text
 
 
+@pytest.mark.processes
 def test_a_form_sent_twice_is_one_grade(client: TestClient, healthy: RepositoryFolder) -> None:
     address = first(client)
     form = {**form_of(client.get(address).text), "f0": "3", "do": "grade"}
@@ -128,6 +135,7 @@ def test_a_form_sent_twice_is_one_grade(client: TestClient, healthy: RepositoryF
     assert len(read_labels(healthy.root, "part-class").pending) == 1
 
 
+@pytest.mark.processes
 def test_of_two_tabs_the_one_that_is_behind_overrules_nobody(
     client: TestClient, healthy: RepositoryFolder
 ) -> None:
@@ -145,6 +153,7 @@ def test_of_two_tabs_the_one_that_is_behind_overrules_nobody(
     assert kept.expected == {"part_class": "diode"}
 
 
+@pytest.mark.processes
 def test_the_last_grade_is_taken_back(client: TestClient, healthy: RepositoryFolder) -> None:
     address = first(client)
     after = grade(client, address, f0="3").headers["location"]
@@ -155,6 +164,7 @@ def test_the_last_grade_is_taken_back(client: TestClient, healthy: RepositoryFol
     assert again.status_code == 409
 
 
+@pytest.mark.processes
 def test_what_is_skipped_is_asked_again_at_the_end(client: TestClient) -> None:
     address = first(client)
     skip = re.search(r'<a href="([^"]+)" data-key="s"', client.get(address).text)
@@ -176,6 +186,7 @@ def test_what_breaks_the_contract_is_said_and_what_was_typed_stays(
     assert not read_labels(healthy.root, "part-class").last
 
 
+@pytest.mark.processes
 def test_what_was_typed_stays_where_git_does_not_know_who_grades(
     client: TestClient, healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +214,7 @@ def test_a_contract_that_changed_meanwhile_is_looked_at_again(
     assert not read_labels(healthy.root, "part-class").last
 
 
+@pytest.mark.processes
 def test_json_stays_on_the_page_where_the_contract_changed_meanwhile(
     client: TestClient, healthy: RepositoryFolder
 ) -> None:
@@ -219,6 +231,7 @@ def test_json_stays_on_the_page_where_the_contract_changed_meanwhile(
     assert kept.expected == {"part_class": "resistor"}
 
 
+@pytest.mark.processes
 def test_a_grade_that_cannot_be_read_is_told_once(
     client: TestClient, healthy: RepositoryFolder
 ) -> None:
@@ -239,6 +252,7 @@ def with_records(console: Console, file: Path) -> TestClient:
     return client
 
 
+@pytest.mark.processes
 def test_records_of_a_file_become_examples(
     console: Console, healthy: RepositoryFolder, tmp_path: Path
 ) -> None:
@@ -300,6 +314,7 @@ def judged(lived: Console) -> Console:
     return lived
 
 
+@pytest.mark.processes
 def test_answers_are_graded_for_a_judge_and_nobody_says_whose_they_are(
     judged: Console, browse: Browse
 ) -> None:

@@ -156,7 +156,7 @@ def test_a_silent_source_is_named_and_the_rest_stands(
     assert ("no alarm" in text) is False
 
 
-@pytest.mark.parametrize("folder", ["", "not made yet"])
+@pytest.mark.parametrize("folder", [pytest.param("", marks=pytest.mark.processes), "not made yet"])
 def test_a_folder_without_prompts_hides_gits_side_alone(
     tmp_path: Path, browse: Browse, folder: str
 ) -> None:

@@ -115,6 +115,7 @@ def test_other_packages_are_imported_as_ever(package: str) -> None:
     assert vars(sys.modules[package])["BODY"] == 1
 
 
+@pytest.mark.processes
 def test_the_sdk_is_whole_though_most_of_its_types_wait() -> None:
     done = subprocess.run([sys.executable, "-c", SDK], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -123,6 +124,7 @@ def test_the_sdk_is_whole_though_most_of_its_types_wait() -> None:
 # --- TLS contexts that are made as a package is imported -----------------------------------------
 
 
+@pytest.mark.processes
 def test_what_an_import_trusts_is_read_once_and_aside() -> None:
     trusted = {"SSL_CERT_FILE": str(SELF_SIGNED)}
     done = subprocess.run(

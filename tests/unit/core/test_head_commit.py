@@ -10,6 +10,8 @@ import pytest
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.git import UNKNOWN_COMMIT, added_and_removed, head_commit
 
+pytestmark = pytest.mark.processes
+
 
 def git(where: Path, *words: str) -> str:
     author = ["-c", "user.name=Author", "-c", "user.email=author@example.com"]

@@ -41,6 +41,7 @@ if process == "first":
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "more",
     [

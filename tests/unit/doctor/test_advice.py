@@ -79,6 +79,7 @@ def test_no_credentials_are_not_called_refused() -> None:
     assert result.not_checked == "there are no credentials that AWS takes: NoCredentialsError"
 
 
+@pytest.mark.processes
 def test_a_login_that_boto3_cannot_read_is_a_finding_with_a_way_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

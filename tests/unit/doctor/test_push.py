@@ -17,6 +17,8 @@ from prompt_hub.doctor.readers import Readers
 from prompt_hub.promotion import git_promotion
 from tests.unit.promotion.checkouts import git
 
+pytestmark = pytest.mark.processes
+
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 
 

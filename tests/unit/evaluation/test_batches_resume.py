@@ -15,6 +15,8 @@ from tests.unit.command_process import start_command
 from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.llm.batch_server import BatchServer, batch_server
 
+pytestmark = pytest.mark.processes
+
 EXAMPLES = 60
 
 

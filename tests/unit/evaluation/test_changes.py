@@ -168,6 +168,7 @@ def here(healthy: RepositoryFolder, git: Git, monkeypatch: pytest.MonkeyPatch) -
     return healthy
 
 
+@pytest.mark.processes
 def test_only_what_has_changed_since_a_commit_is_evaluated(
     here: RepositoryFolder,
     git: Git,
@@ -198,6 +199,7 @@ def test_only_what_has_changed_since_a_commit_is_evaluated(
         assert model.calls == asked
 
 
+@pytest.mark.processes
 def test_after_a_verdict_it_says_where_to_look(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,6 +222,7 @@ def test_after_a_verdict_it_says_where_to_look(
         assert report not in capsys.readouterr().out
 
 
+@pytest.mark.processes
 def test_own_attempts_have_a_history(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,6 +249,7 @@ def test_own_attempts_have_a_history(
     assert [entry["lost"] for entry in listed] == [[], [wrong]]
 
 
+@pytest.mark.processes
 def test_a_commit_that_the_clone_has_not_is_a_sentence(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -254,6 +258,7 @@ def test_a_commit_that_the_clone_has_not_is_a_sentence(
     assert f"this clone has no commit {'f' * 40}" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_the_last_edit_is_held_against_what_was_tried_before(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -280,6 +285,7 @@ def test_the_last_edit_is_held_against_what_was_tried_before(
     assert "was not kept" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_the_pipeline_keeps_the_page_of_an_evaluation_beside_its_record(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -225,6 +225,7 @@ def test_of_a_large_set_a_report_reads_what_was_asked(
     assert view.examples == tuple(each for each in whole.examples if each.id in asked)
 
 
+@pytest.mark.processes
 def test_a_junit_file_of_them_is_refused(
     healthy: RepositoryFolder,
     large: Evaluation,

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import TASK, add_judge, use_judge
 
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.processes
 def test_an_evaluation_with_judge_and_shots_opens_every_file_once(
     healthy: RepositoryFolder,
 ) -> None:

@@ -97,6 +97,7 @@ def _write_many(path: Path, start: int) -> None:
         cache_file.put(key(number), response("x" * (number % 50)))
 
 
+@pytest.mark.processes
 def test_two_processes_at_once_lose_nothing(path: Path) -> None:
     context = multiprocessing.get_context("fork")
     writers = [context.Process(target=_write_many, args=(path, entry * 1000)) for entry in range(3)]

@@ -69,6 +69,7 @@ def wait_for(provider: FaultyProvider, answers: int) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_a_run_that_dies_is_gone_on_with_and_pays_only_for_what_was_in_flight(
     folder: RepositoryFolder, how: signal.Signals

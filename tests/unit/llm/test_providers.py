@@ -112,6 +112,7 @@ def test_two_providers_of_one_name_are_refused(tmp_path: Path) -> None:
         all_providers()
 
 
+@pytest.mark.processes
 def test_settings_and_permissions_load_no_sdk() -> None:
     script = (
         "import sys\n"

@@ -332,6 +332,7 @@ def test_closed_or_not_yet_started_prompts_serve_nothing_stale(
         assert prompts[TASK].version == "1.1.0"
 
 
+@pytest.mark.processes
 def test_a_forked_process_follows_on_by_a_connection_of_its_own(tmp_path: Path) -> None:
     """In an interpreter of its own: this one has threads of other tests."""
     done = subprocess.run(
@@ -397,6 +398,7 @@ def test_wrong_settings_are_told_at_once(
         Prompts()
 
 
+@pytest.mark.processes
 def test_importing_it_loads_nothing_beyond_the_core() -> None:
     """What an application pays for: no SDK of a provider, no web framework, no scorer's engine."""
     core = {"pydantic", "pydantic_core", "yaml", "jinja2", "markupsafe", "annotated_types"}

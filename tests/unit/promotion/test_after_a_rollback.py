@@ -20,6 +20,8 @@ from tests.unit.promotion.checkouts import World, copied, git
 from tests.unit.promotion.rolled_back import BAD, GOOD, TASK, Rolled, reference, repaired
 from tests.unit.service.fake_provider import fake_provider
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def world(released_world: World, tmp_path: Path) -> World:

@@ -22,6 +22,8 @@ from tests.unit.building import (
 )
 from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
 
+pytestmark = pytest.mark.processes
+
 
 def bump_brand(folder: RepositoryFolder) -> None:
     folder.edit("prompts/00-templates/brand.yaml", "Which brand is", "Name the brand of")

@@ -15,6 +15,8 @@ from prompt_hub.core import aws_names
 from prompt_hub.promotion.git_promotion import BOT_PATHS
 from tests.unit.promotion.checkouts import World, git
 
+pytestmark = pytest.mark.processes
+
 BRANCH = aws_names.PROMOTION_BRANCH
 FILE = Path(__file__).resolve().parents[3] / ".github" / "workflows" / "promotion.yml"
 WORKFLOW = yaml.safe_load(FILE.read_text(encoding="utf-8"))

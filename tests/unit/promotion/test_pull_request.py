@@ -13,6 +13,8 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation.check import check
 from tests.unit.promotion.checkouts import World, git
 
+pytestmark = pytest.mark.processes
+
 BRANCH = aws_names.PROMOTION_BRANCH
 RULES = """#!/bin/sh
 [ "$1" != refs/heads/main ] || { echo "changes go through a pull request" >&2; exit 1; }

@@ -88,6 +88,7 @@ def last_verdict(folder: RepositoryFolder) -> RegisteredVerdict:
     return verdict
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("override", [False, True], ids=["by verdict", "against verdict"])
 @pytest.mark.parametrize("rescue", RESCUES)
 def test_a_rescue_leaves_a_valid_repository(
@@ -116,6 +117,7 @@ def test_a_rescue_holds_up_nobody_whose_candidate_is_older(
     assert main(["validate"]) == ExitCode.OK
 
 
+@pytest.mark.processes
 def test_a_record_made_again_leaves_the_verdict_on_another_model(
     fallen_short: Callable[[bool], World],
 ) -> None:
@@ -129,6 +131,7 @@ def test_a_record_made_again_leaves_the_verdict_on_another_model(
     assert main(["validate"]) == ExitCode.OK
 
 
+@pytest.mark.processes
 def test_a_record_of_an_undecided_candidate_made_again_takes_its_verdict_along(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from prompt_hub.validation.check import check
 from tests.unit.promotion.checkouts import World, copied, git
 from tests.unit.promotion.rolled_back import BAD, GOOD, TASK, Rolled, reference, repaired
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def world(released_world: World, tmp_path: Path) -> World:

@@ -25,6 +25,8 @@ from prompt_hub.repository.json import parse_model
 from tests.unit.kept_folder import KeptFolder
 from tests.unit.release.no_bucket import NoBucket, no_client
 
+pytestmark = pytest.mark.processes
+
 RELEASE = "51b5d4ed-e192-4d1e-9964-484aa37202ba"
 OTHER = "6c0f3b0a-77aa-4b1c-8d2e-0123456789ab"
 TOOLS = {"python": "CPython 3.13.0", "aws-cdk-lib": "2.270.0", "cdk-nag": "3.0.2"}

@@ -139,10 +139,12 @@ def checkout(committed: KeptFolder, tmp_path: Path) -> Checkout:
     return made
 
 
+@pytest.mark.processes
 def test_everything_is_code_but_prompts_and_pages(checkout: Checkout) -> None:
     assert sorted(code_of(checkout.root)) == CODE
 
 
+@pytest.mark.processes
 def test_green_tests_are_not_run_again(checkout: Checkout) -> None:
     assert checkout.run(execution="e1") == 0
     assert checkout.run(execution="e2") == 0
@@ -152,6 +154,7 @@ def test_green_tests_are_not_run_again(checkout: Checkout) -> None:
     assert "passed them in execution e1 at 20" in message
 
 
+@pytest.mark.processes
 def test_the_mark_says_what_ran_when_by_whom_and_with_what(checkout: Checkout) -> None:
     checkout.run(execution="e7")
     (path,) = checkout.marks
@@ -163,6 +166,7 @@ def test_the_mark_says_what_ran_when_by_whom_and_with_what(checkout: Checkout) -
     assert len(green.commit) == 40
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", PROMPTS_AND_PAGES)
 def test_a_changed_prompt_or_page_runs_no_test(checkout: Checkout, name: str) -> None:
     checkout.run()
@@ -172,6 +176,7 @@ def test_a_changed_prompt_or_page_runs_no_test(checkout: Checkout, name: str) ->
     assert checkout.runs == 1
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", CODE)
 def test_changed_code_runs_the_tests(checkout: Checkout, name: str) -> None:
     checkout.run()
@@ -200,6 +205,7 @@ def change(checkout: Checkout, how: str) -> None:
         os.utime(tool, (1, 1))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("how", ["renamed", "deleted", "executable", "untracked", "linked"])
 def test_what_else_is_a_change_of_code(checkout: Checkout, how: str) -> None:
     checkout.run()
@@ -208,6 +214,7 @@ def test_what_else_is_a_change_of_code(checkout: Checkout, how: str) -> None:
     assert checkout.runs == 2
 
 
+@pytest.mark.processes
 def test_a_file_written_again_is_no_change(checkout: Checkout) -> None:
     checkout.run()
     change(checkout, "written again")
@@ -215,6 +222,7 @@ def test_a_file_written_again_is_no_change(checkout: Checkout) -> None:
     assert checkout.runs == 1
 
 
+@pytest.mark.processes
 def test_other_tools_or_another_command_run_the_tests(checkout: Checkout) -> None:
     checkout.run()
     checkout.run(tools={**TOOLS, "pytest": "9.0.1"})
@@ -222,6 +230,7 @@ def test_other_tools_or_another_command_run_the_tests(checkout: Checkout) -> Non
     assert checkout.runs == 3
 
 
+@pytest.mark.processes
 def test_red_tests_are_never_remembered(checkout: Checkout) -> None:
     assert checkout.run("raise SystemExit(3)") == 3
     assert checkout.run("raise SystemExit(3)") == 3
@@ -229,12 +238,14 @@ def test_red_tests_are_never_remembered(checkout: Checkout) -> None:
     assert checkout.marks == []
 
 
+@pytest.mark.processes
 def test_a_run_that_is_cut_short_is_never_remembered(checkout: Checkout) -> None:
     killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert checkout.run(killed) == -signal.SIGKILL
     assert checkout.marks == []
 
 
+@pytest.mark.processes
 def test_code_that_changes_while_tests_run_is_not_remembered(checkout: Checkout) -> None:
     assert checkout.run("open('pipeline_image/tool.py', 'a').write('B = 2')") == 0
     assert checkout.marks == []
@@ -253,6 +264,7 @@ def of_another_command(text: str) -> str:
     return json.dumps({**json.loads(text), "command": ["true"]})
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("damage", [torn, of_another_run, of_another_command, lambda text: ""])
 def test_a_mark_that_says_something_else_lets_the_tests_run(
     checkout: Checkout, damage: Callable[[str], str]
@@ -266,6 +278,7 @@ def test_a_mark_that_says_something_else_lets_the_tests_run(
     assert json.loads(mark.read_text("utf-8"))["digest"] == json.loads(whole)["digest"]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("results", [NoBucket, no_client])
 def test_without_a_bucket_the_tests_run_and_their_result_counts(
     checkout: Checkout, results: Callable[[], Results]
@@ -277,6 +290,7 @@ def test_without_a_bucket_the_tests_run_and_their_result_counts(
     assert any("tests: green, but not remembered:" in line for line in checkout.lines)
 
 
+@pytest.mark.processes
 def test_where_git_knows_nothing_the_tests_run(checkout: Checkout) -> None:
     (checkout.root / ".git").rename(checkout.root / "no-git")
     assert checkout.run() == 0
@@ -286,6 +300,7 @@ def test_where_git_knows_nothing_the_tests_run(checkout: Checkout) -> None:
     assert checkout.marks == []
 
 
+@pytest.mark.processes
 def test_a_folder_that_the_repository_around_it_ignores_is_never_skipped(
     checkout: Checkout,
 ) -> None:
@@ -297,6 +312,7 @@ def test_a_folder_that_the_repository_around_it_ignores_is_never_skipped(
     assert "git lists no file" in checkout.lines[0]
 
 
+@pytest.mark.processes
 def test_the_command_runs_in_the_working_directory(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,6 +342,7 @@ def test_what_comes_close_to_a_page_or_a_prompt_is_code(path: str) -> None:
     assert is_code(path)
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs this repository in git")
 def test_this_repositorys_own_code_is_listed() -> None:
     code = code_of(ROOT)

@@ -134,6 +134,7 @@ def image(**given: object) -> argparse.Namespace:
     return argparse.Namespace(**{**defaults, **given})
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("registry")
 def test_it_builds_and_pushes_the_release_under_its_own_id(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +161,7 @@ def results_of(tree: Path) -> FolderResults:
     return FolderResults(tree / ".prompt-hub" / "results")
 
 
+@pytest.mark.processes
 def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
     healthy: RepositoryFolder,
     tree: Path,
@@ -204,6 +206,7 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
     assert "WARNING: stage prod has brand 0.1.0 active, and this image cannot carry it" in message
 
 
+@pytest.mark.processes
 def test_it_knows_what_a_stage_has_rolled_back_although_git_does_not_yet(
     healthy: RepositoryFolder,
     tree: Path,
@@ -232,6 +235,7 @@ def test_it_knows_what_a_stage_has_rolled_back_although_git_does_not_yet(
     assert made.snapshot()["part-class"] == good
 
 
+@pytest.mark.processes
 def test_it_notes_what_the_release_would_change_in_each_stage(
     healthy: RepositoryFolder,
     tree: Path,
@@ -264,6 +268,7 @@ def test_it_notes_what_the_release_would_change_in_each_stage(
         aws.registry.tags = frozenset({"exec-1"})
 
 
+@pytest.mark.processes
 def test_an_image_that_was_not_built_leaves_no_manifest(
     tree: Path, aws: FakeAWS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +294,7 @@ def test_an_image_that_is_there_already_is_success_without_docker(
     assert not (tree / aws_names.RELEASE_FILE).exists()
 
 
+@pytest.mark.processes
 def test_a_retry_notes_which_image_was_pushed_and_never_changes_that(
     tree: Path, registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +313,7 @@ def test_a_retry_notes_which_image_was_pushed_and_never_changes_that(
     assert results.get(key) == before
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("registry", "tree")
 @pytest.mark.parametrize(
     ("fails", "words"),
@@ -325,6 +332,7 @@ def test_each_failure_of_docker_is_named(
     assert "secret-token" not in str(raised.value)
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("registry", "tree")
 def test_a_missing_docker_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -342,6 +350,7 @@ def test_a_release_without_a_promotion_is_not_built(
     assert not log.exists()
 
 
+@pytest.mark.processes
 def test_a_local_build_needs_no_registry(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core import aws_names
-from tests.unit.reporting.evaluations import Builder, Built, Spec, build
+from tests.unit.reporting.evaluations import Builder, Built, Spec, build, written
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 @pytest.fixture
 def copied(tmp_path: Path) -> Built:
     """A small evaluation of the test's own, free to be changed."""
-    return build(tmp_path / "repository", Spec(examples=12))
+    return written(tmp_path / "repository", Spec(examples=12))
 
 
 @pytest.fixture

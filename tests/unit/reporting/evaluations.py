@@ -6,10 +6,12 @@ import json
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from prompt_hub.core import aws_names
@@ -22,6 +24,7 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring import ScorerResult, weighted_mean
 from prompt_hub.scoring.metadata import read_metadata
+from tests.unit.kept_folder import KeptFolder
 from tests.unit.reporting.history import (
     AT,
     COMMIT,
@@ -94,6 +97,19 @@ class Built:
     def details_path(self) -> Path:
         """Where its details lie."""
         return self.record_path.with_suffix(".jsonl")
+
+
+@cache
+def _kept(spec: Spec) -> tuple[Built, KeptFolder]:
+    with TemporaryDirectory() as folder:
+        built = build(Path(folder), spec)
+        return built, KeptFolder.read(built.root)
+
+
+def written(root: Path, spec: Spec) -> Built:
+    """What `build` makes, made once and written for every test that wants one of its own."""
+    built, folder = _kept(spec)
+    return replace(built, root=folder.write(root), details=[*built.details])
 
 
 def build(root: Path, spec: Spec = Spec()) -> Built:

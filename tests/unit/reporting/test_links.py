@@ -40,6 +40,7 @@ def commit_link(built: Built, remote: str) -> str | None:
     return links_of(built.root, built.record).commit
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "remote",
     [
@@ -53,6 +54,7 @@ def test_a_commit_leads_to_github(clone: Built, remote: str) -> None:
     assert commit_link(clone, remote) == f"https://github.com/example/hub/commit/{COMMIT}"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "remote",
     ["/srv/hub.git", "https://example.com/github.com/a/b", "https://github.com/a/b?x=1", ""],
@@ -61,12 +63,14 @@ def test_a_remote_elsewhere_is_no_link(clone: Built, remote: str) -> None:
     assert commit_link(clone, remote) is None
 
 
+@pytest.mark.processes
 def test_without_git_a_commit_is_no_link(clone: Built, monkeypatch: pytest.MonkeyPatch) -> None:
     commit_link(clone, "git@github.com:example/hub.git")
     monkeypatch.setenv("PATH", "")
     assert links_of(clone.root, clone.record).commit is None
 
 
+@pytest.mark.processes
 def test_an_execution_leads_to_the_console_of_its_region(
     clone: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +96,7 @@ def test_a_page_links_what_is_known_and_names_the_rest(copied: Built) -> None:
     assert there == ["catalogue.html", IN_CONSOLE, IN_CONSOLE, "a.html", "a.html", "b.html"]
 
 
+@pytest.mark.processes
 def test_catalogue_and_pages_are_written_beside_each_other(
     here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +117,7 @@ def test_catalogue_and_pages_are_written_beside_each_other(
     assert "index.html: " in capsys.readouterr().out
 
 
+@pytest.mark.processes
 def test_a_stages_measurements_are_shown(
     here: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

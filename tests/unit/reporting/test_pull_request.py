@@ -75,11 +75,11 @@ def test_a_thousand_verdicts_fit_too_and_those_that_block_are_named(evaluated: B
     verdict = record.verdict.model_copy(update={"status": Status.BLOCK})
     blocking = record.model_copy(update={"version": "9.9.9", "verdict": verdict})
     blocked = replace(passed, evaluation=replace(passed.evaluation, record=blocking))
-    message = pull_request_summary([*([passed] * 2000), blocked])
+    message = pull_request_summary([*([passed] * 1000), blocked])
     assert len(message) < GITHUBS_LIMIT - 20_000
     assert "- part-fields 9.9.9: BLOCK\n" in message
     named = message.count("part-fields 1.3.0: PASS")
-    assert f"- … and {2000 - named} more: {2000 - named} PASS\n" in message
+    assert f"- … and {1000 - named} more: {1000 - named} PASS\n" in message
 
 
 def test_a_prompt_cannot_end_the_block_that_shows_it() -> None:

@@ -15,6 +15,7 @@ from tests.unit.reporting.evaluations import Built, log
 from tests.unit.reporting.history import TASK
 
 
+@pytest.mark.processes
 def test_every_file_that_is_named_is_written(
     here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -28,6 +29,7 @@ def test_every_file_that_is_named_is_written(
         assert f"{path}: " in message
 
 
+@pytest.mark.processes
 def test_without_a_file_the_summary_is_printed(
     here: Built, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,6 +37,7 @@ def test_without_a_file_the_summary_is_printed(
     assert capsys.readouterr().out.startswith("### ✅ part-fields 1.3.0: PASS\n")
 
 
+@pytest.mark.processes
 def test_a_version_or_a_record_can_be_named(
     here: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,6 +110,7 @@ def test_the_environment_names_the_root(healthy: RepositoryFolder, tmp_path: Pat
         PromptRepository.from_environment({aws_names.ENV_ROOT: str(tmp_path / "nowhere")})
 
 
+@pytest.mark.processes
 def test_what_a_machine_keeps_for_itself_is_not_taken_from_a_commit(
     healthy: RepositoryFolder,
 ) -> None:

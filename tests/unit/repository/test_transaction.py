@@ -60,6 +60,7 @@ def test_looking_for_something_to_recover_touches_nothing(root: Path) -> None:
     assert not (root / ".prompt-hub").exists()
 
 
+@pytest.mark.processes
 def test_of_two_processes_at_once_none_overwrites_what_the_other_did(root: Path) -> None:
     rounds = 25
     (root / "a.txt").write_text(json.dumps([]), encoding="utf-8")
@@ -87,6 +88,7 @@ def test_of_two_processes_at_once_none_overwrites_what_the_other_did(root: Path)
     assert (root / "sub/b.txt").read_text(encoding="utf-8") == str(2 * rounds)
 
 
+@pytest.mark.processes
 def test_a_process_that_dies_gives_its_lock_back(root: Path) -> None:
     def hold() -> None:
         with exclusive(root):

@@ -102,6 +102,7 @@ def test_every_type_has_a_section_with_an_example(name: str) -> None:
     assert f"type: {name}" in rest.partition("\n## ")[0]
 
 
+@pytest.mark.processes
 def test_a_new_type_takes_one_file(tmp_path: Path) -> None:
     source = tmp_path / "prompt_hub"
     ignored = shutil.ignore_patterns("__pycache__")

@@ -84,6 +84,7 @@ def test_a_container_is_well_where_its_service_says_so(
     assert "/healthz does not answer" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_the_health_check_starts_with_nothing_but_the_standard_library() -> None:
     process = subprocess.run(
         [sys.executable, "-S", "-m", "prompt_hub.cli", "health", "--port", "9"],

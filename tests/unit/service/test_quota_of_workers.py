@@ -49,6 +49,7 @@ def ask(stage: Team, caller: str) -> str:
     return "ok"
 
 
+@pytest.mark.processes
 def test_a_quota_is_that_of_all_workers_together(stage: Team) -> None:
     def sixty() -> Counter[str]:
         with ThreadPoolExecutor(8) as pool:

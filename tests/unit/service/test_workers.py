@@ -20,7 +20,10 @@ from tests.unit.service.team import PATIENCE_SECONDS, WORKERS, Team, free_port, 
 
 __all__ = ["free_port"]
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(sys.platform != "linux", reason="workers share what Linux has"),
+]
 
 
 @pytest.fixture

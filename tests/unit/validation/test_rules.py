@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import walk_packages
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from prompt_hub import validation
 from prompt_hub.repository import examples as example_files
@@ -41,6 +43,14 @@ CASES = [case for module in MODULES for case in module.CASES]
 FINE = [fine for module in MODULES for fine in module.FINE]
 
 
+def parameters(cases: Sequence[Case | Fine]) -> list[ParameterSet]:
+    """Whether a repository keeps its evidence is asked of git, a process."""
+    return [
+        pytest.param(case, marks=pytest.mark.processes if case.rule == "evidence-kept" else ())
+        for case in cases
+    ]
+
+
 @pytest.fixture(autouse=True)
 def nobody_in_place_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
@@ -49,7 +59,7 @@ def nobody_in_place_of_s3(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "test")
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", parameters(CASES), ids=str)
 def test_a_break_is_found_where_it_is_and_nowhere_else(
     healthy: RepositoryFolder, case: Case
 ) -> None:
@@ -102,7 +112,7 @@ def test_every_rule_has_a_break_a_line_of_documentation_and_a_way_to_mend_it() -
         assert "  " not in documentation + mend, rule
 
 
-@pytest.mark.parametrize("fine", FINE, ids=str)
+@pytest.mark.parametrize("fine", parameters(FINE), ids=str)
 def test_what_comes_close_to_a_rule_is_not_found(healthy: RepositoryFolder, fine: Fine) -> None:
     fine.change(healthy)
     assert [str(finding.problem) for finding in healthy.findings()] == []

@@ -176,6 +176,7 @@ def test_without_a_repository_the_next_step_is_named(
     assert "there is no folder 'prompts'" in capsys.readouterr().err
 
 
+@pytest.mark.processes
 def test_the_door_validates_and_pays_for_no_model_client(folder: RepositoryFolder) -> None:
     door = ROOT / "pipeline_image" / "validate_prompt.py"
     heavy = ("openai", "boto3", "botocore", "fastapi", "aiohttp", "numpy", "aws_cdk")
