@@ -7,17 +7,20 @@
 # Guess: moto and ministack agree with the documents on all: one failed condition leaves everything as it was and is
 # named in its place among the reasons, two actions on one item are refused, a repeated token writes once and with other
 # content is refused, 101 actions are refused. 0.70 comes back as 0.7 and 1.0 as 1; a number of 39 digits is refused.
-# vitest-dynamodb-lite, on Dynalite, knows no transactions.
+#
+# Seen, 2026-11-28: ministack gave the answers of the guess each time. moto does not look at the token: the same request
+# adds twice, and other content under it is written as well, so that a client which asks again counts double there. It
+# gives numbers back as they were written, takes 39 digits, and a comparison of a number with a text cancels the
+# transaction by Python's own TypeError, where a condition failed. Both take <> on what is not there.
 set -euo pipefail
 
 work=$(mktemp -d)
-servers=
-trap 'for server in $servers; do kill "$server"; wait "$server" || true; done; rm -rf "$work"' EXIT
+server=
+trap 'if [ -n "$server" ]; then kill "$server"; wait "$server" || true; fi; rm -rf "$work"' EXIT
 for name in moto ministack; do python3 -m venv "$work/$name"; done
 "$work/moto/bin/pip" install --quiet --no-compile --disable-pip-version-check moto==5.2.5 boto3==1.43.106 \
   py-partiql-parser==0.6.3
 "$work/ministack/bin/pip" install --quiet --no-compile --disable-pip-version-check ministack==1.5.33 boto3==1.43.106
-npm install --silent --no-audit --no-fund --prefix "$work" dynalite@4.0.0 >"$work/npm"
 
 cd "$work"
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=eu-central-1
@@ -76,7 +79,7 @@ def look():
         print(f"  {name}: {'; '.join(answers)}, left {', '.join(map(number, left))}")
 
     show("one condition of three fails", [put("a"), check("none"), put("b")], left=("a", "b"))
-    show("the old item is asked for", [put("old", "5")], left=("old",))
+    db.put_item(TableName=TABLE, Item={"pk": {"S": "old"}, "n": {"N": "5"}})
     asking = put("old", "6", "attribute_not_exists(pk)")
     asking["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     show("the old item is asked for", [asking], left=("old",))
@@ -91,26 +94,57 @@ def look():
     for n in ("0.70", "1.0", "1e3", "-0", "0." + "1" * 38, "0." + "1" * 39):
         show(f"the number {n}", [put(f"n{n}", n)], left=(f"n{n}",))
 PY
-free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-await() {
-  for _ in $(seq 100); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>none; then return; fi
-    sleep 0.2
-  done
-}
-look() { AWS_ENDPOINT_URL=http://127.0.0.1:$1 moto/bin/python -c 'from write import look; look()'; }
-stack=$(free)
-GATEWAY_PORT=$stack DOCKER_HOST=unix://$work/none.sock ministack/bin/ministack >log-stack 2>&1 &
-servers="$servers $!"
-lite=$(free)
-node_modules/.bin/dynalite --port "$lite" --createTableMs 0 >log-lite 2>&1 &
-servers="$servers $!"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+GATEWAY_PORT=$port DOCKER_HOST=unix://$work/none.sock ministack/bin/ministack >log 2>&1 &
+server=$!
+for _ in $(seq 300); do
+  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>none; then break; fi
+  sleep 0.2
+done
 {
   moto/bin/pip list | grep '^moto ' | tr --squeeze-repeats ' '
   moto/bin/python -c 'from moto import mock_aws; from write import look; mock_aws()(look)()'
   ministack/bin/pip list | grep '^ministack ' | tr --squeeze-repeats ' '
-  await "$stack"; look "$stack"
-  npm list --depth 0 | grep --only-matching 'dynalite.*'
-  await "$lite"; look "$lite"
+  AWS_ENDPOINT_URL=http://127.0.0.1:$port ministack/bin/python -c 'from write import look; look()'
 } >seen
 cat seen
+
+if ! diff --unified - seen >&2 <<'EXPECTED'; then
+moto 5.2.5
+  one condition of three fails: TransactionCanceledException (None, ConditionalCheckFailed, None), left nothing, nothing
+  the old item is asked for: TransactionCanceledException (ConditionalCheckFailed with item), left 5
+  a put and an addition to one item: ValidationException, left nothing
+  a check and a put of one item: ValidationException, left 5
+  a token twice: written; written, left 2
+  a token with other content: written; written, left 1, 1
+  101 actions: ValidationException, left nothing
+  n <> 3 where nothing is: written, left 1
+  n = 1.00 where n is 1: written; written, left 2
+  n < a text: written; TransactionCanceledException (TypeError), left 1
+  the number 0.70: written, left 0.70
+  the number 1.0: written, left 1.0
+  the number 1e3: written, left 1e3
+  the number -0: written, left -0
+  the number 0.11111111111111111111111111111111111111: written, left 0.11111111111111111111111111111111111111
+  the number 0.111111111111111111111111111111111111111: written, left 0.111111111111111111111111111111111111111
+ministack 1.5.33
+  one condition of three fails: TransactionCanceledException (None, ConditionalCheckFailed, None), left nothing, nothing
+  the old item is asked for: TransactionCanceledException (ConditionalCheckFailed with item), left 5
+  a put and an addition to one item: ValidationException, left nothing
+  a check and a put of one item: ValidationException, left 5
+  a token twice: written; written, left 1
+  a token with other content: written; IdempotentParameterMismatchException, left 1, nothing
+  101 actions: ValidationException, left nothing
+  n <> 3 where nothing is: written, left 1
+  n = 1.00 where n is 1: written; written, left 2
+  n < a text: written; TransactionCanceledException (ConditionalCheckFailed), left 1
+  the number 0.70: written, left 0.7
+  the number 1.0: written, left 1
+  the number 1e3: written, left 1000
+  the number -0: written, left 0
+  the number 0.11111111111111111111111111111111111111: written, left 0.11111111111111111111111111111111111111
+  the number 0.111111111111111111111111111111111111111: ValidationException, left nothing
+EXPECTED
+  echo "This is not what was seen before: read the difference, then mend or delete this finding." >&2
+  exit 1
+fi
