@@ -88,12 +88,16 @@ def _again(newer: Checkout, _: Checkout) -> Iterator[Sequence[Ratio]]:
     yield _beside("make up, again after make down", ours, before, 0.4, commit=BEFORE_TESTED_ONCE)
 
 
-def _unit(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
-    """`make unit`, once all that it imports is compiled."""
-    for tree in (older, newer):
-        tree.make("unit", "WORKERS=--collect-only")
-    before, ours = older.make("unit"), newer.make("unit")
-    yield _beside("make unit", ours, before, 0.5, tests=True)
+def _unit(newer: Checkout, _: Checkout) -> Iterator[Sequence[Ratio]]:
+    """`make unit`, once all that it imports is compiled.
+
+    Raises:
+        MeasurementError: a test failed.
+    """
+    newer.make("unit", "WORKERS=--collect-only")
+    ours = newer.make("unit")
+    if ours.failure:
+        raise MeasurementError(f"our `{ours.command}` failed: {ours.failure}")
     yield [
         Ratio(
             name="seconds of make unit",
@@ -101,15 +105,28 @@ def _unit(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
             limit=_UNIT_SECONDS,
             at_most=True,
             measured=f"{ours.wall:.0f} s",
-        ),
-        _assertions(newer, older),
+        )
     ]
 
 
 def _test(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
-    """`make test`, everything that CI runs: every tier, though one before it has failed."""
+    """`make test`, everything that CI runs: every tier, though one before it has failed.
+
+    Seconds are those of an assertion: the suite has grown since (docs/decisions/1019).
+    """
     before, ours = older.make("-k", "test"), newer.make("-k", "test")
-    yield [*_beside("make test", ours, before, 0.5, tests=True), _assertions(newer, older)]
+    assertions = asserted(newer.root), asserted(older.root)
+    yield [
+        *_beside("make test", ours, before, 0.5, assertions=assertions),
+        Ratio(
+            name="assertions of the tests, times those before",
+            value=assertions[0] / assertions[1],
+            limit=1,
+            at_most=False,
+            measured=f"{assertions[0]:,}",
+            beside=f"{BEFORE_PERFORMANCE}: {assertions[1]:,}",
+        ),
+    ]
 
 
 def _each(newer: Checkout, older: Checkout, target: str) -> tuple[Spent, Spent]:
@@ -129,46 +146,37 @@ def _answers(newer: Checkout, older: Checkout) -> Iterator[Sequence[Ratio]]:
     ]
 
 
-def _assertions(newer: Checkout, older: Checkout) -> Ratio:
-    ours, before = asserted(newer.root), asserted(older.root)
-    return Ratio(
-        name="assertions of the tests, times those before",
-        value=ours / before,
-        limit=1,
-        at_most=False,
-        measured=f"{ours:,}",
-        beside=f"{BEFORE_PERFORMANCE}: {before:,}",
-    )
-
-
 def _beside(
     title: str,
     ours: Spent,
     before: Spent,
     limit: float,
     *,
-    tests: bool = False,
+    assertions: tuple[int, int] | None = None,
     commit: str = BEFORE_PERFORMANCE,
 ) -> list[Ratio]:
     """Wall and CPU seconds of one command as ratios; on a busy machine CPU is what to read.
 
-    Where `tests` of the older tree fail on this machine, they have run all the same: its seconds
-    count, and it is said. Those that failed at a time limit have waited for it: then the numbers
-    are kept, and prove nothing. A failing command of any other kind has no seconds.
+    Tests are compared by the seconds of one of their `assertions`, ours and those before. Where
+    some of the older tree fail on this machine, they have run all the same: its seconds count, and
+    it is said. Those that failed at a time limit have waited for it: then the numbers are kept, and
+    prove nothing. A failing command of any other kind has no seconds.
 
     Raises:
         MeasurementError: a command failed whose seconds say nothing then.
     """
-    for spent in (ours,) if tests else (before, ours):
+    for spent in (ours,) if assertions else (before, ours):
         if spent.failure:
             whose = "the older tree's" if spent is before else "our"
             raise MeasurementError(f"{title}: {whose} `{spent.command}` failed: {spent.failure}")
     failed = " (some tests fail there)" if before.failure else ""
+    ours_of, before_of = assertions or (1, 1)
     unproven = "tests of the older tree waited for their time limits" if before.gave_up else ""
+    unit = "seconds an assertion" if assertions else "seconds"
     return [
         Ratio(
-            name=f"{title}: {what} seconds, of those {_before(commit)}",
-            value=now / then,
+            name=f"{title}: {what} {unit}, of those {_before(commit)}",
+            value=(now / ours_of) / (then / before_of),
             limit=limit,
             at_most=True,
             measured=f"{now:.0f} s",

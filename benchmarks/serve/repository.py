@@ -56,7 +56,9 @@ def build(root: Path, base_url: str) -> Release:
         stamp(repository, task.TASK)
         asyncio.run(_promote(repository, base_url))
     made = build_manifest(repository, release="bench", commit=COMMIT, made_at=datetime.now(UTC))
-    release = made.model_copy(update={"tasks": {n: _known_before(t) for n, t in made.tasks.items()}})
+    release = made.model_copy(
+        update={"tasks": {n: _known_before(t) for n, t in made.tasks.items()}}
+    )
     (root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
     return release
 

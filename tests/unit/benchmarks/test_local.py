@@ -11,6 +11,9 @@ from benchmarks.eval.measuring import MeasurementError
 from benchmarks.local.checkouts import Checkout, Spent
 from benchmarks.results import Ratio, Recording, load
 
+SAME = (1000, 1000)
+"""As many assertions in both trees."""
+
 
 def spent(wall: float, failure: str = "", *printed: str) -> Spent:
     lines = tuple((1.0, line) for line in printed)
@@ -22,7 +25,7 @@ def ratio(name: str) -> Ratio:
 
 
 def test_failing_tests_of_the_older_tree_count_and_are_said() -> None:
-    wall, cpu = bench._beside("make test", spent(30), spent(100, "3 failed"), 0.5, tests=True)
+    wall, cpu = bench._beside("make test", spent(30), spent(100, "3 failed"), 0.5, assertions=SAME)
     assert (wall.value, cpu.value) == (0.3, 0.3)
     assert "some tests fail there" in wall.beside
 
@@ -36,27 +39,38 @@ def test_failing_tests_of_the_older_tree_count_and_are_said() -> None:
     ],
 )
 def test_older_tests_that_failed_at_a_time_limit_prove_nothing(said: str) -> None:
-    ratios = bench._beside("make test", spent(30), spent(100, "1 failed", said), 0.5, tests=True)
+    ratios = bench._beside(
+        "make test", spent(30), spent(100, "1 failed", said), 0.5, assertions=SAME
+    )
     assert [each.value for each in ratios] == [0.3, 0.3]
     assert not any(each.kept for each in ratios)
     assert {each.outcome for each in ratios} == {
         "NOT PROVEN: tests of the older tree waited for their time limits"
     }
-    missed = bench._beside("make test", spent(60), spent(100, "1 failed", said), 0.5, tests=True)
+    missed = bench._beside(
+        "make test", spent(60), spent(100, "1 failed", said), 0.5, assertions=SAME
+    )
     assert {each.outcome for each in missed} == {"MISSED"}
 
 
 def test_older_tests_that_failed_otherwise_or_spoke_of_time_limits_count() -> None:
     said = ("E       assert 3 == 4", "WARNING: the first attempt timed out")
     for before in (spent(100, "1 failed", *said), spent(100, "", "E   TimeoutError")):
-        ratios = bench._beside("make test", spent(30), before, 0.5, tests=True)
+        ratios = bench._beside("make test", spent(30), before, 0.5, assertions=SAME)
         assert {each.outcome for each in ratios} == {"ok"}
 
 
-@pytest.mark.parametrize("tests", [True, False])
-def test_a_command_of_ours_that_fails_has_no_seconds(tests: bool) -> None:
+def test_seconds_of_tests_are_those_of_an_assertion() -> None:
+    wall, _ = bench._beside("make test", spent(90), spent(100), 0.5, assertions=(3000, 1000))
+    assert wall.value == pytest.approx(0.3)
+    assert wall.name == "make test: wall seconds an assertion, of those before"
+    assert (wall.measured, wall.beside) == ("90 s", f"{bench.BEFORE_PERFORMANCE}: 100 s")
+
+
+@pytest.mark.parametrize("assertions", [SAME, None])
+def test_a_command_of_ours_that_fails_has_no_seconds(assertions: tuple[int, int] | None) -> None:
     with pytest.raises(MeasurementError, match="our `make test` failed: 3 failed"):
-        bench._beside("make test", spent(30, "3 failed"), spent(100), 0.5, tests=tests)
+        bench._beside("make test", spent(30, "3 failed"), spent(100), 0.5, assertions=assertions)
 
 
 def test_an_older_first_run_that_fails_has_no_seconds() -> None:
