@@ -64,6 +64,4 @@ class ContractAlarm(Construct):
             evaluation_periods=1,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        alarm.add_alarm_action(
-            actions.LambdaAction(rollback, use_unique_permission_id=True), actions.SnsAction(topic)
-        )
+        alarm.add_alarm_action(actions.LambdaAction(rollback), actions.SnsAction(topic))

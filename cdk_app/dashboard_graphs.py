@@ -37,12 +37,12 @@ def messages(
         add_message_notifications_failed_alarm=add_message_notifications_failed_alarm,
     )
     metrics = monitoring.SnsTopicMetricFactory(board.create_metric_factory(), topic=topic)
-    told = graph(
+    published = graph(
         f"{title}: messages",
         labelled(metrics.metric_incoming_message_count(), "published"),
         labelled(metrics.metric_outgoing_message_count(), "delivered"),
     )
-    return row(told, shown.create_message_failed_widget(WIDTH, HEIGHT))
+    return row(published, shown.create_message_failed_widget(WIDTH, HEIGHT))
 
 
 def labelled(metric: Metric, label: str) -> Metric:

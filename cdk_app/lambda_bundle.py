@@ -11,18 +11,11 @@ import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
+from cdk_app.lambda_modules import CARRIED_MODULES
 from cdk_app.settings import SettingsError
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 
-_CORE = (
-    *("__init__.py", "aws_names.py", "embedded_metrics.py", "errors.py", "exact.py"),
-    "foreign_text.py",
-)
-_SHARED = ("__init__.py", *(f"core/{name}" for name in _CORE), "ledger")
-"""What a Lambda may import from `prompt_hub`: it imports the standard library and boto3 only.
-
-See docs/architecture.md#import-direction."""
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -69,14 +62,19 @@ class CopiedCode:
     def copy_to(self, target: Path) -> None:
         """Write the asset into a folder."""
         shutil.copytree(self._source, target, ignore=_IGNORED, dirs_exist_ok=True)
-        shared = target / self._package.name
-        shared.mkdir()
-        for name in _SHARED:
-            origin = self._package / name
-            if origin.is_dir():
-                shutil.copytree(origin, shared / name, ignore=_IGNORED)
-            else:
-                (shared / name).parent.mkdir(exist_ok=True)
-                shutil.copy(origin, shared / name)
+        for module in CARRIED_MODULES:
+            self._carry(Path(*module.split(".")), target)
         windows = json.dumps(self._windows, indent=1, sort_keys=True)
         (target / aws_names.WINDOWS_FILE).write_text(windows, encoding="utf-8")
+
+    def _carry(self, module: Path, target: Path) -> None:
+        """Copy a module, and of the packages around it what makes them packages."""
+        source = self._package.parent
+        wanted = [package / "__init__.py" for package in module.parents if package.name]
+        if (source / module).is_dir():
+            shutil.copytree(source / module, target / module, ignore=_IGNORED)
+        else:
+            wanted.append(module.with_suffix(".py"))
+        for file in wanted:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / file, target / file)

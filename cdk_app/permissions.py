@@ -376,6 +376,24 @@ def push_image(scope: Construct) -> tuple[Permission, ...]:
 
 _CONNECTION_PREFIXES = ("codestar-connections", "codeconnections")
 """The service was renamed; which of the two prefixes is asked for depends on the caller."""
+_GIT_WRITES = (
+    "CreateBranch",
+    "CreateCommit",
+    "CreateCommitStatus",
+    "CreatePullRequest",
+    "CreatePullRequestComment",
+    "CreatePullRequestDiffComment",
+    "CreateRepository",
+    "DeleteRepository",
+    "GitPush",
+    "UpdatePullRequest",
+)
+"""What writes, of all that a connection can be asked for ("Permissions and examples for AWS
+CodeConnections", November 2026).
+
+A clone is `GitPull` there. No page says whether that needs `read_only` or `read_write`, so a denial
+by `ProviderPermissionsRequired` might refuse every source.
+"""
 
 
 def use_connection(connection_arn: str) -> tuple[Permission, ...]:
@@ -395,7 +413,7 @@ def deny_git_writes(connection_arn: str) -> tuple[Permission, ...]:
         Permission(
             actions=[f"{prefix}:UseConnection" for prefix in _CONNECTION_PREFIXES],
             resources=[connection_arn],
-            conditions={"StringEquals": {f"{prefix}:ProviderPermissionsRequired": "read_write"}},
+            conditions={"StringEquals": {f"{prefix}:ProviderAction": list(_GIT_WRITES)}},
             denied=True,
         )
         for prefix in _CONNECTION_PREFIXES

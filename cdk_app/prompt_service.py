@@ -263,7 +263,7 @@ class PromptService(Construct):
         return role
 
     def _build_service(self) -> ecs.FargateService:
-        return ecs.FargateService(
+        service = ecs.FargateService(
             self,
             "Service",
             service_name=aws_names.service(self._stage.name),
@@ -280,6 +280,10 @@ class PromptService(Construct):
             enable_ecs_managed_tags=True,
             propagate_tags=ecs.PropagatedTagSource.TASK_DEFINITION,
         )
+        # Its tasks pull their image at once. CloudFormation knows of no way that they need, and
+        # tasks that fail before the gateway or an endpoint is there use up the circuit breaker.
+        service.node.add_dependency(self._network)
+        return service
 
     def _build_target_group(self) -> elbv2.ApplicationTargetGroup:
         listener = self._build_listener()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_destinations as destinations
@@ -76,6 +76,30 @@ class RollbackFunction(Construct):
                 "L1": "The Lambda shares modules with the service; both run on the Python of its"
                 " image."
             },
+        )
+        self.for_alarms = self._let_alarms_call(stage)
+        """The function as an alarm's action, which needs no statement of its own."""
+
+    def _let_alarms_call(self, stage: str) -> lambda_.IFunction:
+        """Let every alarm on a prompt call the function, however many prompts there are.
+
+        The policy of a function takes 20 KB: with a statement for each alarm, as CDK makes them,
+        twenty tasks would fill it. A kind of alarm is one statement here, for Lambda compares the
+        caller's ARN as a pattern.
+        """
+        kinds = {
+            "ScoreAlarms": aws_names.score_alarm_prefix(stage),
+            "ContractAlarms": aws_names.contract_alarm_prefix(stage),
+        }
+        for construct_id, prefix in kinds.items():
+            self.function.add_permission(
+                construct_id,
+                principal=iam.ServicePrincipal("lambda.alarms.cloudwatch.amazonaws.com"),
+                source_account=Stack.of(self).account,
+                source_arn=arns.alarm(self, f"{prefix}*"),
+            )
+        return lambda_.Function.from_function_attributes(
+            self, "ForAlarms", function_arn=self.function.function_arn, skip_permissions=True
         )
 
     def _build_role(self, stage: str, log_group: logs.LogGroup, topic: sns.ITopic) -> iam.Role:

@@ -50,7 +50,6 @@ class ScoreAlarm(Construct):
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         alarm.add_alarm_action(
-            # Otherwise two alarms with the same construct id on one Lambda fail at synth.
-            actions.LambdaAction(rollback, use_unique_permission_id=True),
+            actions.LambdaAction(rollback),
             *([] if topic is None else [actions.SnsAction(topic)]),
         )

@@ -38,6 +38,10 @@ CONTEXT_KEY = aws_names.CONTEXT_KEY
 
 _TAG_KEY = r"[\w .:/=+@-]{1,128}"
 _TAG_VALUE = r"[\w .:/=+@-]{0,256}"
+LONGEST_MODELS = 4_000
+"""Characters of all models of a stage. A build of CodeBuild fails without a reason once its
+variables have "around 5,500 characters" together (its guide, "Troubleshooting"); the rest of them
+has what is left."""
 
 
 class SettingsError(ValueError):
@@ -107,7 +111,7 @@ class Settings(StrictSettings):
     tags: dict[str, str] = Field(default={})
     """Tags of every resource that can have one, and of the containers that are started."""
     models: Models
-    """What each model alias means on AWS."""
+    """What each model alias means on AWS: some twenty, which builds have in their environment."""
     stages: Annotated[
         tuple[StageSettings, ...],
         Field(min_length=1, json_schema_extra={"expected": "must list at least one stage"}),
@@ -318,6 +322,22 @@ class Settings(StrictSettings):
                         f" {measured[alias].identity}, and nothing else is activated. Region, key"
                         " and limits may differ."
                     )
+        return stages
+
+    @field_validator("stages")
+    @classmethod
+    def _have_models_that_fit_into_a_build(
+        cls, stages: tuple[StageSettings, ...], info: ValidationInfo
+    ) -> tuple[StageSettings, ...]:
+        models: Mapping[str, ModelConfig] = info.data.get("models", {})
+        for index, stage in enumerate(stages):
+            length = len(models_json({**models, **stage.models}))
+            if length > LONGEST_MODELS:
+                raise ValueError(
+                    f"[{index}] has models that make {length} characters of JSON;"
+                    f" {LONGEST_MODELS} fit into the environment of a build: leave out aliases that"
+                    " no prompt names."
+                )
         return stages
 
     @field_validator("stages")

@@ -11,13 +11,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 SAY_THE_ACCOUNT = frozenset(
-    f"{service}.amazonaws.com"
-    for service in ("codebuild", "codepipeline", "ecs-tasks", "events", "vpc-flow-logs")
+    f"{service}.amazonaws.com" for service in ("codebuild", "ecs-tasks", "events", "vpc-flow-logs")
 )
 """Services that always say for which account they become a role.
 
-By AWS's own guides of CodeBuild, ECS, EventBridge and flow logs; of CodePipeline by the roles of
-AWS's Deployment Framework. No list of AWS names all that do.
+By AWS's own guides of CodeBuild, ECS, EventBridge and flow logs. No list of AWS names all that do.
+CodePipeline is none of them: its guide has no such condition, and AWS's Deployment Framework asks
+only `IfExists`.
 """
 
 
@@ -25,7 +25,7 @@ def only_for_this_account(scope: Construct) -> None:
     """Let no service be a role in `scope` on behalf of somebody else's account.
 
     It covers the roles that CDK's own constructs make, and goes on into stages, where aspects end.
-    A service that may not say for whom it acts (Lambda, EC2, API Gateway) is held to the account
+    A service that may not say for whom it acts (CodePipeline, Lambda, EC2) is held to the account
     only if it does: a trust that asked for more would lock it out, and be seen on AWS alone.
     """
     # CDK calls it with a context, not with the keywords that its own types promise.

@@ -32,7 +32,8 @@ QUOTAS = {
         "codebuild", "Concurrently running builds for Linux/Small environment", 60.0,
     ),
 }  # fmt: skip
-"""AWS's defaults of the quotas that an installation needs; every other one is unknown here."""
+"""AWS's defaults of the quotas that an installation needs, but for builds, of which a new account
+may run one; every other one is unknown here."""
 _TARGETS = {
     "codeconnections": "com.amazonaws.codeconnections.CodeConnections_20231201",
     "servicequotas": "ServiceQuotasV20190624",
@@ -80,7 +81,7 @@ async def handle_request(
 
 
 def _as_aws_lists(listed: Callable[[Mapping[str, Any]], Answer]) -> Callable[..., Answer]:
-    """Hide the ARN of what nobody has confirmed; the emulator confirms mail by itself."""
+    """Hide the ARN of a subscription until it is confirmed; the emulator confirms mail itself."""
 
     def list_subscriptions(parameters: Mapping[str, Any]) -> Answer:
         status, headers, body = listed(parameters)

@@ -96,8 +96,8 @@ def _one_metric(properties: Properties) -> tuple[Properties, list[Properties]]:
             return properties, []
         case [{"MetricStat": {"Metric": metric, "Stat": statistic, "Period": period}}]:
             kind = "Statistic" if statistic in _STATISTICS else "ExtendedStatistic"
-            said = {**metric, kind: statistic, "Period": period}
-            return {**properties, **said, "Metrics": None}, []
+            plain = {**metric, kind: statistic, "Period": period}
+            return {**properties, **plain, "Metrics": None}, []
         case metrics:
             period = Expression.of(metrics).period
             return {**properties, "Period": period, "Metrics": None}, metrics

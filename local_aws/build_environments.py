@@ -36,9 +36,6 @@ PINS = (
 NOT_SOURCE = (".git", "cdk.out", "node_modules", ".venv", ".local", "__pycache__")
 """Folders that are made from the source, never part of it."""
 
-PACKAGES = "lib/python*/site-packages"
-"""Where a virtual environment has what is installed."""
-
 _PASSED = ("PIP_", "UV_", "NPM_CONFIG_", "SSL_CERT_", "LC_", "JSII_")
 _PASSED_WHOLE = {
     "ALL_PROXY",
@@ -175,8 +172,11 @@ def environment_for(
         if not install(environment):
             shutil.rmtree(environment.folder, ignore_errors=True)
             return None
-        for packages in (*map(Path, site.getsitepackages()), *folder.glob(f"*/venv/{PACKAGES}")):
-            for own in environment.venv.glob(PACKAGES):
+        for packages in (
+            *map(Path, site.getsitepackages()),
+            *folder.glob(f"*/venv/{compiled_modules.PACKAGES}"),
+        ):
+            for own in environment.venv.glob(compiled_modules.PACKAGES):
                 compiled_modules.share(packages, own)
         seconds = round(time.monotonic() - started, 1)
         done.write_text(

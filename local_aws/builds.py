@@ -250,11 +250,11 @@ class Build:
         return version
 
     def _read_buildspec(self) -> Buildspec:
-        message = self._order.buildspec or self._order.project["source"].get("buildspec") or ""
+        given = self._order.buildspec or self._order.project["source"].get("buildspec") or ""
         try:
-            if "\n" in message or message.lstrip().startswith("{"):
-                return Buildspec.parse(message)
-            file = self._source / (message or "buildspec.yml")
+            if "\n" in given or given.lstrip().startswith("{"):
+                return Buildspec.parse(given)
+            file = self._source / (given or "buildspec.yml")
             if not file.is_file():
                 raise BuildspecError(f"the source has no {file.name}")
             return Buildspec.parse(file.read_text(encoding="utf-8"))

@@ -10,8 +10,6 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -26,6 +24,9 @@ def client(service: str, role: Mapping[str, str] | None = None) -> Any:  # noqa:
 
     Clients may be shared between threads, making them may not.
     """
+    # A sixth of a second, which a local AWS without builds never waits for.
+    import boto3
+
     keys = {name.lower(): value for name, value in (role or {}).items()}
     of = (service, keys.get("aws_access_key_id", ""))
     with _lock:

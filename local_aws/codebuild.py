@@ -131,21 +131,21 @@ def run(build: Build) -> BuildResult:
 
 
 def _start_build(data: Mapping[str, Any]) -> object:
-    text = project(data.get("projectName", ""))
-    if text is None:
+    definition = project(data.get("projectName", ""))
+    if definition is None:
         message = f"Project cannot be found: {data.get('projectName')}"
         return error_response_json("ResourceNotFoundException", message, 400)
     if unknown := ", ".join(sorted(set(data) - _TOLD_TO_START)):
         message = f"the local AWS does not act on {unknown}"
         return error_response_json("InvalidInputException", message, 400)
-    version = data.get("sourceVersion") or text.get("sourceVersion") or ""
-    primary = _own_source(text["source"], version)
+    version = data.get("sourceVersion") or definition.get("sourceVersion") or ""
+    primary = _own_source(definition["source"], version)
     if primary is None:
-        message = f"the local AWS has no source {text['source']}"
+        message = f"the local AWS has no source {definition['source']}"
         return error_response_json("InvalidInputException", message, 400)
     build = prepare(
         BuildOrder(
-            project=text,
+            project=definition,
             primary=primary,
             variables=data.get("environmentVariablesOverride", ()),
             buildspec=data.get("buildspecOverride", ""),
@@ -201,14 +201,14 @@ def _note_logs(name: str, logs: Mapping[str, Any] | None) -> None:
     codebuild._projects[name]["logsConfig"] = logs or {}
 
 
-def _logs_of(text: Mapping[str, Any], id_: str) -> dict[str, Any]:
+def _logs_of(definition: Mapping[str, Any], id_: str) -> dict[str, Any]:
     """Return where the log of a build goes; no group and stream if its project wants none."""
-    told = (text.get("logsConfig") or {}).get("cloudWatchLogs") or {}
-    if told.get("status", "ENABLED") != "ENABLED":
+    logs = (definition.get("logsConfig") or {}).get("cloudWatchLogs") or {}
+    if logs.get("status", "ENABLED") != "ENABLED":
         return {"cloudWatchLogs": {"status": "DISABLED"}}
-    prefix = f"{told['streamName']}/" if told.get("streamName") else ""
+    prefix = f"{logs['streamName']}/" if logs.get("streamName") else ""
     place = {
-        "groupName": told.get("groupName") or f"/aws/codebuild/{text['name']}",
+        "groupName": logs.get("groupName") or f"/aws/codebuild/{definition['name']}",
         "streamName": f"{prefix}{id_.partition(':')[2]}",
     }
     return {**place, "cloudWatchLogs": {"status": "ENABLED", **place}}
@@ -218,11 +218,11 @@ def _told_of(id_: str) -> dict[str, Any]:
     return {"build": copy.deepcopy(codebuild._builds[id_])}
 
 
-def _own_source(message: Mapping[str, Any], version: str) -> Place | None:
+def _own_source(settings: Mapping[str, Any], version: str) -> Place | None:
     """Fetch the source of a build that no pipeline started: none, or a local repository's clone."""
-    if message.get("type") == "NO_SOURCE":
+    if settings.get("type") == "NO_SOURCE":
         return lambda where: ""
-    name = "/".join(str(message.get("location")).removesuffix(".git").split("/")[-2:])
+    name = "/".join(str(settings.get("location")).removesuffix(".git").split("/")[-2:])
     repository = _settings.repositories.get(name)
     if repository is None:
         return None

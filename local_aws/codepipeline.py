@@ -75,11 +75,11 @@ def _list_pipelines(data: Data) -> Answer:
 
 def _start_pipeline_execution(data: Data) -> Answer:
     pipeline = _pipelines.find(data["name"])
-    message = data.get("sourceRevisions", ())
+    revisions = data.get("sourceRevisions", ())
     execution = pipeline.start(
         "StartPipelineExecution",
         "asked for",
-        revisions={entry["actionName"]: {"commit": entry["revisionValue"]} for entry in message},
+        revisions={entry["actionName"]: {"commit": entry["revisionValue"]} for entry in revisions},
         variables={item["name"]: item["value"] for item in data.get("variables", ())},
     )
     return {"pipelineExecutionId": execution.id}
@@ -355,15 +355,15 @@ def _update_resource(
 
 def _declared(properties: cloudformation.Properties, name: str) -> tuple[Answer, bool]:
     """Return the definition in the API's spelling, and whether an update starts an execution."""
-    message = dict(properties)
-    message.pop("Tags", None)
-    restart = str(message.pop("RestartExecutionOnUpdate", "false")).lower() == "true"
-    if message.pop("DisableInboundStageTransitions", None):
+    settings = dict(properties)
+    settings.pop("Tags", None)
+    restart = str(settings.pop("RestartExecutionOnUpdate", "false")).lower() == "true"
+    if settings.pop("DisableInboundStageTransitions", None):
         raise ValueError("the local AWS does not act on DisableInboundStageTransitions")
-    return {**_camel(message), "name": name}, restart
+    return {**_camel(settings), "name": name}, restart
 
 
-def _camel(message: Mapping[str, object]) -> Answer:
+def _camel(properties: Mapping[str, object]) -> Answer:
     """Property names with a small first letter, except inside an action's configuration."""
 
     def inner(key: str, value: object) -> object:
@@ -375,7 +375,7 @@ def _camel(message: Mapping[str, object]) -> Answer:
             return {name: str(item) for name, item in value.items()}
         return _camel(value)
 
-    return {key[0].lower() + key[1:]: inner(key, value) for key, value in message.items()}
+    return {key[0].lower() + key[1:]: inner(key, value) for key, value in properties.items()}
 
 
 # --- Life --------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """Modules that Python has compiled once, for the next checkout or environment that has the same.
 
 Python knows by a file's time whether it has compiled it, so each build would compile all that it
-imports: its checkout is new, and so may its environment be.
+imports: its checkout is new, and so may its environment be. `python local_aws/compiled_modules.py`
+does for the environment of a git worktree what builds have done for theirs. The standard library
+alone: set-up runs that.
 """
 
 from __future__ import annotations
@@ -14,6 +16,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+VENV = ".venv"
+"""The environment of a checkout."""
+
+PACKAGES = "lib/python*/site-packages"
+"""Where a virtual environment has what is installed."""
 
 _CACHE = "__pycache__"
 _CHECKED_HASH = (0b11).to_bytes(4, "little")
@@ -66,6 +74,22 @@ def share(packages: Path, others: Path) -> None:
                 other.hardlink_to(module)
 
 
+def share_in_worktree(checkout: Path) -> None:
+    """Begin the environment of a git worktree with what that of its repository has compiled.
+
+    Where `checkout` is a repository of its own, as most are, nothing is done.
+    """
+    link = checkout / ".git"
+    if not link.is_file():
+        return
+    # git writes where it keeps what is the worktree's own: REPOSITORY/.git/worktrees/NAME.
+    own = checkout / link.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
+    for repository in own.parents[2:3]:
+        for theirs in (repository / VENV).glob(PACKAGES):
+            for ours in (checkout / VENV).glob(PACKAGES):
+                share(theirs, ours)
+
+
 def _is_of(module: Path, source: bytes) -> bool:
     wanted = importlib.util.MAGIC_NUMBER + _CHECKED_HASH + importlib.util.source_hash(source)
     try:
@@ -85,3 +109,7 @@ def _compiled(tree: Path) -> Iterator[Path]:
     for folder, _, names in os.walk(tree):
         if folder.endswith(_CACHE):
             yield from (Path(folder, name) for name in names if name.endswith(suffix))
+
+
+if __name__ == "__main__":
+    share_in_worktree(Path(__file__).resolve().parents[1])

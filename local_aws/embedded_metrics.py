@@ -59,7 +59,7 @@ def _looking(append: Callable[..., None]) -> Callable[..., None]:
 
 
 def metrics_in(message: str) -> list[Datum]:
-    """Return the metrics in a line; none where it is no such line, or not as specified."""
+    """Return the metrics in a line; empty for other lines, and for those that break the format."""
     if "_aws" not in message:
         return []
     try:

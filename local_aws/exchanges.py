@@ -40,7 +40,7 @@ class Exchanges:
         self._lost = self._lost or self._requests.get_method() == b"HEAD"
 
     def answer_begun(self) -> None:
-        """Tell of an answer; an interim one is none."""
+        """Report an answer; an interim one (1xx) does not count."""
         status = self._answers.get_status_code()
         if status >= 200:
             self._answered(status, time.monotonic() - self._asked)

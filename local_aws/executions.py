@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
-from local_aws.stack import LocalStack
+from local_aws.stack import HUB, LocalStack
 from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
@@ -46,13 +45,13 @@ class Executions:
 
     def await_quiet(self, known: set[str], lines: list[str]) -> list[str]:
         """Wait until every execution that is not `known` has ended; their ids, newest first."""
-        message: set[str] = set()
+        shown: set[str] = set()
         deadline = time.monotonic() + EXECUTION_SECONDS
         quiet_since: float | None = None
         while time.monotonic() < deadline:
             running = self.observer.running(known)
             for execution in reversed(running):
-                self._tell_actions(execution, message, lines, several=len(running) > 1)
+                self._tell_actions(execution, shown, lines, several=len(running) > 1)
             ended = running and all(status != "InProgress" for status in running.values())
             if not ended:
                 quiet_since = None
@@ -70,13 +69,13 @@ class Executions:
         )
 
     def _tell_actions(
-        self, execution: str, message: set[str], lines: list[str], *, several: bool
+        self, execution: str, shown: set[str], lines: list[str], *, several: bool
     ) -> None:
         for action in reversed(self.observer.actions(execution)):
             key = action["actionExecutionId"]
-            if key in message or action["status"] == "InProgress":
+            if key in shown or action["status"] == "InProgress":
                 continue
-            message.add(key)
+            shown.add(key)
             seconds = (action["lastUpdateTime"] - action["startTime"]).total_seconds()
             which = f"{execution[:8]}  " if several else ""
             say(
@@ -85,8 +84,21 @@ class Executions:
                 f"  {seconds:.1f} s",
             )
 
-    def failed(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
-        """Write an ended execution into the story; returns its failed actions."""
+    def require_green(self, execution: str, *, or_blocked: bool = False) -> bool:
+        """Write an ended execution into the story; whether no action of it failed.
+
+        Raises:
+            LocalRunError: one did. Where a candidate may be blocked (`or_blocked`), the action may
+                fail that goes red for it.
+        """
+        self.note_end(execution)
+        failed = self.observer.failed(execution)
+        if failed and not (or_blocked and only_verdict(failed)):
+            raise LocalRunError(self._reason_of(failed))
+        return not failed
+
+    def note_end(self, execution: str) -> None:
+        """Write an ended execution into the story."""
         actions = self.observer.actions(execution)
         self.story.executions.append(
             {
@@ -112,7 +124,6 @@ class Executions:
                 ],
             }
         )
-        return self.observer.failed(execution)
 
     def _log_of(self, action: ActionExecutionDetailTypeDef) -> str | None:
         """Return where a build's log lies, from where the page is; None where there is none."""
@@ -121,7 +132,7 @@ class Executions:
         log = Path("cloud", "logs", "codebuild", project, f"{number}.log")
         return str(log) if number and (self.stack.state / log).is_file() else None
 
-    def reason_of(self, failed: Sequence[ActionExecutionDetailTypeDef]) -> str:
+    def _reason_of(self, failed: Sequence[ActionExecutionDetailTypeDef]) -> str:
         """Say in a sentence why the first failed action failed."""
         first = failed[-1]
         result = first.get("output", {}).get("executionResult", {})
@@ -185,24 +196,19 @@ class Executions:
             kept = self.observer.result(f"evaluations/{execution}/{task}.{suffix}")
             (folder / f"{task}.{suffix}").write_bytes(kept)
         page = f"evaluation-{task}.html"
+        record, html = str(folder / f"{task}.json"), str(self.stack.state / page)
         self.stack.run(
-            [
-                sys.executable,
-                "-m",
-                "prompt_hub.cli",
-                "report",
-                "evaluation",
-                task,
-                "--record",
-                str(folder / f"{task}.json"),
-                "--html",
-                str(self.stack.state / page),
-            ],
+            [*HUB, "report", "evaluation", task, "--record", record, "--html", html],
             quiet=True,
             # That clone has the candidate, and the champion that it was compared with.
             extra={"PROMPT_HUB_ROOT": str(self.stack.demo)},
         )
         return page
+
+
+def only_verdict(failed: Sequence[ActionExecutionDetailTypeDef]) -> bool:
+    """Whether nothing failed but the action that is there to go red for a blocked candidate."""
+    return [action["actionName"] for action in failed] == ["Verdict"]
 
 
 def _score(arm: Mapping[str, object] | None) -> str:

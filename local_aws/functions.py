@@ -50,7 +50,7 @@ def _role(function: dict[str, Any]) -> ServiceRole:
 
 
 def _where_allowed(write: Callable[..., None]) -> Callable[..., None]:
-    """Write a log only where the role lets Lambda; a function that has none runs all the same."""
+    """Write a log only if the role allows it; without one the function runs all the same."""
 
     def write_where_allowed(function: dict[str, Any], *rest: object, **options: object) -> None:
         configuration = function.get("config") or function

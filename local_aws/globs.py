@@ -10,7 +10,7 @@ from functools import lru_cache
 
 
 class GlobError(ValueError):
-    """A pattern that has no meaning; the message says why."""
+    """A pattern that is not valid; the message says why."""
 
 
 def glob_matches(pattern: str, path: str) -> bool:

@@ -11,21 +11,18 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from local_aws import upgrade
 from local_aws.countdown import Countdown
-from local_aws.executions import Executions
+from local_aws.executions import Executions, only_verdict
+from local_aws.figures import side_by_side
 from local_aws.processes import LocalRunError
 from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
-from local_aws.stack import LocalStack
+from local_aws.stack import HUB, LocalStack
 from local_aws.stack_reader import Json, Observer
-
-if TYPE_CHECKING:
-    from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
-
 
 _TITLES = {
     "run": "Prompt Hub: the whole lifecycle on this machine",
@@ -100,7 +97,7 @@ class Lifecycle:
                 # The second push finds the first one's execution under way.
                 self.executions.await_started(before, number)
             for execution in self.executions.await_quiet(before, lines):
-                self.executions.failed(execution)
+                self.executions.note_end(execution)
         with self.story.step("Both versions must be released and active") as lines:
             active = self.observer.tasks()
             wanted = self._demo_versions(("second-push", "third-push"))
@@ -153,13 +150,13 @@ class Lifecycle:
                 task, version = released.stem, _version_in(released.read_text(encoding="utf-8"))
                 kept = prompts / "04-evals" / task / f"{version}.json"
                 record = json.loads(kept.read_text(encoding="utf-8"))
-                score, threshold = record["candidate"]["score"], record["threshold"]
+                score, least = side_by_side(record["candidate"]["score"], record["threshold"])
                 page = self.stack.state / f"released-{task}.html"
-                report = [sys.executable, "-m", "prompt_hub.cli", "report", "evaluation", task]
-                self.stack.run([*report, "--record", str(kept), "--html", str(page)], quiet=True)
+                files = ("--record", str(kept), "--html", str(page))
+                self.stack.run([*HUB, "report", "evaluation", task, *files], quiet=True)
                 say(
                     lines,
-                    f"{task} {version}: score {score:.3f} · threshold {threshold:.3f}"
+                    f"{task} {version}: score {score} · threshold {least}"
                     f" · every example: open {page}",
                 )
 
@@ -180,22 +177,10 @@ class Lifecycle:
             self.stack.run([cdk, "bootstrap", account], quiet=True, cwd=self.stack.state)
             say(lines, f"cdk bootstrap: {time.monotonic() - began:.1f} s")
             began = time.monotonic()
-            self.stack.run(
-                [
-                    cdk,
-                    "deploy",
-                    f"{self.stack.installation}-pipeline",
-                    "--require-approval",
-                    "never",
-                    "--output",
-                    str(self.stack.state / "cdk.out"),
-                ],
-                quiet=True,
-            )
-            say(
-                lines,
-                f"cdk deploy {self.stack.installation}-pipeline: {time.monotonic() - began:.1f} s",
-            )
+            pipeline = f"{self.stack.installation}-pipeline"
+            how = ("--require-approval", "never", "--output", str(self.stack.state / "cdk.out"))
+            self.stack.run([cdk, "deploy", pipeline, *how], quiet=True)
+            say(lines, f"cdk deploy {pipeline}: {time.monotonic() - began:.1f} s")
             self._deployed.write_text(json.dumps({"at": now()}), encoding="utf-8")
 
     def _first_push(self) -> None:
@@ -212,14 +197,12 @@ class Lifecycle:
                 say(lines, f"pushed {commit[:8]} to {branch}: the pipeline starts by itself")
         with self.story.step("CodePipeline, as CDK synthesised it") as lines:
             execution = self.executions.await_execution(before, lines)
-            failed = self.executions.failed(execution)
-            if failed and not _only_verdict(failed):
-                raise LocalRunError(self.executions.reason_of(failed))
-            if not failed and commit is not None:
+            green = self.executions.require_green(execution, or_blocked=True)
+            if green and commit is not None:
                 raise LocalRunError(
                     "the execution ended green, but one candidate should have been blocked."
                 )
-            if failed:
+            if not green:
                 why = (
                     "the execution ends red, as designed: a candidate was blocked, and nobody"
                     " may overlook that. Everything else is released."
@@ -237,7 +220,7 @@ class Lifecycle:
         newest = next(iter(self.observer.running(set())), None)
         if newest is not None:
             status = self.observer.status(newest)
-            if status in {"InProgress", "Succeeded"} or _only_verdict(self.observer.failed(newest)):
+            if status in {"InProgress", "Succeeded"} or only_verdict(self.observer.failed(newest)):
                 return known - {newest}
         self.stack.pipelines.start_pipeline_execution(name=self.stack.installation)
         return known
@@ -258,9 +241,7 @@ class Lifecycle:
             before = self.observer.executions()
             say(lines, f"pushed {upgrade.push(self.stack, commit)[:8]}, with {commit[:8]} in it")
             execution = self.executions.await_execution(before, lines)
-            failed = self.executions.failed(execution)
-            if failed and not _only_verdict(failed):
-                raise LocalRunError(self.executions.reason_of(failed))
+            self.executions.require_green(execution, or_blocked=True)
         with self.story.step("The verdicts, by real scores") as lines:
             self.executions.tell_verdicts(execution, lines)
 
@@ -271,9 +252,7 @@ class Lifecycle:
             self.observer.await_service()
             active = self.observer.tasks()[TASK]["version"]
             execution = self.executions.await_execution(self.push_again(lines), lines)
-            failed = self.executions.failed(execution)
-            if failed:
-                raise LocalRunError(self.executions.reason_of(failed))
+            self.executions.require_green(execution)
             for task in self.observer.task_names():
                 record = self.observer.record(execution, task)
                 calls = self.executions.paid_calls(record)
@@ -289,16 +268,16 @@ class Lifecycle:
             self.executions.tell_verdicts(execution, lines)
 
     def _serve(self) -> None:
-        with self.story.step("The running service answers") as message:
+        with self.story.step("The running service answers") as lines:
             for task in sorted(self.observer.tasks()):
                 answer = self.observer.ask(task)
                 say(
-                    message,
+                    lines,
                     f"{task} {answer['version']} (sha256 {str(answer['sha256'])[:12]}, release"
                     f" {answer['release']}, {answer['model']}): {json.dumps(answer['output'])}",
                 )
             self.story.pointers = self.observer.pointers()
-        with self.story.step("run_pipeline.py: a CSV of raw records becomes JSONL") as message:
+        with self.story.step("run_pipeline.py: a CSV of raw records becomes JSONL") as lines:
             output = self.stack.state / "records.jsonl"
             output.unlink(missing_ok=True)
             self.stack.run(
@@ -313,24 +292,22 @@ class Lifecycle:
                 ],
                 quiet=True,
             )
-            lines = output.read_text(encoding="utf-8").splitlines()
-            for line in lines[:3]:
+            records = output.read_text(encoding="utf-8").splitlines()
+            for line in records[:3]:
                 record = json.loads(line)
                 say(
-                    message,
+                    lines,
                     f"{record['input']['part_number']}: {json.dumps(record['output'])}"
                     f"  by {record['task']} {record['version']}",
                 )
-            say(message, f"{len(lines)} records in {output}")
+            say(lines, f"{len(records)} records in {output}")
 
     def _follow_into_git(self, known: set[str]) -> None:
         """Wait for the execution that the rollback's event starts, and for what it commits."""
         with self.story.step("The rollback reaches git: its event starts the pipeline") as lines:
             self.executions.await_started(known, 1)
             execution = self.executions.await_execution(known, lines)
-            failed = self.executions.failed(execution)
-            if failed:
-                raise LocalRunError(self.executions.reason_of(failed))
+            self.executions.require_green(execution)
             clone = str(self.stack.clone(self.stack.demo))
             subject = self.stack.git("-C", clone, "log", "-1", "--format=%an: %s").strip()
             if not subject.startswith(f"prompt-hub: Roll back {TASK} "):
@@ -343,8 +320,7 @@ class Lifecycle:
             run = self.stack.state / f"{name}.json"
             page = self.stack.state / f"{name}.html"
             self.story.write(run)
-            report = [sys.executable, "-m", "prompt_hub.cli", "report"]
-            self.stack.run([*report, "run", str(run), "--html", str(page)], quiet=True)
+            self.stack.run([*HUB, "report", "run", str(run), "--html", str(page)], quiet=True)
             say(lines, f"open {page}")
         try:
             self.stack.clone(self.stack.author)
@@ -390,8 +366,3 @@ def stayed_out(task: str, active: str, states: Mapping[str, str]) -> str:
 def _version_in(text: str) -> str:
     line = next(line for line in text.splitlines() if line.startswith("version:"))
     return line.partition(":")[2].split("#")[0].strip(" \"'")
-
-
-def _only_verdict(failed: Sequence[ActionExecutionDetailTypeDef]) -> bool:
-    """Whether nothing failed but the action that is there to go red for a blocked candidate."""
-    return [action["actionName"] for action in failed] == ["Verdict"]

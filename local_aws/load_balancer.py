@@ -321,8 +321,8 @@ class _Balancer(threading.Thread):
 
 async def _check(target: Target, group: Record) -> str | None:
     """One health check; None when it passed, otherwise the reason code AWS gives."""
-    stats = group["HealthCheckPort"] == "traffic-port"
-    port = target.port if stats else int(group["HealthCheckPort"])
+    same = group["HealthCheckPort"] == "traffic-port"
+    port = target.port if same else int(group["HealthCheckPort"])
     try:
         async with asyncio.timeout(group["HealthCheckTimeoutSeconds"]):
             reader, writer = await asyncio.open_connection(target.host, port)

@@ -194,7 +194,7 @@ class Model:
     def _start_after(self, prefix: list[Json]) -> bool:
         """Restore the state in which every call begins whose messages begin with `prefix`.
 
-        False if there is none to restore: then the call computes everything afresh.
+        False if there is nothing to restore: the call then computes everything.
         """
         if not prefix:
             return False

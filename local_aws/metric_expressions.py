@@ -180,11 +180,11 @@ def _search(expression: str, label: str, window: Window) -> list[Series]:
     lines = []
     for key, dimensions in sorted(found, key=lambda each: each[0]):
         if "${" in label or (len(found) == 1 and label.strip()):
-            said = _PROPERTY.sub(lambda part: _property(part[1], key, dimensions), label)  # noqa: B023
+            shown = _PROPERTY.sub(lambda part: _property(part[1], key, dimensions), label)  # noqa: B023
         else:
             varying = [value for name, value in dimensions.items() if name not in words]
-            said = " ".join([label.strip(), *varying]).strip()
-        lines.append(_of_metric(key, match[3], int(match[4]), said, window))
+            shown = " ".join([label.strip(), *varying]).strip()
+        lines.append(_of_metric(key, match[3], int(match[4]), shown, window))
     return [line for line in lines if line.points]
 
 

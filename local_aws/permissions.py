@@ -160,7 +160,7 @@ def _enforce(ask: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with_the_caller(resolve: Callable[..., Any]) -> Callable[..., Any]:
-    """Tell conditions of the role, not of its session, and that no service calls by itself."""
+    """Let conditions see the role, not its session, and that the caller is no service."""
 
     def resolve_condition_key(key: str, context: iam_evaluator.EvalContext) -> object:
         name, found = key.lower(), resolve(key, context)
@@ -175,7 +175,7 @@ def _with_the_caller(resolve: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _well_formed(gather: Callable[..., list[list[Any]]]) -> Callable[..., list[list[Any]]]:
-    """Leave out what AWS takes into no policy; the evaluator would take it to allow everything."""
+    """Leave out what AWS refuses in a policy; the evaluator would take it to allow everything."""
 
     def gather_role_policies(role_name: str, account_id: str) -> list[list[Any]]:
         policies = gather(role_name, account_id)

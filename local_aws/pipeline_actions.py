@@ -168,10 +168,10 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
     template = context.read(context.setting("TemplatePath"))
     key = f"{context.pipeline[:20]}/templates/{uuid.uuid4().hex}"
     clients.s3().put_object(Bucket=context.bucket, Key=key, Body=template.encode())
-    message: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if location := context.configuration.get("TemplateConfiguration"):
-        message = json.loads(context.read(location))
-    parameters = message.get("Parameters", {}) | json.loads(
+        settings = json.loads(context.read(location))
+    parameters = settings.get("Parameters", {}) | json.loads(
         context.configuration.get("ParameterOverrides") or "{}"
     )
     listed = context.configuration.get("Capabilities", "").split(",")
@@ -184,7 +184,7 @@ def _replace_change_set(context: Context, client: CloudFormationClient) -> None:
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
-        Tags=[{"Key": key, "Value": value} for key, value in message.get("Tags", {}).items()],
+        Tags=[{"Key": key, "Value": value} for key, value in settings.get("Tags", {}).items()],
         Capabilities=capabilities,
         **_execution_role(context),
     )

@@ -341,7 +341,7 @@ class Pipeline:
         log.info("%s: execution %s: %s %s", self.name, execution.id, over.status, over.summary)
 
     def _check(self, execution: Execution) -> None:
-        """Raise `Over` if the execution must not go on."""
+        """Raise `ExecutionEndedError` if the execution must not go on."""
         if self._all.closing:
             raise ExecutionEndedError("Failed", self._all.closing)
         if execution.status == "Stopping":

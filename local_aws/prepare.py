@@ -63,6 +63,7 @@ def _install(python: Path) -> None:
             [str(python), "-m", "pip", "--disable-pip-version-check", *_locked(INSTALLER)],
             [*uv, *_locked("requirements-dev.lock")],
             [*uv, *ours],
+            [sys.executable, "local_aws/compiled_modules.py"],
         ],
     )
     command_line = (

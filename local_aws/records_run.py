@@ -10,7 +10,6 @@ import csv
 import itertools
 import json
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -23,7 +22,7 @@ from local_aws.processes import LocalRunError
 from local_aws.regression import TASK
 from local_aws.run_report import Story, say
 from local_aws.scripted_model import SCRIPTED
-from local_aws.stack import STAGE, LocalStack
+from local_aws.stack import HUB, STAGE, LocalStack
 from local_aws.stack_reader import Observer
 from local_aws.weights import DEFAULT
 
@@ -68,16 +67,16 @@ class RecordsRun:
                 "The file is dropped into the stage's bucket and answered"
             ) as lines:
                 self._output.unlink(missing_ok=True)
-                said = self._hub("run", TASK, str(table), str(self._output), "--stage", STAGE)
-                for line in said.splitlines()[-3:]:
+                output = self._hub("run", TASK, str(table), str(self._output), "--stage", STAGE)
+                for line in output.splitlines()[-3:]:
                     say(lines, line.strip())
             with self.story.step(f"{TASK} goes back to {good}") as lines:
                 say(lines, self._ledger("downgrade", good))
             with self.story.step(f"What {bad} answered is made again by {good}") as lines:
-                said = self._hub("repair", TASK, "--version", bad, "--stage", STAGE, "--yes")
-                for line in said.splitlines():
+                output = self._hub("repair", TASK, "--version", bad, "--stage", STAGE, "--yes")
+                for line in output.splitlines():
                     say(lines, line.strip())
-                page = self._page(said)
+                page = self._page(output)
             with self.story.step(f"{TASK} {bad} is not bad: it comes back, by hand") as lines:
                 say(lines, self._ledger("activate", bad, "--no-watch"))
         print(f"\nDone in {self.story.seconds:.0f} s. What the repair changed: open {page}")
@@ -99,8 +98,7 @@ class RecordsRun:
             say(lines, f"pushed {str(commit)[:8]}")
             executions = Executions(self.stack, self.observer, self.story)
             execution = executions.await_execution(before, lines)
-            if failed := executions.failed(execution):
-                raise LocalRunError(executions.reason_of(failed))
+            executions.require_green(execution)
 
     @cached_property
     def _released(self) -> Path:
@@ -154,7 +152,7 @@ class RecordsRun:
 
     def _hub(self, *words: str) -> str:
         return self.stack.run(
-            [sys.executable, "-m", "prompt_hub.cli", *words],
+            [*HUB, *words],
             # Real rows lack this and that: 1 says that lines of some have an error.
             accept=(0, 1) if words[0] in ("run", "repair") else (0,),
             extra={

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
 from local_aws.aliases import FLOATING, set_alias
+from local_aws.figures import side_by_side
 from local_aws.processes import LocalRunError
 from local_aws.run_report import Story, say
-from local_aws.stack import STAGE, LocalStack
+from local_aws.stack import HUB, STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
 from local_aws.weights import SMALL
 
@@ -19,6 +19,8 @@ TASK = "part-class"
 """The task whose new version is promoted and then goes bad."""
 ROLLBACK_SECONDS = 120.0
 WATCH_SECONDS = 900.0
+_WATCH = (*HUB, "watch", TASK, "--now", "--wait")
+"""The command that measures the task now, and returns when it is measured."""
 _ASKED = {"round": "score watch's round", "alarm": "alarm", "sweep": "sweep"}
 
 
@@ -69,15 +71,12 @@ class Regression:
         with self.story.step(
             "The restored version is measured; the other task is untouched"
         ) as lines:
-            self.stack.run(
-                [*self._watch_command(TASK), "--wait"], quiet=True, extra=self._stage_environment()
-            )
+            self.stack.run(_WATCH, quiet=True, extra=self._stage_environment())
             restored = self.observer.samples(TASK)[-1]
-            say(
-                lines,
-                f"{TASK} {restored['version']} scores {restored['score']:.3f}"
-                f" (threshold {restored['threshold']:.3f})",
+            shown, least = side_by_side(
+                cast(float, restored["score"]), cast(float, restored["threshold"])
             )
+            say(lines, f"{TASK} {restored['version']} scores {shown} (threshold {least})")
             if self.story.rollback is not None:
                 self.story.rollback["restored_score"] = restored["score"]
                 self.story.rollback["samples"] = self._samples()
@@ -89,9 +88,7 @@ class Regression:
 
     def _await_rollback(self, before: Json, known: int, lines: list[str]) -> None:
         bad_version = before["version"]
-        watch = self.stack.start_command(
-            [*self._watch_command(TASK), "--wait"], extra=self._stage_environment()
-        )
+        watch = self.stack.start_command(_WATCH, extra=self._stage_environment())
         say(
             lines,
             f"score watch started on {bad_version}; a version below its threshold is measured"
@@ -169,9 +166,6 @@ class Regression:
         # A gate whose answers did not all come has none.
         scores = ((line["version"], line["score"]) for line in (*judged, *samples))
         return {str(version): score for version, score in scores if isinstance(score, float)}
-
-    def _watch_command(self, task: str) -> list[str]:
-        return [sys.executable, "-m", "prompt_hub.cli", "watch", task, "--now"]
 
     def _stage_environment(self) -> dict[str, str]:
         return {

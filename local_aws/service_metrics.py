@@ -109,7 +109,7 @@ def count_execution(pipeline: str, status: str) -> None:
 
 
 def count_run(function: str, milliseconds: float, *, failed: bool, throttled: bool) -> None:
-    """Count a run of a function, a retry like any other; one that was throttled is none."""
+    """Count a run of a function, retries included; a throttled call did not run."""
     dimensions = {"FunctionName": function}
     count("AWS/Lambda", "Throttles", "Count", dimensions, float(throttled))
     if throttled:

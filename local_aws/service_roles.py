@@ -1,4 +1,4 @@
-"""What a service of AWS does with a role by itself, asked of that role and of who may be it.
+"""Checks what a service of AWS does by itself in a role: may it be the role, may the role do it?
 
 On AWS a service assumes the role and calls the other service. Here it is one process, which calls
 nobody: what it is about to do is asked first, as `permissions` asks it of a request. Whether the

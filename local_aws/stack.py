@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 ACCOUNT = "000000000000"
 STAGE = "dev"
 PINNED = "catalogue-pinned"
+HUB = (sys.executable, "-m", "prompt_hub.cli")
+"""What a command of the product begins with."""
 _FOR_PEOPLE = (
     "AWS_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
@@ -396,10 +398,10 @@ class LocalStack:
                 if not quiet and line.strip():
                     print(f"      {line.rstrip()}", flush=True)
         if process.returncode not in accept:
-            message = [line.strip() for line in lines if line.strip()]
+            filled = [line.strip() for line in lines if line.strip()]
             raise LocalRunError(
                 f"`{' '.join(command)}` ended with exit code {process.returncode}:"
-                f" {' / '.join(message[-3:]) or 'it said nothing'}."
+                f" {' / '.join(filled[-3:]) or 'it said nothing'}."
             )
         return "".join(lines).strip()
 

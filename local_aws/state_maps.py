@@ -1,7 +1,7 @@
-"""A Distributed Map: a child execution for each item of a list in S3, so many at once.
+"""A Distributed Map: a child execution for each item of a list in S3, a few at once.
 
 The emulator's own lets every child run after too many have failed, gives children the context of
-their parent, and does nothing of what was done when the execution goes on.
+their parent, and forgets which children succeeded when the execution goes on.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class _MapRun:
                 self.outputs[child["_place"]] = json.loads(child["output"])
 
     def child(self, place: int) -> None:
-        """Run one child, if none but it has to be run; how it ends stands in its record."""
+        """Run one child, unless it has run or the map has ended; its record says how it ends."""
         if place in self.outputs or self.record["status"] != "RUNNING":
             return
         self.walk.check()

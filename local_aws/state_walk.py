@@ -76,7 +76,7 @@ class Walk:
         return data
 
     def check(self) -> None:
-        """Go on only if nobody has ended this; raises which end it is."""
+        """Raise if this is not to go on; the exception says why."""
         if closing.is_set():
             raise SuspendedError
         if self.record["status"] != "RUNNING" or self._attempt != self.record.get(
@@ -131,7 +131,7 @@ class Walk:
         return stepfunctions._resolve_params_obj(state[name], data, self.context)
 
     def _seconds(self, state: Record, data: Any) -> float:  # noqa: ANN401 - JSON
-        """Return how long a state waits; raises `StateError` where that is no number of seconds."""
+        """Return how long a state waits; raises `StateError` unless in whole seconds."""
         seconds: object = state.get("Seconds")
         if "SecondsPath" in state:
             path = state["SecondsPath"]

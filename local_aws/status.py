@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from local_aws.countdown import duration
+from local_aws.figures import side_by_side
 from local_aws.mail import newest
 from local_aws.processes import LocalRunError, answers
 from local_aws.provider import behind
@@ -14,6 +15,7 @@ from local_aws.stack import STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_codepipeline.type_defs import ActionExecutionDetailTypeDef
 
 MESSAGES = 5
@@ -35,7 +37,7 @@ def status(stack: LocalStack) -> Iterator[str]:
         yield f"service  {error}"
     yield from _section("Pipeline, newest execution", _newest_execution(observer))
     yield from _section(f"Tasks in stage {STAGE}, by the ledger", _tasks(observer))
-    yield from _section("Alarms that are not OK", _alarms(stack))
+    yield from _section("Alarms that are not OK", alarm_lines(stack.alarms))
     yield from _section("Newest messages to people", _messages(stack))
 
 
@@ -97,7 +99,8 @@ def task_line(pointer: Json, states: Mapping[str, str], samples: list[Json]) -> 
     for sample in own[-1:]:
         score, threshold = cast(float, sample["score"]), cast(float, sample["threshold"])
         below = " BELOW" if score < threshold else ""
-        parts.append(f"score {score:.3f} of {threshold:.3f}{below} at {sample['at']}")
+        shown, least = side_by_side(score, threshold)
+        parts.append(f"score {shown} of {least}{below} at {sample['at']}")
     return " · ".join(parts)
 
 
@@ -106,8 +109,9 @@ def _messages(stack: LocalStack) -> Iterator[str]:
         yield f"{subject}: {file}"
 
 
-def _alarms(stack: LocalStack) -> Iterator[str]:
-    for page in stack.alarms.get_paginator("describe_alarms").paginate():
+def alarm_lines(alarms: CloudWatchClient) -> Iterator[str]:
+    """Yield every alarm that people are told of, and why: of a stage those of its console."""
+    for page in alarms.get_paginator("describe_alarms").paginate():
         for alarm in page["MetricAlarms"]:
             reason = alarm.get("StateReason", "no reason given")
             # In this state an alarm is made, and some tell people when they come back to it.

@@ -187,9 +187,9 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def identity(weights: Path) -> list[object]:
-    """Return what tells a file of weights from another one; nothing of one that is gone."""
+    """Return what tells a file of weights from another one; empty if the file is gone."""
     try:
-        told = weights.stat()
+        status = weights.stat()
     except FileNotFoundError:
         return []
-    return [str(weights.resolve()), told.st_size, told.st_mtime_ns]
+    return [str(weights.resolve()), status.st_size, status.st_mtime_ns]

@@ -59,7 +59,7 @@ class RollbackStack(StageStack):
                 f"Score-{task.name}",
                 stage=stage.name,
                 task=task,
-                rollback=rollback.function,
+                rollback=rollback.for_alarms,
                 topic=topic,
             )
             ContractAlarm(
@@ -67,7 +67,7 @@ class RollbackStack(StageStack):
                 f"Contract-{task.name}",
                 stage=stage.name,
                 task=task,
-                rollback=rollback.function,
+                rollback=rollback.for_alarms,
                 topic=topic,
             )
             FreshnessAlarm(self, f"Freshness-{task.name}", stage=stage.name, task=task, topic=topic)
@@ -78,7 +78,7 @@ class RollbackStack(StageStack):
                 "Score-drill",
                 stage=stage.name,
                 task=drill_task(),
-                rollback=rollback.function,
+                rollback=rollback.for_alarms,
                 topic=None,
             )
         WatchBudgetAlarm(self, "WatchBudget", stage=stage.name, topic=topic)

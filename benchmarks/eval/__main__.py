@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--examples", type=int, default=2000, help="of a run (default 2000)")
     parser.add_argument("--many", type=int, default=100_000, help="of the memory run (100000)")
     parser.add_argument("--most", type=int, default=1_000_000, help="of the larger one (1000000)")
+    parser.add_argument("--both", type=int, default=200_000, help="with a champion (200000)")
     parser.add_argument("--records", type=int, default=200_000, help="of the batch run (200000)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each runner (default 5)")
     arguments = parser.parse_args(argv)
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.repeats,
             arguments.records,
             arguments.most,
+            arguments.both,
         )
 
         def faults(plan: Plan) -> list[Ratio]:

@@ -35,7 +35,10 @@ _NO_HASH = "0" * 64
 
 
 class BenchRepository:
-    """A prompt repository below `folder`, one task without a champion: a run measures one arm."""
+    """A prompt repository below `folder` with one task.
+
+    It has no champion, so that a run measures one arm, until `release` and `propose` were called.
+    """
 
     def __init__(self, folder: Path, examples: int) -> None:
         self.root = folder / "repository"
@@ -43,9 +46,7 @@ class BenchRepository:
         self._home = folder / "home"
         self._set: tuple[Path, ExampleSet] | None = None
         """Examples that are too many for git, and what names them."""
-        self._write()
-        self._product(_VALIDATE, "--stamp", task.TASK)
-        self._product(_VALIDATE)
+        self._write("1.0.0", task.SYSTEM)
 
     def environment(self, base_url: str) -> dict[str, str]:
         """Where the product finds this repository and the mock model."""
@@ -85,6 +86,11 @@ class BenchRepository:
         lower = f"threshold: {float(found[1]) - 0.01:.2f}"
         path.write_text(text.replace(found[0], lower), encoding="utf-8")
         self._product(_VALIDATE)
+
+    def propose(self, examples: int) -> None:
+        """Write another candidate, and as many examples for it and the champion."""
+        self.examples = examples
+        self._write("1.1.0", f"{task.SYSTEM} Say nothing else.")
 
     def release(self, environment: Mapping[str, str]) -> None:
         """Release the candidate, which the last run has evaluated."""
@@ -140,22 +146,22 @@ class BenchRepository:
             words = " ".join(Path(str(word)).name for word in command)
             raise MeasurementError(f"{words} failed in the benchmark's repository:\n{message}")
 
-    def _write(self) -> None:
+    def _write(self, version: str, system: str) -> None:
         prompts = self.root / "prompts"
         for layer in ("00-templates", "01-examples", "03-metadata"):
-            (prompts / layer).mkdir(parents=True)
+            (prompts / layer).mkdir(parents=True, exist_ok=True)
         _dump(
             prompts / "00-templates" / f"{task.TASK}.yaml",
             {
                 "schema": "prompt-hub/prompt@1",
                 "task": task.TASK,
-                "version": "1.0.0",
+                "version": version,
                 "description": "Class and package of a part, for the benchmark.",
                 "model": {"alias": _ALIAS, "parameters": task.PARAMETERS},
                 "input": task.INPUT_SCHEMA,
                 "output": task.OUTPUT_SCHEMA,
                 "messages": [
-                    {"role": "system", "content": task.SYSTEM},
+                    {"role": "system", "content": system},
                     {"role": "user", "content": task.USER},
                 ],
             },
@@ -167,7 +173,7 @@ class BenchRepository:
                 "task": task.TASK,
                 "owner": "benchmarks",
                 "description": "The benchmark's one task.",
-                "version": "1.0.0",
+                "version": version,
                 "candidate": f"00-templates/{task.TASK}.yaml",
                 "up_to_date": {"examples": _NO_HASH, "input": _NO_HASH, "output": _NO_HASH},
                 "threshold": 0.85,
@@ -199,6 +205,8 @@ class BenchRepository:
         if examples.stat().st_size > MAX_GROWING_BYTES:
             self._set = self._moved(examples)
             self.forget()
+        self._product(_VALIDATE, "--stamp", task.TASK)
+        self._product(_VALIDATE)
 
     def _moved(self, examples: Path) -> tuple[Path, ExampleSet]:
         """Let a set that is too large for git be one that was fetched before."""

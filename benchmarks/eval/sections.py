@@ -47,6 +47,8 @@ class Plan:
     repeats: int
     records: int = 200_000
     most: int = 1_000_000
+    both: int = 200_000
+    """Examples that candidate and champion are asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +80,16 @@ class Run:
         return None if at is None else at - self.cost.started_at
 
 
-def sample(runner: Runner, model: MockModel, plan: Plan, examples: int) -> Run:
+def sample(runner: Runner, model: MockModel, plan: Plan, examples: int, arms: int = 1) -> Run:
     """One cold run; raises `MeasurementError` if it did not find what every runner must find."""
     command, environment = runner.prepare(model.base_url)
     model.reset()
     cost = run(command, folder=plan.folder, environment=environment)
     stats, outcome = model.stats(), runner.outcome()
-    if outcome != right_outcome(examples) or stats.unique_answered != examples:
+    if outcome != right_outcome(examples) or stats.unique_answered != arms * examples:
         words = f"{runner.name} says {outcome} after {stats.unique_answered} distinct answers"
-        raise MeasurementError(f"{words}, it must be {right_outcome(examples)} after {examples}.")
+        right = f"{right_outcome(examples)} after {arms * examples}"
+        raise MeasurementError(f"{words}, it must be {right}.")
     return Run(cost, stats, size_of(runner.kept) if runner.kept else None)
 
 
@@ -206,12 +209,24 @@ def _ours(plan: Plan, examples: int, earlier: EarlierTree | None = None) -> Runn
     name = f"the tree before ({BEFORE_PERFORMANCE})" if earlier else OURS
     folder = "before" if earlier else "ours"
     repository = BenchRepository(plan.folder / f"{folder}-{examples}", examples)
+    return _runner(name, repository, earlier)
 
+
+def _runner(name: str, repository: BenchRepository, earlier: EarlierTree | None = None) -> Runner:
     def prepare(base_url: str) -> tuple[Sequence[str | Path], Mapping[str, str]]:
         repository.forget()
         return evaluate_command(earlier=earlier), repository.environment(base_url)
 
     return Runner(name=name, prepare=prepare, outcome=repository.outcome, kept=repository.kept)
+
+
+def _released(folder: Path, model: MockModel) -> BenchRepository:
+    """A repository with a champion, released on a few examples."""
+    repository = BenchRepository(folder, 500)
+    environment = repository.environment(model.base_url)
+    run(evaluate_command(), folder=folder, environment=environment)
+    repository.release(environment)
+    return repository
 
 
 def _promptfoo(plan: Plan, node: Path) -> Runner:
@@ -303,28 +318,32 @@ def cached(plan: Plan) -> list[Ratio]:
 
 
 def memory(plan: Plan) -> list[Ratio]:
-    """Cold runs of many examples and of ten times as many: the peaks of their memory."""
-    many, most = plan.many, plan.most
+    """Cold runs of many examples, of ten times as many, and of two arms: the peaks of memory."""
+    many, most, both = plan.many, plan.most, plan.both
     # At 50 ms a million would wait for a quarter of an hour, and waiting takes no memory.
     with MockModel() as slow, MockModel(latency=0.0) as quick:
-        runs = {
-            count: sample(_ours(plan, count), model, plan, count)
-            for count, model in ((many, slow), (most, quick))
-        }
+        runs = [
+            (many, sample(_ours(plan, many), slow, plan, many)),
+            (most, sample(_ours(plan, most), quick, plan, most)),
+        ]
+        repository = _released(plan.folder / "both", quick)
+        repository.propose(both)
+        beside = _runner(f"{OURS}, with a champion", repository)
+        runs.append((both, sample(beside, quick, plan, both, arms=2)))
     rows = [
         [
-            OURS,
+            name,
             f"{count:,}",
             number(item.cost.seconds),
             number(item.cost.cpu_seconds),
             number(item.cost.peak_mb, 0),
             number((item.kept_bytes or 0) / count / 1000),
         ]
-        for count, item in runs.items()
+        for name, (count, item) in zip((OURS, OURS, beside.name), runs, strict=True)
     ]
     header = "runner", "examples", "wall s", "CPU s", "peak MB", "kB kept a result"
     print(table(header, rows), flush=True)
-    peaks = [item.cost.peak_mb for item in runs.values()]
+    peaks = [item.cost.peak_mb for _, item in runs]
     return [
         Ratio(name=f"peak of {many:,} examples, MB", value=peaks[0], limit=160.0, at_most=True),
         Ratio(name=f"peak of {most:,} examples, MB", value=peaks[1], limit=250.0, at_most=True),
@@ -332,6 +351,12 @@ def memory(plan: Plan) -> list[Ratio]:
             name=f"memory an example from {many:,} to {most:,}, kB",
             value=1000 * (peaks[1] - peaks[0]) / (most - many),
             limit=0.15,
+            at_most=True,
+        ),
+        Ratio(
+            name=f"peak of {both:,} examples with a champion, MB",
+            value=peaks[2],
+            limit=130.0,
             at_most=True,
         ),
     ]
@@ -343,12 +368,9 @@ def records(plan: Plan) -> list[Ratio]:
     The engine is measured on a tenth as many examples, before and after.
     """
     few, engine = plan.records // 100, _ours(plan, plan.records // 10)
-    repository = BenchRepository(plan.folder / "records", 500)
     costs: dict[int, Cost] = {}
     with MockModel() as model:
-        environment = repository.environment(model.base_url)
-        run(evaluate_command(), folder=plan.folder, environment=environment)
-        repository.release(environment)
+        repository = _released(plan.folder / "records", model)
         evaluated = [sample(engine, model, plan, plan.records // 10)]
         for count in (few, plan.records):
             costs[count] = _over_records(plan, repository, model, count)

@@ -143,7 +143,7 @@ def watch(root: Path, written: Path) -> None:
     """
     repository, release = PromptRepository(root), carried_hashes(root)
     prompts = carried_prompts(repository, release)
-    poller = LedgerPoller.of_release(
+    poller = LedgerPoller(
         release, Ledger.from_environment(), LogsAndMetrics.connect("bench"), prompts
     )
     memory = SharedMemory(1, [])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
 
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.core.foreign_text import one_line
 from prompt_hub.ledger.detector import RUNS_READ, Evidence, has_fallen, is_better
 from prompt_hub.ledger.items import (
@@ -184,7 +184,8 @@ def _not_shown(
         return None
     return nothing(
         "not-shown",
-        f"{newest.version} is below its threshold: {_words(newest)}. {len(own)} runs do not show "
+        f"{newest.version} is below its threshold: {_words(newest)}. "
+        f"{wording.count(len(own), 'run')} {wording.noun(len(own), 'does', 'do')} not show "
         "yet that this is more than noise; the next run adds its evidence",
     )
 
@@ -197,8 +198,9 @@ def _too_few(
         return None
     return nothing(
         "too-few-samples",
-        f"{breaches} of the last {context.window.of_last} samples of {pointer.version} "
-        f"breach, {context.window.to_alarm} are needed; looking again with the next sweep",
+        f"{breaches} of the last "
+        f"{wording.count(context.window.of_last, 'sample')} of {pointer.version} below the "
+        f"threshold, {context.window.to_alarm} needed; looking again with the next sweep",
     )
 
 
@@ -394,7 +396,9 @@ def nothing(code: str, reason: str) -> Decision:
 
 
 def _words(sample: ScoreSample) -> str:
-    measured = f"{sample.score:.3f} against {sample.threshold:.3f} on {sample.n} examples"
+    score = wording.score(sample.score, sample.threshold)
+    threshold = wording.score(sample.threshold, sample.score)
+    measured = f"{score} against {threshold} on {wording.count(sample.n, 'example')}"
     return measured + other_models(sample)
 
 

@@ -21,10 +21,10 @@ import boto3
 from botocore.config import Config
 
 from decision import Action, AlarmContext, Decision, Window, decide, moved_at, samples_wanted
-from heartbeats import expect_heartbeats
 from live import ask_to_compare, decide_on_calls, read_calls, wants_calls
 from prompt_hub.core import aws_names
 from prompt_hub.core.embedded_metrics import MEMBER, directive, metadata
+from prompt_hub.core.heartbeats import count_heartbeats
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Event, Notify, timestamp
 from prompt_hub.ledger.outbox import Outbox
@@ -118,7 +118,7 @@ def _expect_heartbeats(clients: Clients, failures: list[str]) -> None:
     try:
         watched = clients.windows().keys() - {aws_names.DRILL_TASK}
         active = watched & clients.ledger.pointers().keys()
-        expect_heartbeats(clients.alarms, clients.stage, active)
+        count_heartbeats(clients.alarms, clients.stage, sorted(active), 0)
     except Exception as error:
         failures.append(f"expecting heartbeats: {type(error).__name__}: {error}")
 

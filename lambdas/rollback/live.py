@@ -23,7 +23,7 @@ from decision import (
     moved_at,
     nothing,
 )
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.ledger.detector import RUNS_A_COMPARISON, Evidence, keeps_contract_better
 from prompt_hub.ledger.items import Pointer, timestamp
 from prompt_hub.ledger.live_calls import Calls, breaks_more
@@ -222,18 +222,21 @@ def _by_comparison(
             "what the examples have nothing of, or the provider changed.",
             evidence=evidence,
         )
+    scores = (
+        f"{wording.score(control.score, active.score)} and "
+        f"{wording.score(active.score, control.score)}"
+    )
     if control.below_threshold or math.fsum(part.won - part.lost for part in compared) < 0:
         return Decision(
             action=Action.PAGE,
             code="calls-way-back-scores-less",
-            reason=f"{found}. But {previous} scores less there: {control.score:.3f} and "
-            f"{active.score:.3f}.",
+            reason=f"{found}. But {previous} scores less there: {scores}.",
             evidence=evidence,
         )
     return Decision(
         action=Action.ROLL_BACK,
         code="breaks-its-contract",
-        reason=f"{found}, which scores no less there: {control.score:.3f} and {active.score:.3f}.",
+        reason=f"{found}, which scores no less there: {scores}.",
         evidence=evidence,
     )
 

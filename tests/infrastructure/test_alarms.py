@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fnmatch import fnmatch
 
 import pytest
 
@@ -129,21 +130,46 @@ def test_what_a_prompt_does_wrong_calls_the_lambda_and_people_silence_only_peopl
         assert alarm.get("InsufficientDataActions", []) == ([people] if silence else [])
 
 
+def callers(assembly: Assembly) -> dict[str, str]:
+    """Who may call the Lambda: the pattern of an alarm's name, or another kind of resource."""
+    found = {}
+    for resource in assembly.resources("dev-rollback", "AWS::Lambda::Permission").values():
+        match resource["SourceArn"]:
+            case {"Fn::Join": ["", [*_, str(end)]]}:
+                assert resource["SourceAccount"] == {"Ref": "AWS::AccountId"}
+                found[end.removeprefix(":alarm:")] = resource["Principal"]
+            case {"Fn::GetAtt": [name, "Arn"]}:
+                template = assembly.templates["prompt-hub-dev-rollback"]
+                found[template["Resources"][name]["Type"]] = resource["Principal"]
+    return found
+
+
 def test_every_alarm_on_a_prompt_may_call_the_lambda_and_nothing_else_may(
     assembly: Assembly,
 ) -> None:
-    resources = assembly.templates["prompt-hub-dev-rollback"]["Resources"]
-    callers = {}
-    for resource in assembly.resources("dev-rollback", "AWS::Lambda::Permission").values():
-        source = resources[resource["SourceArn"]["Fn::GetAtt"][0]]["Properties"]
-        callers[source.get("AlarmName", "the sweep")] = resource["Principal"]
     cloudwatch = "lambda.alarms.cloudwatch.amazonaws.com"
-    assert callers == {
-        **{aws_names.score_alarm("dev", task.name): cloudwatch for task in TASKS},
-        **{aws_names.contract_alarm("dev", task.name): cloudwatch for task in TASKS},
-        aws_names.score_alarm("dev", aws_names.DRILL_TASK): cloudwatch,
-        "the sweep": "events.amazonaws.com",
+    found = callers(assembly)
+    assert found == {
+        "prompt-hub-dev-score-*": cloudwatch,
+        "prompt-hub-dev-contract-*": cloudwatch,
+        "AWS::Events::Rule": "events.amazonaws.com",
     }
+    (function,) = assembly.resources("dev-rollback", "AWS::Lambda::Function")
+    for name, alarm in alarms(assembly).items():
+        calls = {"Fn::GetAtt": [function, "Arn"]} in alarm["AlarmActions"]
+        assert any(fnmatch(name, pattern) for pattern in found) == calls, name
+
+
+def test_the_policy_of_the_lambda_does_not_grow_with_the_tasks(
+    assembly: Assembly, synthesise: Callable[..., Assembly]
+) -> None:
+    """It takes 20 KB, and a statement for each of two alarms of forty tasks would be twice that."""
+    many = synthesise(tasks=tuple(task(f"task-{number}") for number in range(40)))
+    assert len(alarms(many)) > 3 * 40
+    few, more = (
+        len(app.resources("dev-rollback", "AWS::Lambda::Permission")) for app in (assembly, many)
+    )
+    assert few == more == 3
 
 
 def test_alarms_that_keep_firing_are_swept_every_shortest_period(assembly: Assembly) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cdk_app.lambda_modules import CARRIED_MODULES
 from tests.infrastructure.synthesised import ROOT, Assembly
 
 
@@ -22,19 +23,19 @@ def bundle(assembly: Assembly) -> Path:
 def test_the_asset_holds_the_handler_and_the_shared_modules_only(bundle: Path) -> None:
     found = {file.relative_to(bundle).as_posix() for file in bundle.rglob("*") if file.is_file()}
     own = {file.name for file in (ROOT / "lambdas" / "rollback").glob("*.py")}
-    ledger = ROOT / "pipeline_image" / "prompt_hub" / "ledger"
+    package = ROOT / "pipeline_image"
+    carried = [package.joinpath(*module.split(".")) for module in CARRIED_MODULES]
     assert "handler.py" in own
     assert found == {
         *own,
         "windows.json",
         "prompt_hub/__init__.py",
         "prompt_hub/core/__init__.py",
-        "prompt_hub/core/aws_names.py",
-        "prompt_hub/core/embedded_metrics.py",
-        "prompt_hub/core/errors.py",
-        "prompt_hub/core/exact.py",
-        "prompt_hub/core/foreign_text.py",
-        *(f"prompt_hub/ledger/{file.name}" for file in ledger.glob("*.py")),
+        *(
+            file.relative_to(package).as_posix()
+            for module in carried
+            for file in (module.glob("*.py") if module.is_dir() else [module.with_suffix(".py")])
+        ),
     }
 
 
@@ -58,9 +59,8 @@ def test_it_imports_the_standard_library_boto3_and_itself_only(bundle: Path) -> 
             root = imported.split(".")[0]
             assert root in {*sys.stdlib_module_names, *own, "boto3", "botocore"}, (file, imported)
             if root == "prompt_hub":
-                core = ("aws_names", "embedded_metrics", "errors", "exact", "foreign_text")
-                shared = ("prompt_hub.ledger", *(f"prompt_hub.core.{name}" for name in core))
-                assert imported.startswith(shared) or imported in {"prompt_hub", "prompt_hub.core"}
+                empty = {"prompt_hub", "prompt_hub.core"}
+                assert imported in empty or imported.startswith(CARRIED_MODULES)
 
 
 def test_it_loads_from_the_asset_alone(bundle: Path) -> None:

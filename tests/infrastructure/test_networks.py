@@ -48,6 +48,22 @@ def places(assembly: Assembly) -> list[object]:
     ]
 
 
+def test_the_first_task_waits_for_its_way_to_the_image(
+    assembly: Assembly, closed: Assembly
+) -> None:
+    """A task that cannot pull its image fails, and some of them end the first deployment."""
+    for app, least in ((assembly, {"Route", "NatGateway"}), (closed, {"VPCEndpoint"})):
+        ways = {
+            name: kind
+            for kind in ("Route", "NatGateway", "SubnetRouteTableAssociation", "VPCEndpoint")
+            for name in app.resources("dev-service", f"AWS::EC2::{kind}")
+        }
+        assert set(ways.values()) >= least
+        (service,) = app.resources("dev-service", "AWS::ECS::Service")
+        waits_for = app.templates["prompt-hub-dev-service"]["Resources"][service]["DependsOn"]
+        assert set(ways) <= set(waits_for)
+
+
 # --- No way out --------------------------------------------------------------------------------
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +21,7 @@ from prompt_hub.loader import __all__ as public_names
 pytestmark = pytest.mark.shipped
 
 ROOT = Path(__file__).resolve().parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 """What a browser fetches by itself, and by which attribute."""
 LEADING = {"search", "index", "next", "prev"}
@@ -111,6 +115,42 @@ def test_every_diagram_fits_its_page_and_can_be_read_there() -> None:
         assert float(width[1]) <= PAGE_WIDTH, path.name
         # Words of a diagram that was made smaller than this are not read: draw it otherwise.
         assert float(width[1]) >= LEAST_SCALE * float(drawn[1]), path.name
+
+
+def words_on_arrows(
+    node: ElementTree.Element, left: float = 0.0, top: float = 0.0
+) -> Iterator[tuple[str, float, float, float, float]]:
+    """Text, left, top, right and bottom of what stands on arrows; groups are moved in groups."""
+    moved = re.match(r"translate\(([-\d.]+)(?:, *([-\d.]+))?\)", node.get("transform", ""))
+    if moved:
+        left, top = left + float(moved[1]), top + float(moved[2] or 0)
+    box = next(
+        (part for part in node.iter(f"{SVG}rect") if part.get("class") == "background"), None
+    )
+    if node.get("class") != "edgeLabel" or box is None:
+        for part in node:
+            yield from words_on_arrows(part, left, top)
+        return
+    inner = re.search(r"translate\(([-\d.]+), *([-\d.]+)\)", node[0].get("transform", ""))
+    x, y = left + float(box.get("x", 0)), top + float(box.get("y", 0))
+    if inner:
+        x, y = x + float(inner[1]), y + float(inner[2])
+    width, height = float(box.get("width", 0)), float(box.get("height", 0))
+    yield "".join(node.itertext()), x, y, x + width, y + height
+
+
+def test_no_word_of_a_diagram_lies_upon_another() -> None:
+    counts = []
+    for path in sorted(IMAGES.glob("diagram-*.svg")):
+        words = [*words_on_arrows(ElementTree.parse(path).getroot())]
+        counts.append(len(words))
+        upon = [
+            (path.name, one[0], other[0])
+            for one, other in combinations(words, 2)
+            if one[1] < other[3] and other[1] < one[3] and one[2] < other[4] and other[2] < one[4]
+        ]
+        assert upon == []
+    assert max(counts) > 10, "the words of arrows are drawn otherwise: mend the rule"
 
 
 def test_every_link_inside_leads_somewhere(pages: dict[Path, Page]) -> None:

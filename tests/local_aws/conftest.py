@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.local_aws.emulator import LocalAws
+
+# Read by a process that starts when aws_cdk is imported, as the first of the test modules does.
+# Templates that a test looks at are checked where `app.py` writes them; what runs `make`, or the
+# CDK command line, is not told.
+os.environ["CDK_VALIDATION"] = "false"
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 LONGEST = (
     "test_lifecycle.py",

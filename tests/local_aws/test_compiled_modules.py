@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from local_aws.compiled_modules import keep, lend, share
+from local_aws.compiled_modules import keep, lend, share, share_in_worktree
 
 TAG = sys.implementation.cache_tag
 
@@ -154,3 +154,26 @@ def test_an_environment_begins_with_what_another_has_compiled_of_the_same_files(
     assert not compiled(other, "b").exists(), "that is another file"
     assert imported(other, "a", "b") == "a\nB"
     assert compiled(other, "a").stat().st_ino == shared.st_ino, "it was compiled again"
+
+
+def environment_of(root: Path) -> Path:
+    """Where the environment of a checkout has its packages."""
+    return root / ".venv" / "lib" / "python3" / "site-packages"
+
+
+def test_a_worktree_begins_with_what_its_repository_has_compiled(tmp_path: Path) -> None:
+    root, worktree = tmp_path / "repository", tmp_path / "elsewhere" / "worktree"
+    git = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-C", str(root)]
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "first"], check=True)
+    subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(worktree)], check=True)
+    imported(checkout(environment_of(root), a="print('a')"), "a")
+    packages = environment_of(worktree) / "package"
+    packages.mkdir(parents=True)
+    (packages / "a.py").hardlink_to(environment_of(root) / "package" / "a.py")
+
+    share_in_worktree(worktree)
+    share_in_worktree(root)
+
+    ours, theirs = (compiled(environment_of(each), "a") for each in (worktree, root))
+    assert ours.samefile(theirs)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+PLUGINS = ("-p", "xdist", "-p", "no:cacheprovider")
 NOTES_ITS_COLLECTION = """
 import os, time
 from pathlib import Path
@@ -45,9 +46,10 @@ def collected(tmp_path: Path, **environment: str) -> list[str]:
     }
     path = os.pathsep.join([str(ROOT), str(ROOT / "pipeline_image")])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "tests"],
+        [sys.executable, "-m", "pytest", "-q", *PLUGINS, "-n", "2", "tests"],
         cwd=tmp_path,
-        env=inherited | {"PYTHONPATH": path} | environment,
+        # Of all that is installed, each of the three processes would import every plugin.
+        env=inherited | {"PYTHONPATH": path, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | environment,
         capture_output=True,
         text=True,
         check=False,

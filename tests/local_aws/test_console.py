@@ -17,6 +17,7 @@ import boto3
 import pytest
 
 from local_aws.stack import LocalStack
+from local_aws.status import alarm_lines
 from prompt_hub.console.stage import StageReader
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import ReleaseRef, ScoreSample, VersionRef, timestamp
@@ -70,6 +71,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
     silent = (("OK", "fell silent"), ("INSUFFICIENT_DATA", "fell silent"))
     add_alarm(aws, "prompt-hub-dev-down", *silent, **told)
     add_alarm(aws, "prompt-hub-dev-freshness-new", **told)
+    add_alarm(aws, "prompt-hub-dev-no-traffic", *silent)
     try:
         yield pipelines
     finally:
@@ -116,11 +118,24 @@ def test_the_stage_is_read(reader: StageReader) -> None:
 
 
 def test_the_alarms_are_those_of_the_stage_that_people_were_told_of(reader: StageReader) -> None:
-    """One that has yet to hear anything is in the state of one that has fallen silent."""
+    """One that has yet to hear anything is in the state of one that has fallen silent.
+
+    And one that nobody is told of.
+    """
     assert {alarm.name: alarm.reason for alarm in reader.alarms()} == {
         "prompt-hub-dev-score-part-class": "as a test",
         "prompt-hub-dev-down": "fell silent",
     }
+
+
+def test_make_status_names_the_alarms_that_the_console_names(
+    pipelines: Pipelines, reader: StageReader
+) -> None:
+    """Each decides it for itself: neither may import the other."""
+    lines = [*alarm_lines(pipelines.aws.client("cloudwatch"))]
+    shown = {f"{alarm.name}: {alarm.reason}" for alarm in reader.alarms()}
+    assert {line for line in lines if line.startswith("prompt-hub-dev-")} == shown
+    assert {*lines} - shown == {"prompt-hub-prod-down: as a test"}
 
 
 def test_cost_is_summed_over_versions(pipelines: Pipelines, reader: StageReader) -> None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-
-os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
-os.environ.setdefault("CDK_VALIDATION", "false")
 
 from prompt_hub.core import aws_names
 from tests.infrastructure.synthesised import Assembly, Json, build

@@ -16,10 +16,10 @@ import pytest
 from decision import Window
 from handler import Clients, process
 from prompt_hub.core import aws_names
+from prompt_hub.core.heartbeats import count_heartbeats
 from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.outbox import Outbox
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.monitoring.metrics import publish_heartbeats
 from telling import People
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table, eventually
 
@@ -82,7 +82,7 @@ class Watched:
         process(json.loads(SWEEP.read_text(encoding="utf-8")), ACCOUNT, self.clients)
 
     def watch(self) -> None:
-        publish_heartbeats(self.aws.client("cloudwatch"), self.name, [self.task])
+        count_heartbeats(self.aws.client("cloudwatch"), self.name, [self.task], 1)
 
     def state(self) -> str:
         name = aws_names.freshness_alarm(self.name, self.task)

@@ -132,7 +132,7 @@ def test_an_action_leads_to_the_log_of_its_build(
     observer = _Ended(pushed)
     observer.build = build
     story = Story("a run", Countdown(pushed.state / "seconds.json"))
-    Executions(pushed, observer, story).failed("an execution")
+    Executions(pushed, observer, story).note_end("an execution")
     (execution,) = story.executions
     (action,) = cast("list[dict[str, object]]", execution["actions"])
     assert (action["log"], action["provider"], action["seconds"]) == (log, "CodeBuild", 3.0)

@@ -162,6 +162,23 @@ def test_a_door_ends_with_the_exit_code_of_its_command(tmp_path: Path) -> None:
     assert "there is no folder 'prompts'" in done.stderr
 
 
+@pytest.mark.parametrize("command", [["validate"], ["evaluate"], ["console"], ["trace", "brand"]])
+def test_a_root_that_is_a_circle_of_links_is_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(circle))
+    monkeypatch.setenv(aws_names.ENV_STAGE, "dev")
+    assert main(command) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert str(circle) in told
+    assert "symbolic links" in told
+
+
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     command = [sys.executable, "-m", "prompt_hub.cli", "validate", "--rules"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "pipeline_image")}

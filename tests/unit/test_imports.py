@@ -17,10 +17,12 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import walk_packages
+from typing import Any
 
 import pytest
 
 import prompt_hub
+from cdk_app.lambda_modules import CARRIED_MODULES
 from tests.unit.module_imports import imports_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,12 +43,6 @@ EAGER_ADAPTERS = {
     "prompt_hub.service.time_limits": {"uvicorn", "httptools"},
 }
 """The modules that import a heavy package when they are loaded; everything else loads them late."""
-LAMBDA_SAFE = (
-    "prompt_hub.core.aws_names",
-    "prompt_hub.core.embedded_metrics",
-    "prompt_hub.core.foreign_text",
-    "prompt_hub.ledger",
-)
 EMPTY_PACKAGES = {"prompt_hub", "prompt_hub.core", "prompt_hub.llm", "prompt_hub.llm.providers"}
 """Packages whose `__init__` imports nothing, so that a part of them can be imported alone."""
 WORLD = {"subprocess", "socket", "http", "urllib", "time", "ssl", "asyncio", "boto3", "openai"}
@@ -76,11 +72,12 @@ PLANTED = {
 
 def contracts() -> dict[str, str]:
     """Id and name of every contract."""
+    return {contract["id"]: contract["name"] for contract in settings_of_contracts()}
+
+
+def settings_of_contracts() -> list[dict[str, Any]]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    return {
-        contract["id"]: contract["name"]
-        for contract in settings["tool"]["importlinter"]["contracts"]
-    }
+    return [*settings["tool"]["importlinter"]["contracts"]]
 
 
 def lint(tree: Path) -> dict[str, str]:
@@ -117,16 +114,20 @@ def test_every_contract_can_be_broken(tmp_path: Path) -> None:
 
 
 def test_every_package_that_the_product_imports_is_core_or_somebodys_own() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     owned = {
         module
-        for contract in settings["tool"]["importlinter"]["contracts"]
+        for contract in settings_of_contracts()
         for module in contract.get("protected_modules", [])
     }
     for file in sorted((ROOT / "pipeline_image").rglob("*.py")):
         for imported in imports_of(file):
             known = sys.stdlib_module_names | CORE_PACKAGES | owned | {"prompt_hub"}
             assert imported.package in known, f"{file.name}:{imported.line}: {imported.module}"
+
+
+def test_the_contract_of_the_lambda_is_about_what_the_lambda_carries() -> None:
+    (contract,) = (found for found in settings_of_contracts() if found["id"] == "lambda")
+    assert contract["source_modules"] == list(CARRIED_MODULES)
 
 
 def test_heavy_packages_are_imported_late() -> None:
@@ -148,11 +149,11 @@ def test_heavy_packages_are_imported_late() -> None:
 
 
 def lambda_faults(file: Path) -> Iterator[str]:
-    """What a file of a Lambda may not import: anything but boto3, its folder and LAMBDA_SAFE."""
+    """What a file of a Lambda may not import: all but boto3, its folder and what it carries."""
     siblings = {path.stem for path in file.parent.glob("*.py")}
     for imported in imports_of(file):
         ours = imported.package == "prompt_hub"
-        safe = imported.module in EMPTY_PACKAGES or imported.module.startswith(LAMBDA_SAFE)
+        safe = imported.module in EMPTY_PACKAGES or imported.module.startswith(CARRIED_MODULES)
         known = sys.stdlib_module_names | {"boto3", "botocore"} | siblings
         if (ours and not safe) or (not ours and imported.package not in known):
             yield f"{file.name}:{imported.line}: a Lambda does not carry {imported.module}"
@@ -195,7 +196,7 @@ def test_packages_of_which_parts_travel_alone_import_nothing(package: str) -> No
     [
         ("import pydantic", "a.py:1: a Lambda does not carry pydantic"),
         ("from prompt_hub import repository", "a.py:1: a Lambda does not carry prompt_hub.rep"),
-        ("from prompt_hub.core import errors", "a.py:1: a Lambda does not carry prompt_hub.core.e"),
+        ("from prompt_hub.core import files", "a.py:1: a Lambda does not carry prompt_hub.core.f"),
         ("def f() -> None:\n    import yaml", "a.py:2: a Lambda does not carry yaml"),
     ],
 )

@@ -133,7 +133,7 @@ def test_records_of_a_journal_that_cannot_be_read_are_told_and_asked_again(
     code, found = run(tmp_path, deep, GOOD, late)
     said = capsys.readouterr().err
     assert f"{journal}: lines that cannot be read and are left out: 1;" in said
-    assert "going on: 1 records were finished before" in said
+    assert "going on: 1 record finished before" in said
     assert (code, model.asked) == (ExitCode.BLOCKED, 2)
     assert [line["record"] for line in found] == [1, 2, 3]
 

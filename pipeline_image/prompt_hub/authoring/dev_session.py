@@ -13,14 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prompt_hub.core import wording
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.example_results import Result, parse_line, scores_of
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.progress import Progress
-from prompt_hub.evaluation.summary import missing_answers
 from prompt_hub.gate.types import mean_score
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
@@ -29,7 +30,7 @@ from prompt_hub.reporting.answers import ALMOST, Answers
 from prompt_hub.reporting.attempts import moves_in_words
 from prompt_hub.reporting.evaluation import ExampleView
 from prompt_hub.reporting.next_steps import losses
-from prompt_hub.repository.examples import ExampleFacts, facts_of, pick
+from prompt_hub.repository.many_examples import ExampleFacts, facts_of, pick
 from prompt_hub.repository.reader import EXAMPLES, METADATA, TEMPLATES, PromptRepository
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.validation.check import check
@@ -155,7 +156,7 @@ class DevSession:
             details += measured.details
             if were_wrong and budgeted.tracker.calls and len(part) < len(examples):
                 right = sum(_is_right(detail.score) for detail in details)
-                known = words.count(len(part), "example")
+                known = wording.count(len(part), "example")
                 self._say(f"of {known} that lost something, {right} now right")
         self._before = prompt
         scores = {detail.id: detail.score for detail in details}
@@ -167,7 +168,7 @@ class DevSession:
             threshold=inputs.metadata.threshold,
             scores=scores,
             worst=tuple(_worst(examples, details)),
-            missing=tuple(missing_answers(prompt.version, details)),
+            missing=tuple(sums_of(details).missing(prompt.version)),
             asked=budgeted.tracker.calls,
             usd=budgeted.tracker.usd if self._client.resolve(prompt).price_per_million else None,
         )
@@ -224,9 +225,9 @@ def in_words(look: Look, before: Look | None) -> Iterator[str]:
         beside = f" ({words.signed(look.score - before.score)})"
     cost = f", {words.money(look.usd)}" if look.asked and look.usd is not None else ""
     yield (
-        f"{look.version}  {words.score(look.score)}{beside}"
-        f"  threshold {words.score(look.threshold)}"
-        f" · {words.count(len(look.scores), 'example')}, {look.asked} asked{cost}"
+        f"{look.version}  {words.score(look.score, look.threshold)}{beside}"
+        f"  threshold {words.score(look.threshold, look.score)}"
+        f" · {wording.count(len(look.scores), 'example')}, {look.asked} asked{cost}"
     )
     yield from (f"  not measured: {line}" for line in look.missing)
     if before is not None:
@@ -240,12 +241,16 @@ def summary(task: str, looks: Sequence[Look]) -> str:
     if not looks:
         return f"{task}: nothing was measured"
     first, last = looks[0].score, looks[-1].score
-    way = f"{words.score(first)} to {words.score(last)}" if len(looks) > 1 else words.score(last)
+    way = (
+        f"{words.score(first, last)} to {words.score(last, first)}"
+        if len(looks) > 1
+        else words.score(last)
+    )
     prices = [look.usd for look in looks if look.usd is not None]
     cost = f", {words.money(sum(prices))}" if prices else ""
-    calls = words.count(sum(look.asked for look in looks), "call")
+    calls = wording.count(sum(look.asked for look in looks), "call")
     return (
-        f"{task}: {words.count(len(looks), 'look')}, {way}, {calls}{cost}."
+        f"{task}: {wording.count(len(looks), 'look')}, {way}, {calls}{cost}."
         f" The gate's word, beside the champion: prompt-hub evaluate {task}"
     )
 

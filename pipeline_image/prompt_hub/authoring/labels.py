@@ -33,14 +33,14 @@ _TITLE = "prompt-hub/labels@1"
 
 
 class MeanwhileError(PromptHubError):
-    """What a person saw when deciding is no longer so."""
+    """What a person saw when deciding has changed since."""
 
 
 class Grade(Strict):
     """What a person says the right answer to an input is."""
 
     key: str
-    """What was graded: an example of the file, or an input that is none."""
+    """What was graded: an example of the file, or an input that is not in it."""
     example: str | None
     """Id of the example whose label this is; None for a new one."""
     input: JsonObject
@@ -98,7 +98,7 @@ def key_of(example: Example) -> str:
 
 
 def key_of_input(fields: JsonObject) -> str:
-    """Return what an input is graded under that is no example."""
+    """Return what an input that is not an example is graded under."""
     return f"input:{sha256_of(fields)}"
 
 
@@ -150,7 +150,7 @@ def read_labels(root: Path, task: str) -> Labels:
 
 
 def add_grade(root: Path, task: str, grade: Grade, *, seen: int) -> None:
-    """Keep a grade; once more the same one is none.
+    """Keep a grade; the same grade again changes nothing.
 
     Raises:
         MeanwhileError: somebody graded it since `seen`, the serial of the last word that whoever
@@ -245,7 +245,8 @@ def write_examples(repository: PromptRepository, task: str, by: str) -> Written:
                 exit_code=ExitCode.BLOCKED,
             )
         if text != before:
-            refuse_what_is_not_valid(repository, task, {file: text})
+            # Ends of lines that were there before keep no label out: `validate` says what they are.
+            refuse_what_is_not_valid(repository, task, {file: text.replace("\r\n", "\n")})
             # That took a while, and git and editors know nothing of our lock.
             if read_text(root / file, file) != before:
                 raise MeanwhileError(f"nothing was written: {file} was changed meanwhile.")
@@ -269,7 +270,7 @@ def _changed(
 ) -> tuple[str, dict[str, str]]:
     """Return a file with grades taken over, and what became of each that was.
 
-    Every other line is as it was, to the byte.
+    Every other line is as it was, to the byte, and new ones end as those do.
     """
     lines, new = text.split("\n"), list[Example]()
     known: dict[str, tuple[int, Example]] = {}
@@ -292,8 +293,10 @@ def _changed(
             new.append(Example(id=name, input=grade.input, expected=grade.expected))
             known[key_of(new[-1])] = (0, new[-1])
             became[key] = "added"
+    end = "\r\n" if "\r\n" in text else "\n"
     text = "\n".join(lines)
-    return text + ("\n" if new and text and not text.endswith("\n") else "") + jsonl(new), became
+    between = end if new and text and not text.endswith("\n") else ""
+    return text + between + jsonl(new).replace("\n", end), became
 
 
 def _same(one: JsonObject | None, other: JsonObject | None) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.wording import count
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -84,8 +85,8 @@ class NewTask:
         if least is None or least <= Gate().margin:
             return ""
         return (
-            f"# {len(examples)} examples can show no less: label more, then make it narrower"
-            f" (docs/gate.md).\ngate: {{margin: {math.ceil(least * 100) / 100:g}}}\n"
+            f"# {count(len(examples), 'example')} can show no less: label more, then make it"
+            f" narrower (docs/gate.md).\ngate: {{margin: {math.ceil(least * 100) / 100:g}}}\n"
         )
 
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
 
 
+def stage_of_environment() -> str | None:
+    """Return the stage that this process belongs to, as a container of it does; None elsewhere."""
+    with_ledger = os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    return os.environ.get(aws_names.ENV_STAGE) if with_ledger else None
+
+
 def _table(stage: str | None) -> str:
     """Return the table of the ledger of `stage`, or of the environment; empty without either."""
     from prompt_hub.ledger.stage_session import table_of
@@ -27,7 +33,7 @@ def _ledger(table: str, stage: str | None) -> Ledger:
     from prompt_hub.ledger.stage_session import session_of
     from prompt_hub.ledger.table import Ledger
 
-    return Ledger.connect(table, session=session_of(stage) if stage else None)
+    return Ledger.connect(table, session=session_of(stage))
 
 
 def active_version(

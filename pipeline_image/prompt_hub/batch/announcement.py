@@ -12,6 +12,7 @@ from prompt_hub.batch.run_manifest import MANIFEST, RunManifest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.foreign_text import mail_subject
+from prompt_hub.core.wording import count
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -46,7 +47,7 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
     _put_event(detail)
     what = "answered" if manifest.repair_of is None else "repaired"
     tell_people(
-        f"{manifest.task}: {manifest.records} records {what}",
+        f"{manifest.task}: {count(manifest.records, 'record')} {what}",
         "\n".join(
             [
                 f"{manifest.source.uri}: {in_words(manifest)}",
@@ -63,13 +64,13 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
 
 def in_words(manifest: RunManifest) -> str:
     """Return what became of a run's records, and what that came to."""
-    parts = [f"{manifest.records} records", f"{manifest.answered} answered"]
+    parts = [count(manifest.records, "record"), f"{manifest.answered} answered"]
     parts.append(f"{manifest.failed} failed")
     if manifest.blank:
-        parts.append(f"{manifest.blank} rows without a value left out")
+        parts.append(f"{count(manifest.blank, 'row')} without a value left out")
     usd = manifest.spent.usd
     cost = "" if usd is None else f", {usd:,.4g} US dollars"
-    return f"{', '.join(parts)}; {manifest.spent.calls} calls{cost}"
+    return f"{', '.join(parts)}; {count(manifest.spent.calls, 'call')}{cost}"
 
 
 def tell_people(subject: str, message: str) -> bool:

@@ -9,8 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from pydantic import JsonValue
-
+from prompt_hub.batch.output_lines import usage_from_json
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.client import ModelClient
@@ -102,7 +101,7 @@ Every other refusal, and whatever a proxy or a balancer in between says, is abou
 
 
 QUOTA_SECONDS = 900.0
-"""How long a record waits for the quota of whoever asks: others may use up the same one."""
+"""How long a record waits for its caller's quota, which others may be using, too."""
 
 
 class ServiceBackend:
@@ -138,26 +137,26 @@ class ServiceBackend:
         deadline = time.monotonic() + QUOTA_SECONDS
         while True:
             answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
-            status, text = answer.status, answer.object()
+            status, body = answer.status, answer.object()
             if not _over_quota(answer) or time.monotonic() + answer.retry_after > deadline:
                 break
             # Three records without an answer would end the run, and this one will have its own.
             await asyncio.sleep(answer.retry_after)
-        trace_id = text.get("trace_id")
+        trace_id = body.get("trace_id")
         trace_id = trace_id if isinstance(trace_id, str) else None
         logger.debug("the service answered with HTTP %d", status)
         if status == 200:
-            output = text.get("output")
+            output = body.get("output")
             if isinstance(output, dict):
                 return RecordAnswer(
                     output=output,
                     error=None,
-                    answered_by=_answered_by(task, text),
-                    usage=_usage(text.get("usage")),
+                    answered_by=_answered_by(task, body),
+                    usage=usage_from_json(body.get("usage")),
                     trace_id=trace_id,
                 )
             raise ModelUnavailableError(f"the service at {self._url} answered without an output.")
-        error = text.get("error")
+        error = body.get("error")
         code, message = (
             (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
         )
@@ -180,20 +179,11 @@ class ServiceBackend:
 
 
 def _over_quota(answer: Response) -> bool:
-    """Whether the service would answer, were it not asked too often by whoever asks."""
+    """Whether the service only refuses because the caller's quota is used up."""
     if answer.status != 429 or not answer.retry_after:
         return False
     error = answer.object().get("error")
     return isinstance(error, dict) and error.get("code") == "over_quota"
-
-
-def _usage(value: JsonValue) -> Usage | None:
-    match value:
-        case {"input_tokens": int(sent), "output_tokens": int(received), **rest}:
-            usd = rest.get("usd")
-            price = float(usd) if isinstance(usd, int | float) else None
-            return Usage(input_tokens=sent, output_tokens=received, usd=price)
-    return None
 
 
 def _answered_by(task: str, value: JsonObject) -> VersionInfo:

@@ -56,8 +56,7 @@ def bucket_of(bucket: str, stage: str | None = None) -> BucketObjects:
 
     from prompt_hub.ledger.stage_session import session_of
 
-    session = session_of(stage) if stage else None
-    return BucketObjects((session or boto3).client("s3"), bucket)
+    return BucketObjects((session_of(stage) or boto3).client("s3"), bucket)
 
 
 def stage_bucket(stage: str) -> BucketObjects:

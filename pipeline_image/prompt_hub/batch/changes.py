@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from prompt_hub.batch.output_lines import Line
 from prompt_hub.batch.output_summary import kind_of
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.json_log import json_line
@@ -22,7 +23,6 @@ MOST_SHOWN = 2_000
 SHOWN_OF_A_PAIR = 20
 """So many records of a rare pair are kept, however many others there are."""
 
-Line = Mapping[str, JsonValue]
 Pair = tuple[str | None, str | None]
 """The value before and after as JSON, None where there was none."""
 

@@ -17,7 +17,7 @@ NEWEST = 20
 
 
 def execution_end(execution: str, stage: str | None) -> tuple[str, str] | None:
-    """Return how an execution has failed and why; None while it has not, or nobody may say.
+    """Return how an execution has failed and why; None if it has not, or AWS does not tell.
 
     Args:
         execution: its ARN.
@@ -36,7 +36,7 @@ def execution_end(execution: str, stage: str | None) -> tuple[str, str] | None:
 
 
 def failed_execution(bucket: str, key: str, version: str, stage: str | None) -> str | None:
-    """Return the failed execution of a dropped file; None where there is none, or nobody may say.
+    """Return the failed execution of a dropped file; None if there is none, or AWS does not tell.
 
     One whose first container never ran has left no word in the run's folder: its input names the
     file.
@@ -80,5 +80,4 @@ def _client(stage: str | None, region: str | None = None) -> SFNClient:
 
     from prompt_hub.ledger.stage_session import session_of
 
-    session = session_of(stage) if stage else None
-    return (session or boto3).client("stepfunctions", region_name=region)
+    return (session_of(stage) or boto3).client("stepfunctions", region_name=region)

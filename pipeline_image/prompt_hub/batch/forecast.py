@@ -11,6 +11,7 @@ from statistics import fmean
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.run_plan import Measured
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.budget import TOKENS_OUT
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import logged_evaluation
@@ -64,11 +65,11 @@ class CallModel:
             self._output = _Line.through(lengths, answers, flat=True)
 
     def input_tokens(self, calls: int, characters: int) -> float:
-        """Return what `calls` requests with so many characters in all have."""
+        """Return the input tokens of `calls` requests that have `characters` characters in all."""
         return self._input.total(calls, characters)
 
     def output_tokens(self, characters: int) -> float:
-        """Return what the answer to one request has: no more than its model may say."""
+        """Return the tokens of the answer to one request, at most what the model may answer."""
         tokens = self._output.total(1, characters)
         return min(tokens, self._most) if self._most else tokens
 
@@ -138,9 +139,10 @@ class Forecast:
         self._output_tokens += self._calls_take.output_tokens(length)
 
     def spent(self, children: int = 1, concurrency: int | None = None) -> Spent:
-        """Return what all that was counted comes to, answered by so many processes at once.
+        """Return what all counted requests cost, answered by `children` processes at once.
 
-        Each has its part of the limits; `concurrency` of all is the alias's own by default.
+        Each process has its part of the limits; `concurrency`, of all together, is the alias's
+        own by default.
         """
         tokens_in = self._calls_take.input_tokens(self._calls, self._characters)
         tokens_out = self._output_tokens
@@ -250,8 +252,8 @@ def require_budget(forecast: Spent, budget: RecordsBudget, what: str, settings_f
 def in_words(forecast: Spent) -> str:
     """Return a forecast as people read it."""
     parts = [
-        f"{forecast.calls:,} calls",
-        f"{forecast.input_tokens + forecast.output_tokens:,} tokens",
+        count(forecast.calls, "call"),
+        count(forecast.input_tokens + forecast.output_tokens, "token"),
     ]
     if forecast.usd is not None:
         parts.append(f"{_number(forecast.usd)} US dollars")

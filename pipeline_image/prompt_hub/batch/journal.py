@@ -19,14 +19,13 @@ from typing import BinaryIO, Self
 
 from pydantic import JsonValue
 
+from prompt_hub.batch.output_lines import Line, parse_line
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_log import JsonLinesLog, Span, json_line
-from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 
 logger = logging.getLogger(__name__)
 
-Line = Mapping[str, JsonValue]
 _FORMAT: dict[str, JsonValue] = {"journal": "prompt-hub/journal@1"}
 
 
@@ -55,7 +54,7 @@ class Journal:
             if first != title:
                 self._keep(first, lines)
         self._log.begin(title, anew=first != title)
-        self._log.scan(lambda raw, span: self._note(_parse(raw), span))
+        self._log.scan(lambda raw, span: self._note(parse_line(raw), span))
         if first == title:
             logger.info("%s: %d records finished by an earlier run", self.path, len(self._lines))
         return self
@@ -75,7 +74,7 @@ class Journal:
 
     @property
     def corrupt(self) -> int:
-        """Lines that an earlier run left and nobody can read: their records are asked again."""
+        """Lines of an earlier run that cannot be read: their records are asked again."""
         return self._log.corrupt
 
     @property
@@ -188,15 +187,10 @@ class _Lines(Set[int]):
         return self._count
 
 
-def _parse(raw: bytes) -> object:
-    # A record lies inside its line, and so may nest as deep as any.
-    return strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
-
-
 def _difference(first: bytes, identity: Line) -> str:
     """Return what another run has otherwise, by the first line of its journal; in words."""
     try:
-        other = _parse(first)
+        other = parse_line(first)
     except ValueError:
         other = None
     if not isinstance(other, dict) or other.get("journal") != identity["journal"]:

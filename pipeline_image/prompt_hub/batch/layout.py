@@ -32,7 +32,7 @@ JSON_LINES = {".jsonl", ".ndjson"}
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMPRESSED = ".gz"
 UNPACKED_BYTES = 16 << 30
-"""What a compressed file may come to: some kilobytes can be made of as many gigabytes."""
+"""Most bytes that a compressed file may unpack to: a few kilobytes can hold gigabytes of zeros."""
 LINE_CHARACTERS = 16 << 20
 """A line of a file is held whole, and no record of text is as long."""
 HEAD_LINES = 100
@@ -47,7 +47,7 @@ _NOT_TEXT = {
 _MARKUP = re.compile(rb"\s*<(!doctype|html|table|\?xml)", re.IGNORECASE)
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t| )"?\1*')
 _UNREADABLE = "\udcff"
-"""Stands for bytes that are no text in the file's encoding: only their own record is refused."""
+"""Replaces bytes that are not text in the file's encoding, so that only their record is refused."""
 
 
 def _keep_place(error: UnicodeError) -> tuple[str, int]:
@@ -227,9 +227,9 @@ class _Head:
         self.named = ""
         """The separator that a first line such as `sep=;` names."""
         first = next((at for at, line in enumerate(lines) if line.strip()), 0)
-        told = _SEPARATOR_LINE.fullmatch(lines[first].rstrip("\r\n")) if lines else None
-        if told:
-            self.named = told[1]
+        separator = _SEPARATOR_LINE.fullmatch(lines[first].rstrip("\r\n")) if lines else None
+        if separator:
+            self.named = separator[1]
             first += 1
         self._first = first
 

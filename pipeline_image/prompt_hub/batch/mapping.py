@@ -128,17 +128,17 @@ def no_record(
     fields: int,
     names: Mapping[int, Collection[str]] | None = None,
 ) -> str | None:
-    """Say what a row is that stands among records and is none; None if nothing says so.
+    """Say why a row among the records is not one; None for a record.
 
     That is the header once more, also in the other `names` (normalised) that a column may have; and
     a total: one of the known words, behind it amounts alone, and either something left out of the
     columns or of the `fields` that a record may have, or all behind it in columns of amounts.
     """
-    said = [
+    cells = [
         (place, name, trimmed(value))
         for place, (name, value) in enumerate(zip(header, values, strict=True))
     ]
-    filled = [(place, name, str(value)) for place, name, value in said if not is_blank(value)]
+    filled = [(place, name, str(value)) for place, name, value in cells if not is_blank(value)]
     known = names or {}
     if len(filled) > 1 and all(
         normalise(text) in (normalise(name), *known.get(place, ())) for place, name, text in filled
@@ -151,7 +151,7 @@ def no_record(
     word, said_there = in_one.groups() if in_one else (first, None)
     if not _TOTAL.fullmatch(_letters(word)):
         return None
-    width = max(len(said), fields)
+    width = max(len(cells), fields)
     left_out = len(filled) < width and (width > 2 or in_one is not None)
     if not left_out and not (
         others and all(_COLUMN_OF_AMOUNTS.fullmatch(_letters(name)) for _, name, _ in others)

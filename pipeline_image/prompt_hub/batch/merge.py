@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +14,7 @@ from prompt_hub.batch.table_output import write_csv
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
+from prompt_hub.core.wording import count
 from prompt_hub.repository.schema import Format
 
 OUT = "out"
@@ -39,24 +40,12 @@ def merge(objects: Objects, plan: RunPlan, folder: Path) -> RunManifest:
     outputs = tuple(
         _stored(objects, plan, form, path) for form, path in make_forms(merged, plan.formats)
     )
-    manifest = summary.to_manifest(
-        run=plan.run,
-        task=plan.task,
-        stage=plan.stage,
-        versions=plan.versions,
-        source=plan.source,
-        outputs=outputs,
-        blank=plan.blank,
-        forecast=plan.forecast,
-        shards=plan.shards,
-        read_as=plan.read_as,
-        started=plan.started,
-    )
+    manifest = summary.to_manifest(plan, outputs)
     write_manifest(objects, manifest)
     return manifest
 
 
-def make_forms(merged: Path, formats: tuple[Format, ...]) -> Iterator[tuple[Format, Path]]:
+def make_forms(merged: Path, formats: Sequence[Format]) -> Iterator[tuple[Format, Path]]:
     """Yield the forms of an output that are asked for, JSON lines first, which always are there."""
     yield "jsonl", merged
     if "csv" in formats:
@@ -87,9 +76,9 @@ def _append(
             summary.take(line)
             output.write(line)
     if summary.records - before != shard.records:
+        written = count(summary.records - before, "record")
         raise PromptHubError(
-            f"{objects.address}/{key} has {summary.records - before} records, and was given"
-            f" {shard.records}.",
+            f"{objects.address}/{key} has {written}, and was given {shard.records}.",
             hint="Another program has written it: drop the file once more.",
             exit_code=ExitCode.BLOCKED,
         )

@@ -17,7 +17,7 @@ _OR_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
 class NumberError(ValueError):
-    """Text is no number; the message says why, or nothing where that is plain."""
+    """Text is not a number; the message says why, and is empty where that is plain."""
 
 
 def number_pattern(numbers: Numbers) -> re.Pattern[str]:

@@ -14,7 +14,7 @@ from prompt_hub.core.files import atomic_write, explain_write_errors
 
 
 class Objects(Protocol):
-    """Files by key; whoever reads one finds it whole. Keys have slashes, as those of S3."""
+    """Files by key, each always whole. Keys have slashes, as in S3."""
 
     address: str
     """Where they are, for people: `s3://BUCKET`, or a folder."""

@@ -7,10 +7,12 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from prompt_hub.batch.output_lines import parse_line, usage_from_json
 from prompt_hub.batch.run_manifest import (
     RepairOf,
+    RunFacts,
     RunFile,
     RunManifest,
     RunOutput,
@@ -18,7 +20,6 @@ from prompt_hub.batch.run_manifest import (
     VersionCount,
 )
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 from prompt_hub.repository.schema import Format
 
 KINDS = 1000
@@ -55,9 +56,9 @@ class OutputSummary:
         self._priced = True
 
     def take(self, raw: bytes) -> None:
-        """Count a line; raises `PromptHubError` if it is none, or is not behind the last one."""
+        """Count a line; raises `PromptHubError` if it is damaged or out of order."""
         try:
-            line = strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+            line = parse_line(raw)
         except ValueError as damage:
             raise self._damaged(f"holds what is no line: {damage}") from None
         match line:
@@ -81,45 +82,29 @@ class OutputSummary:
             self.failed += 1
             kind = kind_of(error)
             self._errors[kind if kind in self._errors or len(self._errors) < KINDS else OTHERS] += 1
-        self._pay(rest.get("usage"))
+        usage = usage_from_json(rest.get("usage"))
+        if usage is not None:
+            self._calls += 1
+            self._input_tokens += usage.input_tokens
+            self._output_tokens += usage.output_tokens
+            self._usd += usage.usd or 0.0
+            self._priced = self._priced and usage.usd is not None
 
     def to_manifest(
-        self,
-        *,
-        run: str,
-        task: str,
-        stage: str | None,
-        versions: Literal["pin", "follow"],
-        source: RunFile,
-        outputs: tuple[RunOutput, ...],
-        blank: int,
-        forecast: Spent | None,
-        shards: int,
-        read_as: tuple[str, ...],
-        started: datetime,
-        repair_of: RepairOf | None = None,
+        self, run: RunFacts, outputs: tuple[RunOutput, ...], repair_of: RepairOf | None = None
     ) -> RunManifest:
         """Return the manifest of a run that ends now with this output."""
         ended = datetime.now(UTC)
         return RunManifest(
             schema_="prompt-hub/run-manifest@1",
-            run=run,
-            task=task,
-            stage=stage,
-            versions=versions,
-            source=source,
+            **run.model_dump(include={*RunFacts.model_fields}),
             outputs=outputs,
             records=self.records,
             answered=self.records - self.failed,
             failed=self.failed,
-            blank=blank,
             errors=self.errors,
             answered_by=self.answered_by,
-            spent=self.spent(round((ended - started).total_seconds(), 3)),
-            forecast=forecast,
-            shards=shards,
-            read_as=read_as,
-            started=started,
+            spent=self.spent(round((ended - run.started).total_seconds(), 3)),
             ended=ended,
             repair_of=repair_of,
         )
@@ -147,26 +132,9 @@ class OutputSummary:
     def answered_by(self) -> tuple[VersionCount, ...]:
         """How many records each version has answered, the first one first."""
         return tuple(
-            VersionCount(
-                version=each.version,
-                sha256=each.sha256,
-                release=each.release,
-                model=each.model,
-                records=count,
-            )
-            for each, count in self._versions.items()
+            VersionCount(**version._asdict(), records=count)
+            for version, count in self._versions.items()
         )
-
-    def _pay(self, usage: object) -> None:
-        match usage:
-            case {"input_tokens": int(sent), "output_tokens": int(received), "usd": usd}:
-                self._calls += 1
-                self._input_tokens += sent
-                self._output_tokens += received
-                if isinstance(usd, int | float):
-                    self._usd += usd
-                else:
-                    self._priced = False
 
     def _damaged(self, what: str) -> PromptHubError:
         return PromptHubError(

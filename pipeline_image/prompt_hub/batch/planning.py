@@ -122,8 +122,7 @@ def plan_run(
             reason=words,
             at=datetime.now(UTC),
         )
-        text = refusal.model_dump_json(by_alias=True, indent=2) + "\n"
-        objects.write(aws_names.run_key(task, run, REFUSED), text.encode())
+        objects.write(aws_names.run_key(task, run, REFUSED), refusal.to_json().encode())
         raise PromptHubError(words, exit_code=ExitCode.BLOCKED) from None
 
 
@@ -190,7 +189,7 @@ def _cut(reading: Reading, writer: ShardWriter) -> tuple[Shard, ...]:
 
 def _store(objects: Objects, plan: RunPlan, path: Path) -> RunPlan:
     """Store the plan; where another process was faster, its plan is the one that counts."""
-    path.write_text(plan.model_dump_json(by_alias=True, indent=2) + "\n", encoding="utf-8")
+    path.write_text(plan.to_json(), encoding="utf-8")
     if objects.create(aws_names.run_key(plan.task, plan.run, PLAN), path):
         return plan
     return read_plan(objects, plan.task, plan.run) or plan

@@ -84,7 +84,7 @@ class PrefetchedBackend(LocalBackend):
         self._prefetcher = BatchPrefetcher(self._budgeted, say)
 
     def at_batch_price(self, expected: Spent) -> Spent:
-        """Return what a run will come to if it is asked in batches; how long, nobody knows."""
+        """Return what a run will cost if it is asked in batches; how long it takes is unknown."""
         model = self._client.resolve(self._prompt)
         factor = self._prefetcher.discount(model, expected.calls, [expected.calls])
         usd = None if expected.usd is None else expected.usd * factor

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from prompt_hub.batch.cells import is_blank
 from prompt_hub.batch.layout import Layout, find_layout, lines_of, not_text, open_text
 from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.wording import count
 from prompt_hub.repository.schema import Records
 
 LONGEST = 131_072
@@ -31,7 +32,7 @@ class Record:
     """One record as it came: its number and line (from 1), its columns and their values.
 
     `problem` says why it could not be read; columns and values are then what could be. The line is
-    0 where nobody knows it any more.
+    0 where it is no longer known.
     """
 
     number: int
@@ -93,7 +94,7 @@ def _table(stream: Iterator[str], layout: Layout, header: tuple[str, ...]) -> It
         if problem is None:
             cells = _of_width(cells, header)
         if problem is None and len(cells) != len(header):
-            problem = f"{len(cells)} cells, where the header has {len(header)}"
+            problem = f"{count(len(cells), 'cell')}, where the header has {len(header)}"
         if problem is not None and lines.number > first:
             cells, problem = [], f"{problem} (a quoted cell runs on to line {lines.number})"
             lines.put_back()

@@ -7,29 +7,26 @@ the version that answered. What other versions answered stays as it is, byte for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import BinaryIO, cast
 
-from pydantic import JsonValue
-
 from prompt_hub.batch.backends import VersionInfo
 from prompt_hub.batch.changes import ChangeTally
 from prompt_hub.batch.forecast import Forecast
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.objects import Objects
+from prompt_hub.batch.output_lines import Line, parse_line, usage_from_json
 from prompt_hub.batch.readers import Record
 from prompt_hub.batch.run_manifest import RunManifest, Spent, read_manifest, runs_of
 from prompt_hub.batch.runner import RecordMapper
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.core.json_log import json_line
-from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -37,8 +34,6 @@ from prompt_hub.repository.schema import JsonObject, Prompt
 SAMPLES = 200
 """Records whose questions are measured before the first call."""
 _PLACE = re.compile(r"(?:line (\d+)|record \d+): (.*)", re.DOTALL)
-
-Line = Mapping[str, JsonValue]
 
 
 def repair_name(run: str, bad: str, by: VersionInfo) -> str:
@@ -72,7 +67,7 @@ def read_lines(path: Path) -> Iterator[tuple[bytes, Line]]:
     with path.open("rb") as stream:
         for number, raw in enumerate(stream, 1):
             try:
-                line = strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
+                line = parse_line(raw)
             except ValueError as error:
                 line = str(error)
             match line:
@@ -119,7 +114,7 @@ def to_record(line: Line) -> Record:
 
 
 def was_refused(line: Line) -> bool:
-    """Whether no model was asked about the record of a line: it was none, or did not fit."""
+    """Whether no model was asked about the record of a line: it was unreadable, or did not fit."""
     return line.get("asked") is False
 
 
@@ -165,7 +160,7 @@ def survey_repair(path: Path, version: str) -> RepairSurvey:
         if len(found.samples) == 2 * SAMPLES:
             # Every second one is enough from here on: they stay spread over all that was read.
             found.samples, step = found.samples[::2], 2 * step
-        if (usage := _usage(line)) is not None:
+        if (usage := usage_from_json(line.get("usage"))) is not None:
             found.measured += 1
             found.input_tokens += usage.input_tokens
             found.output_tokens += usage.output_tokens
@@ -258,11 +253,3 @@ def _fields(line: Line) -> JsonObject:
     fields = line["input"]
     assert isinstance(fields, dict)
     return fields
-
-
-def _usage(line: Line) -> Usage | None:
-    match line.get("usage"):
-        case {"input_tokens": int(sent), "output_tokens": int(received), "usd": usd}:
-            price = float(usd) if isinstance(usd, int | float) else None
-            return Usage(input_tokens=sent, output_tokens=received, usd=price)
-    return None

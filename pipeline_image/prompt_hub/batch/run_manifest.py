@@ -65,46 +65,51 @@ class RepairOf(Strict):
     reason: str
 
 
-class RunManifest(Strict):
-    """What a run was, written once, when all of its output is there."""
+class RunFacts(Strict):
+    """What is known of a run before its first call, and stands in its plan and its manifest."""
 
-    schema_: Annotated[Literal["prompt-hub/run-manifest@1"], Field(alias="schema")]
     run: Annotated[str, Field(min_length=1)]
     task: TaskName
     stage: str | None
-    """The stage whose active version answered; None on a person's machine without a ledger."""
+    """The stage whose active version answers; None on a person's machine without a ledger."""
     versions: Literal["pin", "follow"]
-    """Whether the version at the start answered all, or each record the one then active."""
+    """Whether the version at the start answers all, or each record the one then active."""
     source: RunFile
+    blank: Whole
+    """Rows without a value in any column that is read; they have no line."""
+    forecast: Spent | None
+    """What is expected; None where a service answers."""
+    shards: Annotated[int, Field(ge=1)]
+    read_as: tuple[str, ...]
+    """What was found out about the file's form and is declared nowhere, in words."""
+    started: Moment
+
+
+class RunManifest(RunFacts):
+    """What a run was, written once, when all of its output is there."""
+
+    schema_: Annotated[Literal["prompt-hub/run-manifest@1"], Field(alias="schema")]
     outputs: tuple[RunOutput, ...]
     records: Whole
     """Records with a line in the output."""
     answered: Whole
     failed: Whole
     """Lines with an error."""
-    blank: Whole
-    """Rows without a value in any column that is read; they have no line."""
     errors: dict[str, Whole]
     """The commonest errors without what is particular to a record, and how many lines say them."""
     answered_by: tuple[VersionCount, ...]
     spent: Spent
     """What the run has paid for, calls of killed processes included that were kept."""
-    forecast: Spent | None
-    """What had been expected before the first call."""
-    shards: Annotated[int, Field(ge=1)]
-    read_as: tuple[str, ...]
-    """What was found out about the file's form and is declared nowhere, in words."""
-    started: Moment
     ended: Moment
     repair_of: RepairOf | None = None
 
 
 def write_manifest(objects: Objects, manifest: RunManifest) -> None:
     """Store a manifest among its run's objects, and where each of its versions finds it."""
-    text = manifest.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+    text = manifest.to_json().encode()
     for version in {count.version for count in manifest.answered_by}:
         objects.write(aws_names.version_run_key(manifest.task, version, manifest.run), text)
-    # Last: whoever finds it here finds all of the rest.
+    # Last: where it is, everything else is, too.
     objects.write(aws_names.run_key(manifest.task, manifest.run, MANIFEST), text)
 
 

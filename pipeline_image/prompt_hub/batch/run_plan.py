@@ -8,12 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from prompt_hub.batch.objects import Objects
-from prompt_hub.batch.run_manifest import RunFile, Spent, Whole
+from prompt_hub.batch.run_manifest import RunFacts, Spent, Whole
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import ModelT
 from prompt_hub.repository.json import parse_model
-from prompt_hub.repository.schema import Format, Moment, Sha256, Strict, TaskName, Version
+from prompt_hub.repository.schema import Format, Moment, Sha256, Strict, Version
 
 PLAN = "plan.json"
 """Name among a run's objects; where it is, the shards are, too."""
@@ -32,7 +33,7 @@ class Shard(Strict):
     first: Annotated[int, Field(ge=1)]
     """Number of its first record in the file."""
     records: Whole
-    """How many it has, blank rows not counted: so many lines its output has, too."""
+    """How many it has, without blank rows; its output has as many lines."""
 
 
 def shard_key(task: str, run: str, folder: str, shard: int) -> str:
@@ -48,14 +49,10 @@ class Measured(Strict):
     calls: Annotated[int, Field(ge=1)]
 
 
-class RunPlan(Strict):
+class RunPlan(RunFacts):
     """What a run will be."""
 
     schema_: Annotated[Literal["prompt-hub/run-plan@1"], Field(alias="schema")]
-    run: Annotated[str, Field(min_length=1)]
-    task: TaskName
-    stage: str | None
-    versions: Literal["pin", "follow"]
     version: Version
     """The version at the start; where versions are pinned, the one that answers all."""
     sha256: Sha256
@@ -65,22 +62,16 @@ class RunPlan(Strict):
     """Hash of what makes fields of records."""
     comma_decimals: bool
     """Whether the file's form makes a comma a decimal mark."""
-    source: RunFile
     records: Whole
     """Records that will have a line."""
-    blank: Whole
     unreadable: Whole
     """Records that no model is asked about: their lines say what is wrong with them."""
-    shards: Annotated[int, Field(ge=1)]
     children: Annotated[int, Field(ge=1)]
     """Processes that answer at once: each has this part of the alias's limits."""
     forecast: Spent
     measured: Measured | None
     """None where the version has no evaluation, and the forecast is a guess from characters."""
     formats: tuple[Format, ...]
-    read_as: tuple[str, ...]
-    """What was found out about the file's form and is declared nowhere, in words."""
-    started: Moment
 
 
 class Claim(Strict):
@@ -124,7 +115,7 @@ def claim_run(objects: Objects, task: str, run: str, execution: str, path: Path)
         PromptHubError: it is another execution's (BLOCKED).
     """
     claim = Claim(schema_="prompt-hub/run-claim@1", execution=execution)
-    path.write_text(claim.model_dump_json(by_alias=True) + "\n", encoding="utf-8")
+    path.write_text(claim.to_json(), encoding="utf-8")
     if objects.create(aws_names.run_key(task, run, CLAIM), path):
         return
     owner = execution_of(objects, task, run)
@@ -169,8 +160,8 @@ def read_shards(objects: Objects, plan: RunPlan) -> tuple[Shard, ...]:
         shards = ()
     if len(shards) != plan.shards or sum(each.records for each in shards) != plan.records:
         raise PromptHubError(
-            f"{objects.address}/{key} is not what the plan says: {plan.shards} shards with"
-            f" {plan.records} records.",
+            f"{objects.address}/{key} is not what the plan says: {count(plan.shards, 'shard')} with"
+            f" {count(plan.records, 'record')}.",
             hint="Another program has written it; drop the file once more.",
             exit_code=ExitCode.BLOCKED,
         )

@@ -14,11 +14,11 @@ from prompt_hub.batch.cells import is_blank
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, to_fields
 from prompt_hub.batch.numbers import NumberReader
+from prompt_hub.batch.output_lines import usage_to_json
 from prompt_hub.batch.readers import Record
 from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.errors import ModelUnavailableError
-from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
@@ -35,7 +35,7 @@ REFUSED_IN_A_ROW = 100
 class BatchStats:
     """What became of the records.
 
-    `resumed` of them an earlier run had finished already; `blank` rows ask nothing and are none.
+    `resumed` of them were finished by an earlier run; `blank` rows ask nothing and do not count.
     """
 
     records: int = 0
@@ -73,7 +73,7 @@ class RecordMapper:
         return self._assigned[header]
 
     def asks_nothing(self, row: Record) -> bool:
-        """Whether nothing that belongs to a field has a value, whatever else stands in the row."""
+        """Whether every cell that belongs to a field is blank, whatever other columns hold."""
         if row.problem is not None:
             return False
         try:
@@ -215,7 +215,7 @@ class Runner:
             "input": fields,
             "output": answer.output,
             "error": problem,
-            "usage": _usage(answer.usage),
+            "usage": usage_to_json(answer.usage),
             **asdict(answer.answered_by),
         }
         if not asked:
@@ -243,17 +243,6 @@ def known_example(
     except PromptHubError as error:
         logger.warning("%s So the model is not asked about an example.", error)
         return None
-
-
-def _usage(usage: Usage | None) -> JsonObject | None:
-    """Return what stays the same when a call is made again: how long it took does not."""
-    if usage is None:
-        return None
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "usd": usage.usd,
-    }
 
 
 def _as_it_came(record: Record) -> JsonObject:

@@ -17,6 +17,7 @@ from prompt_hub.batch.runner import BatchStats, Runner
 from prompt_hub.batch.segments import Segments
 from prompt_hub.batch.shards import read_shard
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject, Prompt, Records
@@ -56,7 +57,7 @@ def _changed(what: str) -> PromptHubError:
 
 
 def divided(aliases: ModelAliases, children: int) -> ModelAliases:
-    """Give one of so many processes at once its part of every limit.
+    """Return the aliases with the part of every limit that one of `children` processes has.
 
     A version that becomes active while records are answered may ask another alias.
     """
@@ -101,7 +102,7 @@ async def answer_shard(
     key = shard_key(plan.task, plan.run, "shards", shard)
     if not objects.fetch(key, source):
         raise PromptHubError(
-            f"{objects.address} has no {key}: the run has {plan.shards} shards, from 0."
+            f"{objects.address} has no {key}: the run has {count(plan.shards, 'shard')}, from 0."
         )
     # All of one run belongs together: what a record was answered with stands in its line.
     journal = Journal(output, {"run": plan.run, "shard": shard})

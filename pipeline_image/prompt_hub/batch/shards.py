@@ -14,15 +14,15 @@ from prompt_hub.batch.run_plan import Shard, shard_key
 from prompt_hub.core.files import explain_write_errors
 
 SHARD_BYTES = 256 << 20
-"""A shard of longer records ends earlier: whoever answers it keeps it on a small disk."""
+"""At most so many bytes are in a shard: the container that answers it has a small disk."""
 _LINES = json.JSONEncoder(separators=(",", ":"))
 
 
 class ShardWriter:
-    """Stores shards of so many records, each as soon as it is full; a context manager."""
+    """Stores records in shards, each shard as soon as it is full; a context manager."""
 
     def __init__(self, objects: Objects, task: str, run: str, records: int, folder: Path) -> None:
-        """Cut into shards of `records`; `folder` is for the one that is not full yet."""
+        """Put `records` records into a shard; `folder` is for the shard that is not full yet."""
         self.shards: list[Shard] = []
         self._objects = objects
         self._task, self._run = task, run

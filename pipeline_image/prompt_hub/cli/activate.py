@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prompt_hub.cli.stage import (
     add_release,
     add_stage,
+    drill_ledger_of,
     ledger_of,
     now,
     release_of,
@@ -129,12 +130,8 @@ def _check_carried(release: Release, before: Deployed | None, pointers: Iterable
 
 def put_back(stage: str) -> bool:
     """Undo what a rollback drill left in the ledger of `stage`; says whether there was anything."""
-    from prompt_hub.ledger.drill import DrillLedger
-    from prompt_hub.ledger.stage_session import session_of, table_of
-
     cause = Cause(by=DRILL, reason="the drill is over", at=now(), code=DRILL)
-    ledger = DrillLedger.connect(table_of(stage), session=session_of(stage))
-    return ledger.put_back(cause)
+    return drill_ledger_of(stage).put_back(cause)
 
 
 def _state(ledger: Ledger, release: Release, earlier: Mapping[str, Ledger]) -> StageState:

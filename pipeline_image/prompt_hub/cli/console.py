@@ -16,6 +16,8 @@ from pathlib import Path
 from prompt_hub.cli.stage import add_stage, stage_of, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import links_followed
+from prompt_hub.core.wording import count
 from prompt_hub.repository.own_folder import require_own
 
 PORT = 7717
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     stage = stage_of(arguments)
     if arguments.label and not arguments.label.is_file():
         raise PromptHubError(f"--label: there is no file {arguments.label}.")
-    root = Path(os.environ.get(aws_names.ENV_ROOT, ".")).resolve()
+    root = links_followed(Path(os.environ.get(aws_names.ENV_ROOT, ".")))
     require_own(root)
     token = _token(arguments.token_file)
     listener = _listen(arguments.port)
@@ -76,11 +78,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     console.clone.registry(wait=True)
     app = create_app(console, token=token, port=port, records=arguments.label)
     # What is kept in a file that nobody else reads does not go into a log that others may.
-    said = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
-    print(f"http://{HOST}:{port}/?token={said}", flush=True)
+    shown = f"TOKEN, that of {arguments.token_file}" if arguments.token_file else token
+    print(f"http://{HOST}:{port}/?token={shown}", flush=True)
     # Told to stop is not failed: uvicorn ends, then raises the signal once more.
-    for told in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(told, lambda *_: sys.exit(ExitCode.OK))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(ExitCode.OK))
     config = uvicorn.Config(
         app,
         ws="none",
@@ -110,7 +112,7 @@ def _token(file: Path | None) -> str:
         raise PromptHubError(f"{file} cannot hold the token: {error}.") from None
     if not _TOKEN.fullmatch(token):
         raise PromptHubError(
-            f"{file} holds {len(token)} characters that are no token of the console's: expected"
+            f"{file} holds {count(len(token), 'character')}, no token of the console's: expected"
             " one line of 32 to 256 letters, digits, '-' and '_'.",
             hint="Name a file that is not there yet: the console writes it.",
         )

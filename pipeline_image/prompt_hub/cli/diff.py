@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Show what differs; that something does is no failure."""
+    """Show what differs; a difference is not a failure."""
     evaluations = evaluations_from_environment()
     found = compare(evaluations, arguments.task, arguments.before, arguments.after)
     if arguments.json:
@@ -65,10 +65,11 @@ def in_words(found: PromptComparison, *, coloured: bool) -> Iterator[str]:
 def _scores(found: PromptComparison) -> Iterator[str]:
     columns = [m for m in (found.before, found.after) if m is not None]
     if columns:
+        scores = [m.arm.score for m in columns]
         rows = [
             ("", [m.arm.version for m in columns]),
-            ("score", [words.score(m.arm.score) for m in columns]),
-            ("threshold", [words.score(m.threshold) for m in columns]),
+            ("score", [words.score(m.arm.score, m.threshold, *scores) for m in columns]),
+            ("threshold", [words.score(m.threshold, m.arm.score) for m in columns]),
             ("examples", [f"{m.arm.n:,}" for m in columns]),
             ("cost", [words.money(m.arm.usd) for m in columns]),
         ]
@@ -86,10 +87,11 @@ def _listed(found: PromptComparison, kind: Change) -> Iterator[str]:
         examples = examples[::-1]
     for example in examples[:LISTED]:
         name = one_line(example.id)
-        yield f"  {kind:<4}  {example.before:.3f} → {example.after:.3f}  {name}"
+        before = words.score(example.before, example.after)
+        after = words.score(example.after, example.before)
+        yield f"  {kind:<4}  {before} → {after}  {name}"
         row = example.row
-        before, after = (prompt.version for prompt in found.prompts)
-        heads = ("input", "expected", before, after)
+        heads = ("input", "expected", *(prompt.version for prompt in found.prompts))
         for head, text in zip(heads, (row.input, row.expected, *row.answers), strict=True):
             yield f"        {head:<9} {one_line(text, words.LONGEST_LINE)}"
     if len(examples) > LISTED:

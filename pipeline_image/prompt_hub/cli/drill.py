@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 
 from prompt_hub.cli.activate import DRILL, put_back
 from prompt_hub.cli.stage import (
     add_stage,
+    drill_ledger_of,
     ledger_of,
     now,
+    service_url,
     stage_of,
+    start_in_stage,
     translate_aws_errors,
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import results_from_environment
-from prompt_hub.ledger.drill import DrillLedger
 from prompt_hub.ledger.items import Deployed, VersionRef
-from prompt_hub.ledger.stage_session import ecs_of, session_of, table_of
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
@@ -76,8 +76,7 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
             hint="Deploy and activate a release of this version first.",
             exit_code=ExitCode.BLOCKED,
         )
-    ledger = DrillLedger.connect(table_of(stage), session=session_of(stage))
-    event = ledger.begin(
+    event = drill_ledger_of(stage).begin(
         bad=VersionRef(version=BAD_VERSION, sha256=carried[BAD_VERSION]),
         good=VersionRef(version=GOOD_VERSION, sha256=carried[GOOD_VERSION]),
         release=deployed.release,
@@ -89,14 +88,9 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
 
 def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     """Let a task in the stage's network look on; returns what it found."""
-    from prompt_hub.release.ecs_task import run, wait
-
     revision, deployed = begun
-    ecs = ecs_of(stage)
-    command = ["prompt-hub", "drill", "--inside", "--within", f"{within:g}"]
-    arn = run(ecs, stage, command, role=aws_names.watch_role(stage))
-    print(f"the drill runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
-    code = wait(ecs, stage, arn)
+    command = ("drill", "--inside", "--within", f"{within:g}")
+    code = start_in_stage(stage, command, role=aws_names.watch_role(stage), what="the drill")()
     key, hint = aws_names.drill_key(deployed.release.release, stage), "Look at its task's log."
     text = results_from_environment(PromptRepository.from_environment().root).get(key)
     found = None if text is None else parse_model(text, key, Drill, hint=hint)
@@ -117,11 +111,7 @@ async def _inside(stage: str, within: float) -> ExitCode:
     from prompt_hub.cli.watch import connected_watch
     from prompt_hub.release.service_client import Client
 
-    url = os.environ.get(aws_names.ENV_SERVICE_URL)
-    if not url:
-        raise PromptHubError(
-            f"{aws_names.ENV_SERVICE_URL} is not set.", hint="Run it in the stage."
-        )
+    url = service_url()
     async with connected_watch(stage) as watch:
         found = await run_drill(
             ledger_of(stage),
@@ -131,10 +121,7 @@ async def _inside(stage: str, within: float) -> ExitCode:
             release=watch.release.release,
             within=within,
         )
-        watch.results.put(
-            aws_names.drill_key(watch.release.release, stage),
-            found.model_dump_json(indent=2) + "\n",
-        )
+        watch.results.put(aws_names.drill_key(watch.release.release, stage), found.to_json())
     _say(found)
     return ExitCode.OK if found.ok else ExitCode.BLOCKED
 

@@ -15,6 +15,7 @@ from prompt_hub.cli.stage import add_stages, translate_aws_errors, words_of
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
+from prompt_hub.core.wording import count, score
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.calibration import judging_in_words
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
@@ -185,7 +186,7 @@ def _keep_page(
 ) -> None:
     """Keep the page beside the record: who has no clone reads the bucket.
 
-    That there is none is no reason to have no verdict.
+    The verdict stands, even if the page cannot be made.
     """
     from prompt_hub.reporting.formats import report_formats
 
@@ -252,12 +253,15 @@ def in_words(record: EvaluationRecord) -> str:
     verdict = record.verdict
     lines = [f"{record.task} {record.version}: {verdict.status}"]
     if record.candidate is not None:
-        lines.append(f"  candidate  {_arm(record.candidate)}")
+        lines.append(f"  candidate  {_arm(record.candidate, record)}")
     if record.champion is not None:
-        lines.append(f"  champion   {_arm(record.champion)}")
+        lines.append(f"  champion   {_arm(record.champion, record)}")
     if record.candidate is not None:
-        baseline = "unknown" if record.baseline is None else f"{record.baseline:.3f}"
-        lines.append(f"  threshold {record.threshold:.3f} · majority guess {baseline}")
+        threshold = score(record.threshold, record.candidate.score, record.baseline)
+        baseline = "unknown"
+        if record.baseline is not None:
+            baseline = score(record.baseline, record.threshold)
+        lines.append(f"  threshold {threshold} · majority guess {baseline}")
     lines += [f"  {line}" for line in judging_in_words(record)]
     lines += [f"  {reason}" for reason in reasons(record)]
     if verdict.overridden_by:
@@ -267,16 +271,19 @@ def in_words(record: EvaluationRecord) -> str:
     return "\n".join(lines)
 
 
-def _arm(arm: Arm) -> str:
-    score = "not measured" if arm.score is None else f"{arm.score:.3f}"
+def _arm(arm: Arm, record: EvaluationRecord) -> str:
+    others = (other.score for other in (record.candidate, record.champion) if other)
+    measured = "not measured"
+    if arm.score is not None:
+        measured = score(arm.score, record.threshold, *others)
     low, high = arm.interval
     # A stored answer was given in another session than the other arm's: whoever reads must know.
-    stored = f"  {arm.cached} answers stored by an earlier run" if arm.cached else ""
+    stored = f"  {count(arm.cached, 'answer')} stored by an earlier run" if arm.cached else ""
     if arm.batched:
-        stored += f"  {arm.batched} answers of batches, whose latency nobody knows"
+        stored += f"  {count(arm.batched, 'answer')} of batches, whose latency nobody knows"
     unnamed = "which names no version of itself" if arm.n else "no answer"
     return (
-        f"{arm.version}  {score}  [{low:.3f}, {high:.3f}]  n={arm.n}"
+        f"{arm.version}  {measured}  [{low:.3f}, {high:.3f}]  n={arm.n}"
         f"  {arm.model} ({', '.join(arm.answered_by) or unnamed})  {arm.seconds:.1f} s{stored}"
     )
 

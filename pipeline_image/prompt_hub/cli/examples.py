@@ -9,6 +9,7 @@ from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
+from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import read_bytes
 from prompt_hub.repository.example_sets import (
     LONGEST_REFERENCE,
@@ -65,7 +66,7 @@ def _push(repository: PromptRepository, task: str, file: Path | None, bucket: st
     reference = push_set(file, shown, bucket or own_bucket(), repository.root)
     with explain_write_errors(place), atomic_write(place) as stream:
         stream.write(reference.line().encode("utf-8"))
-    print(f"{reference.uri}: {reference.count} examples, {reference.size} bytes")
+    print(f"{reference.uri}: {count(reference.count, 'example')}, {count(reference.size, 'byte')}")
     if bucket and not aws_names.may_be_results_bucket(bucket):
         results = aws_names.results_bucket("ACCOUNT", "REGION")
         say(

@@ -95,10 +95,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def _tell_notes(notes: Sequence[Note]) -> None:
     for heading, lost in (("Not carried over:", True), ("Carried over in another form:", False)):
-        message = [note for note in notes if note.lost is lost]
-        if message:
+        chosen = [note for note in notes if note.lost is lost]
+        if chosen:
             print(heading)
-            for note in message:
+            for note in chosen:
                 print(f"  {note}")
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def preview(ledger: Ledger, pointer: Pointer, to: VersionRef) -> Iterator[str]:
         score = "never measured here"
         if last is not None:
             below = ", BELOW its threshold" if last.below_threshold else ""
-            score = f"last score {last.score:.3f} of {last.threshold:.3f} at {last.at}{below}"
+            shown = wording.score(last.score, last.threshold)
+            least = wording.score(last.threshold, last.score)
+            score = f"last score {shown} of {least} at {last.at}{below}"
         yield f"  {'':<10} {score}"
 
 

@@ -184,7 +184,7 @@ def _execution(arguments: argparse.Namespace, repository: PromptRepository) -> E
     )
     promotion = promoter.run(push=arguments.push)
     if arguments.json:
-        print(promotion.model_dump_json(by_alias=True, indent=2))
+        print(promotion.to_json(), end="")
     return ExitCode.OK
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +31,9 @@ from prompt_hub.cli.options import positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import named, translate_aws_errors
 from prompt_hub.core import aws_names
+from prompt_hub.core.concurrency import cancel_on_sigterm
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.wording import count
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.reader import PromptRepository
@@ -116,10 +117,11 @@ def _plan(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Exit
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
     plan = plan_run(objects, repository, aliases, drop, arguments.run, folder)
-    blank = f", {plan.blank} rows without a value left out" if plan.blank else ""
+    blank = f", {count(plan.blank, 'row')} without a value left out" if plan.blank else ""
     print(
-        f"run {plan.run} of {plan.task} {plan.version}: {plan.records} records{blank} in"
-        f" {plan.shards} shards, {plan.children} at once\nexpected: {in_words(plan.forecast)}"
+        f"run {plan.run} of {plan.task} {plan.version}: {count(plan.records, 'record')}{blank} in"
+        f" {count(plan.shards, 'shard')}, {plan.children} at once\n"
+        f"expected: {in_words(plan.forecast)}"
     )
     return ExitCode.OK
 
@@ -135,7 +137,7 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
         say("stopped: what was answered is stored, and the same command goes on")
         return ExitCode.NOT_MEASURED
     if stats.unanswered:
-        say(f"{stats.unanswered} records without an answer: the same command asks again")
+        say(f"{count(stats.unanswered, 'record')} without an answer: the same command asks again")
         return ExitCode.NOT_MEASURED
     print(f"shard {arguments.shard}: {stats.answered} answered, {stats.failed} failed")
     return ExitCode.OK
@@ -144,10 +146,7 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
 async def _answer_shard(
     arguments: argparse.Namespace, objects: Objects, plan: RunPlan, folder: Path
 ) -> BatchStats:
-    task = asyncio.current_task()
-    assert task is not None
-    # ECS asks a container to stop before it kills it.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    cancel_on_sigterm()
     repository = PromptRepository.from_environment()
     aliases = ModelAliases.from_environment()
     metadata = repository.metadata(plan.task)

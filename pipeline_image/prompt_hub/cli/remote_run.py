@@ -24,6 +24,7 @@ from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan, refusal_
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 
 POLL_SECONDS = 5.0
 POLLS_UNTIL_HINT = 24
@@ -94,12 +95,13 @@ def _wait(
         if plan is None and (refusal := refusal_of(objects, task, run)):
             raise PromptHubError(f"refused: {refusal}", exit_code=ExitCode.BLOCKED)
         if plan is None and (plan := read_plan(objects, task, run)):
-            say(f"{plan.task} {plan.version}: {plan.records} records in {plan.shards} shards")
+            shards = count(plan.shards, "shard")
+            say(f"{plan.task} {plan.version}: {count(plan.records, 'record')} in {shards}")
             say(f"expected: {in_words(plan.forecast)}")
         if plan is not None:
             out = sum(1 for _ in objects.keys(aws_names.run_key(task, run, f"{OUT}/")))
             if out != finished:
-                say(f"  {out} of {plan.shards} shards finished")
+                say(f"  {out} of {count(plan.shards, 'shard')} finished")
             finished = out
         execution = execution or execution_of(objects, task, run)
         if polls % POLLS_BETWEEN_EXECUTION_CHECKS == 0:

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from prompt_hub.batch.active_version import Restored, restored_version
+from prompt_hub.batch.active_version import Restored, restored_version, stage_of_environment
 from prompt_hub.batch.announcement import announce, tell_people
 from prompt_hub.batch.backends import LocalBackend, VersionInfo
 from prompt_hub.batch.bucket_objects import objects_from, stage_bucket
@@ -41,6 +40,7 @@ from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, cla
 from prompt_hub.batch.run_manifest import (
     MANIFEST,
     RepairOf,
+    RunFacts,
     RunFile,
     RunManifest,
     Spent,
@@ -54,12 +54,12 @@ from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import stage_name, translate_aws_errors
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
+from prompt_hub.core.concurrency import cancel_on_sigterm
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.reporting import words
 from prompt_hub.reporting.repair_page import (
     RepairView,
     repair_json,
@@ -140,7 +140,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     task: str = arguments.task
     repository.require_task(task)
     if arguments.after_rollback:
-        _stop_gently()
+        cancel_on_sigterm()
     restored = restored_version(repository, task, arguments.version, arguments.stage)
     objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
     timeout = repository.metadata(task).limits.seconds_per_call
@@ -151,7 +151,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             repository=repository,
             bad=arguments.version,
             restored=restored,
-            stage=arguments.stage or _stage_of_environment(),
+            stage=arguments.stage or stage_of_environment(),
             announces=arguments.after_rollback,
             work=_work(arguments, repository),
             backend=LocalBackend(restored.prompt, client, timeout=timeout),
@@ -220,7 +220,7 @@ class _Repairer:
                 by_evaluation=Forecast(self.repository, prompt, model),
             )
             what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
-            counts = f"{found.again:,} of {words.count(found.lines, 'record')}"
+            counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
             require_budget(expected, budget, f"the repair of {what}", settings_file(task))
             repairs.append(_Repair(old, folder, expected))
@@ -265,8 +265,7 @@ class _Repairer:
         place.write("changes.md", repair_markdown(view))
         place.write("changes.json", f"{summary}\n")
         if not old.stored:
-            text = manifest.model_dump_json(by_alias=True, indent=2)
-            place.write(MANIFEST, f"{text}\n")
+            place.write(MANIFEST, manifest.to_json())
         write_manifest(self.objects, manifest)
         if self.announces:
             announce(self.objects, manifest, folder)
@@ -285,7 +284,7 @@ class _Repairer:
             segments.restore()
         with journal:
             if journal.finished:
-                say(f"going on: {words.count(len(journal.finished), 'record')} finished before")
+                say(f"going on: {wording.count(len(journal.finished), 'record')} finished before")
             runner = Runner(
                 mapper=LineReader(self.restored.prompt.input),
                 backend=self.backend,
@@ -302,7 +301,8 @@ class _Repairer:
                 async with self._sharing(answers.parent.name) if old.stored else nullcontext():
                     stats = await runner.run(records_of(old.path, self.bad))
             except asyncio.CancelledError:
-                say(f"{len(journal.finished)} records are finished: the same command goes on.")
+                finished = wording.count(len(journal.finished), "record")
+                say(f"{finished} finished: the same command goes on.")
                 raise
             finally:
                 if storing is not None:
@@ -310,7 +310,7 @@ class _Repairer:
                     segments.store()
             if stats.unanswered:
                 self._note(ExitCode.NOT_MEASURED)
-                left = words.count(stats.unanswered, "record")
+                left = wording.count(stats.unanswered, "record")
                 say(f"{left} without an answer. {stats.reason}")
                 say("nothing is written yet: run the same command again to ask for the rest.")
                 return False
@@ -326,22 +326,22 @@ class _Repairer:
         self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
     ) -> RunManifest:
         old = repair.old
-        source = RunFile(uri=old.output.uri, sha256=old.output.sha256, bytes=old.output.bytes)
-        forms = make_forms(output, tuple(each.format for each in old.run.outputs))
-        manifest = summarise(output).to_manifest(
+        facts = RunFacts(
             run=repair.folder.name,
             task=self.by.task,
             stage=self.stage,
             versions="pin",
-            source=source,
-            outputs=tuple(describe(path, place.put(form, path), form) for form, path in forms),
+            source=RunFile(uri=old.output.uri, sha256=old.output.sha256, bytes=old.output.bytes),
             blank=old.run.blank,
             forecast=repair.forecast,
             shards=1,
             read_as=(),
             started=started,
-            repair_of=RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason),
         )
+        forms = make_forms(output, [each.format for each in old.run.outputs])
+        outputs = tuple(describe(path, place.put(form, path), form) for form, path in forms)
+        repair_of = RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason)
+        manifest = summarise(output).to_manifest(facts, outputs, repair_of)
         # The other lines were paid for by the run that is repaired.
         spent = summarise(answers).spent(manifest.spent.seconds)
         return manifest.model_copy(update={"spent": spent})
@@ -354,15 +354,9 @@ class _Repairer:
         self.code = max(self.code, code)
 
 
-def _stage_of_environment() -> str | None:
-    """Return the stage that this process belongs to, as a container of it does."""
-    with_ledger = os.environ.get(aws_names.ENV_LEDGER_TABLE)
-    return os.environ.get(aws_names.ENV_STAGE) if with_ledger else None
-
-
 def _store(address: str | None, stage: str | None) -> Objects | None:
     bucket = os.environ.get(aws_names.ENV_RECORDS_BUCKET)
-    if address is None and bucket and stage in {None, _stage_of_environment()}:
+    if address is None and bucket and stage in {None, stage_of_environment()}:
         address = f"s3://{bucket}"
     if address is not None:
         return objects_from(address, stage=stage)
@@ -377,13 +371,6 @@ def _work(arguments: argparse.Namespace, repository: PromptRepository) -> Path:
     return repository.root / WORK
 
 
-def _stop_gently() -> None:
-    """Let ECS end this: what was answered is stored first."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-
-
 def _agreed(repairs: int, *, sure: bool) -> bool:
     """Ask a person, where there is one; raises `PromptHubError` where nobody can be asked."""
     if sure:
@@ -392,5 +379,5 @@ def _agreed(repairs: int, *, sure: bool) -> bool:
         raise PromptHubError(
             "nobody is there to say that this may be asked and paid.", hint="Give --yes."
         )
-    question = f"Make these records of {words.count(repairs, 'run')} again? [y/N] "
+    question = f"Make these records of {wording.count(repairs, 'run')} again? [y/N] "
     return input(question).strip().lower() in {"y", "yes"}

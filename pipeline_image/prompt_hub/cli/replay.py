@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.record import EvaluationRecord
@@ -15,7 +16,6 @@ from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.promotion.transitions import replace_record
-from prompt_hub.reporting import words
 from prompt_hub.repository.documents import InvalidDocumentsError, read_text
 from prompt_hub.repository.json import parse_json
 from prompt_hub.repository.reader import PromptRepository, evaluation_path
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             if not arguments.json:
                 print(f"{path}: not looked at\n  {error.message}\n  {error.hint}")
         else:
-            message = [vars(change) for change in changes]
-            result |= {"same": not changes, "changes": message}
+            listed = [vars(change) for change in changes]
+            result |= {"same": not changes, "changes": listed}
             if not arguments.json:
                 _report(path, record, changes, arguments.write)
         results.append(result)
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     elif unread:
-        print(f"{unread} of {words.count(len(results), 'record')} could not be looked at")
+        print(f"{unread} of {wording.count(len(results), 'record')} could not be looked at")
     if any(result["same"] is False for result in results):
         return ExitCode.BLOCKED
     return ExitCode.NOT_MEASURED if unread else ExitCode.OK

@@ -15,17 +15,18 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from prompt_hub.batch.active_version import active_version
+from prompt_hub.batch.active_version import active_version, stage_of_environment
 from prompt_hub.batch.backends import Backend, ServiceBackend
 from prompt_hub.batch.bucket_objects import SCHEME
 from prompt_hub.batch.following import local_backend
 from prompt_hub.batch.forecast import Forecast, in_words, require_budget
 from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.layout import Layout
-from prompt_hub.batch.local_run import LocalRun
+from prompt_hub.batch.local_run import finish_run, local_runs, manifest_beside
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.prefetched import PrefetchedBackend, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
+from prompt_hub.batch.run_manifest import RunFacts, RunManifest, write_manifest
 from prompt_hub.batch.runner import BatchStats, Runner, known_example
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
@@ -33,6 +34,7 @@ from prompt_hub.cli.remote_run import run_remotely
 from prompt_hub.cli.stage import stage_name, translate_aws_errors
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.wording import count
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.reader import PromptRepository
@@ -168,8 +170,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
     seconds = round(time.monotonic() - started, 3)
     manifest = None
     if not stats.unanswered:
-        manifest = str(planned.run.manifest_path)
-        _finish(planned.run, repository)
+        manifest = str(manifest_beside(arguments.output))
+        _list_run(finish_run(planned.run, arguments.output, records.formats), repository)
     summary = {
         **asdict(info),
         "source": source.words,
@@ -191,7 +193,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
 class _Planned:
     """What is known before the first call."""
 
-    run: LocalRun
+    run: RunFacts
     identity: dict[str, JsonValue]
     records: int
     example: Callable[[], JsonObject | None]
@@ -214,7 +216,7 @@ def _planned(
     if expected is not None and isinstance(source.backend, PrefetchedBackend):
         expected = source.backend.at_batch_price(expected)
     if expected is not None:
-        say(f"{counts.records} records; expected: {in_words(expected)}")
+        say(f"{count(counts.records, 'record')}; expected: {in_words(expected)}")
         require_budget(expected, records.budget, str(arguments.input), settings_file(task))
     file = file_as_read(arguments.input, str(arguments.input.resolve()))
     identity: dict[str, JsonValue] = {
@@ -227,15 +229,16 @@ def _planned(
     if not arguments.service and records.versions == "pin":
         identity |= {"version": info.version, "prompt": info.sha256, "model": info.model}
     return _Planned(
-        run=LocalRun(
+        run=RunFacts(
             run=sha256_of({**identity, "output": os.path.realpath(arguments.output)}),
             task=task,
+            stage=stage_of_environment(),
+            versions=records.versions,
             source=file,
-            output=arguments.output,
-            records=records,
-            layout=reading.layout,
             blank=counts.blank,
             forecast=expected,
+            shards=1,
+            read_as=reading.layout.found,
             started=started,
         ),
         identity=identity,
@@ -256,7 +259,7 @@ async def _answer(
                 " their records are asked for again"
             )
         if journal.finished:
-            say(f"going on: {len(journal.finished)} records were finished before")
+            say(f"going on: {count(len(journal.finished), 'record')} finished before")
         runner = Runner(
             mapper=reading.mapper,
             backend=source.backend,
@@ -278,7 +281,7 @@ async def _answer(
                 if batches is not None:
                     batches.forget()
         except asyncio.CancelledError:
-            say(f"{len(journal.finished)} records are finished: the same command goes on.")
+            say(f"{count(len(journal.finished), 'record')} finished: the same command goes on.")
             raise
         finally:
             if batches is not None:
@@ -286,10 +289,10 @@ async def _answer(
         return stats
 
 
-def _finish(run: LocalRun, repository: PromptRepository) -> None:
-    manifest = run.finish()
+def _list_run(manifest: RunManifest, repository: PromptRepository) -> None:
+    """List a run in this checkout, where a repair finds it."""
     try:
-        run.list_in(repository.root, manifest)
+        write_manifest(local_runs(repository.root), manifest)
     except PromptHubError as error:
         say(f"a repair will not find this run by itself: {error}")
 
@@ -304,11 +307,11 @@ def _check_paths(source: Path, output: Path) -> None:
 
 
 def _in_words(stats: BatchStats, output: Path, layout: Layout) -> str:
-    parts = [f"{stats.records} records", f"{stats.answered} answered", f"{stats.failed} failed"]
+    parts = [count(stats.records, "record"), f"{stats.answered} answered", f"{stats.failed} failed"]
     if stats.resumed:
         parts[0] += f" ({stats.resumed} finished before)"
     if stats.blank:
-        parts.append(f"{stats.blank} rows without a value left out")
+        parts.append(f"{count(stats.blank, 'row')} without a value left out")
     if not stats.unanswered:
         read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
         return f"{', '.join(parts)}: {output}{read_as}"

@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     callers = Callers.from_environment(threading.Lock() if memory is None else memory.quota_lock)
     # With the start, not with the first request, which would wait for it.
     client.connect()
-    poller = LedgerPoller.of_release(release, ledger, LogsAndMetrics.connect(stage), prompts)
+    poller = LedgerPoller(release, ledger, LogsAndMetrics.connect(stage), prompts)
     service = PromptService(
         stage=stage,
         release=release.release,

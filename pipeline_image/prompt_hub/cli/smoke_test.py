@@ -7,14 +7,15 @@ outside, this command starts it, waits, and reads its result from the results bu
 from __future__ import annotations
 
 import argparse
-import os
 
 from prompt_hub.cli.stage import (
     add_release,
     add_stage,
     ledger_of,
     release_of,
+    service_url,
     stage_of,
+    start_in_stage,
     translate_aws_errors,
 )
 from prompt_hub.core import aws_names
@@ -49,7 +50,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         test = _inside(repository, stage, release)
         results.put(key, test.model_dump_json(indent=2) + "\n")
     else:
-        code = _outside(stage)
+        role = aws_names.smoke_role(stage)
+        wait = start_in_stage(stage, ("smoke-test", "--inside"), role=role, what="the smoke test")
+        code = wait()
         text = results.get(key)
         if text is None:
             raise PromptHubError(
@@ -64,11 +67,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest:
-    url = os.environ.get(aws_names.ENV_SERVICE_URL)
-    if not url:
-        raise PromptHubError(
-            f"{aws_names.ENV_SERVICE_URL} is not set.", hint="Run it in the stage."
-        )
+    url = service_url()
 
     def example_for(pointer: Pointer) -> Example | None:
         prompt = repository.version(pointer.task, pointer.version)
@@ -87,18 +86,6 @@ def _inside(repository: PromptRepository, stage: str, release: str) -> SmokeTest
         pointers=ledger.pointers,
         example_for=example_for,
     )
-
-
-def _outside(stage: str) -> int:
-    """Run the smoke test in the stage; returns the exit code of its task."""
-    from prompt_hub.ledger.stage_session import ecs_of
-    from prompt_hub.release.ecs_task import run, wait
-
-    ecs = ecs_of(stage)
-    command = ["prompt-hub", "smoke-test", "--inside"]
-    task = run(ecs, stage, command, role=aws_names.smoke_role(stage))
-    print(f"the smoke test runs in {stage} as {task.rpartition('/')[2]}", flush=True)
-    return wait(ecs, stage, task)
 
 
 def _say(test: SmokeTest) -> None:

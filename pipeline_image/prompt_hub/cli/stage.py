@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
@@ -19,6 +20,7 @@ from prompt_hub.ledger.errors import (
 )
 
 if TYPE_CHECKING:
+    from prompt_hub.ledger.drill import DrillLedger
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.promotion.write_back import StageWord
 
@@ -78,6 +80,40 @@ def ledger_of(stage: str) -> Ledger:
     from prompt_hub.ledger.table import Ledger
 
     return Ledger.connect(table_of(stage), session=session_of(stage))
+
+
+def drill_ledger_of(stage: str) -> DrillLedger:
+    """Return the ledger of `stage`, as the rollback drill may change it."""
+    from prompt_hub.ledger.drill import DrillLedger
+    from prompt_hub.ledger.stage_session import session_of, table_of
+
+    return DrillLedger.connect(table_of(stage), session=session_of(stage))
+
+
+def service_url() -> str:
+    """Return where the service of this container's stage is; raises `PromptHubError` elsewhere."""
+    url = os.environ.get(aws_names.ENV_SERVICE_URL)
+    if not url:
+        raise PromptHubError(
+            f"{aws_names.ENV_SERVICE_URL} is not set.", hint="Run it in the stage."
+        )
+    return url
+
+
+def start_in_stage(
+    stage: str, command: Sequence[str], *, role: str, what: str
+) -> Callable[[], int]:
+    """Start one of our commands as a task in `stage`, and say that `what` runs there.
+
+    Returns what waits for the task's end, and then returns its exit code.
+    """
+    from prompt_hub.ledger.stage_session import ecs_of
+    from prompt_hub.release.ecs_task import run, wait
+
+    ecs = ecs_of(stage)
+    task = run(ecs, stage, ["prompt-hub", *command], role=role)
+    print(f"{what} runs in {stage} as {task.rpartition('/')[2]}", flush=True)
+    return partial(wait, ecs, stage, task)
 
 
 def require_known(ledger: Ledger, task: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from prompt_hub.cli.stage import add_stage, ledger_of, translate_aws_errors
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.provenance.calls import Call, calls_in, moment
 from prompt_hub.provenance.chain import to_json
@@ -93,7 +93,9 @@ def _list_calls(arguments: argparse.Namespace, stage: StageReader | None) -> Exi
             f"{timeless} of them say no time, as batch outputs do: they are listed all the same",
             file=sys.stderr,
         )
-    print(f"{count} calls by {wanted['task']} {wanted['version']}", file=sys.stderr)
+    print(
+        f"{wording.count(count, 'call')} by {wanted['task']} {wanted['version']}", file=sys.stderr
+    )
     return ExitCode.OK
 
 

@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.reporting.words import count
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.reader import METADATA, PromptRepository, no_task
 from prompt_hub.validation.check import check
@@ -64,31 +64,11 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
     NOT_MEASURED where all that is amiss is an example set in S3 that could not be read.
     """
-    if arguments.rules:
-        from prompt_hub.validation.rules_page import rules_page
-
-        print(rules_page(), end="")
-        return ExitCode.OK
-    if arguments.explain is not None:
-        from prompt_hub.validation.rules_page import explained
-
-        print(explained(arguments.explain))
+    instead = _instead(arguments)
+    if instead is not None:
+        print(instead)
         return ExitCode.OK
     repository = PromptRepository.from_environment()
-    if arguments.write_schemas:
-        from prompt_hub.validation.schemas import write_schemas
-
-        print("\n".join(write_schemas(repository)))
-        return ExitCode.OK
-    if arguments.stamp:
-        from prompt_hub.validation.stamp import stamp
-
-        if arguments.task is None:
-            raise PromptHubError("--stamp needs a task.", hint="Name the one you looked over.")
-        changed = stamp(repository, arguments.task)
-        message = "stamped" if changed else "is up to date already"
-        print(f"prompts/{METADATA}/{arguments.task}.yaml: {message}")
-        return ExitCode.OK
     # They are let go without looking: a search after each few hundred was a twentieth of the time.
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
     tree, findings = check(repository, arguments.task, models=_models_here())
@@ -108,6 +88,31 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if errors and all(finding.rule == UNREACHABLE for finding in errors):
         return ExitCode.NOT_MEASURED
     return ExitCode.BLOCKED if errors else ExitCode.OK
+
+
+def _instead(arguments: argparse.Namespace) -> str | None:
+    """Do what was asked for instead of validating, and return what it prints; None if nothing."""
+    if arguments.rules:
+        from prompt_hub.validation.rules_page import rules_page
+
+        return rules_page().removesuffix("\n")
+    if arguments.explain is not None:
+        from prompt_hub.validation.rules_page import explained
+
+        return explained(arguments.explain)
+    if arguments.write_schemas:
+        from prompt_hub.validation.schemas import write_schemas
+
+        return "\n".join(write_schemas(PromptRepository.from_environment()))
+    if arguments.stamp:
+        from prompt_hub.validation.stamp import stamp
+
+        if arguments.task is None:
+            raise PromptHubError("--stamp needs a task.", hint="Name the one you looked over.")
+        changed = stamp(PromptRepository.from_environment(), arguments.task)
+        result = "stamped" if changed else "is up to date already"
+        return f"prompts/{METADATA}/{arguments.task}.yaml: {result}"
+    return None
 
 
 def _tell(repository: PromptRepository, lines: Sequence[str]) -> None:

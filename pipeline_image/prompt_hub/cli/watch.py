@@ -14,6 +14,7 @@ from prompt_hub.cli.stage import (
     ledger_of,
     require_known,
     stage_of,
+    start_in_stage,
     translate_aws_errors,
 )
 from prompt_hub.core import aws_names
@@ -104,17 +105,16 @@ async def connected_watch(stage: str) -> AsyncIterator[ScoreWatch]:
 
 
 def _outside(stage: str, arguments: list[str], *, wait_for_it: bool) -> ExitCode:
-    from prompt_hub.ledger.stage_session import ecs_of
-    from prompt_hub.release.ecs_task import run, wait
-
-    ecs = ecs_of(stage)
     what = "what is due" if arguments == ["--due"] else arguments[0]
-    command = ["prompt-hub", "watch", *arguments]
-    arn = run(ecs, stage, command, role=aws_names.watch_role(stage))
-    print(f"{what}: the score watch runs in {stage} as {arn.rpartition('/')[2]}", flush=True)
+    wait = start_in_stage(
+        stage,
+        ("watch", *arguments),
+        role=aws_names.watch_role(stage),
+        what=f"{what}: the score watch",
+    )
     if not wait_for_it:
         return ExitCode.OK
-    code = wait(ecs, stage, arn)
+    code = wait()
     print(f"{what}: the score watch ended with exit code {code}")
     task = "" if arguments == ["--due"] else f" {what}"
     print(f"what is active now, and why: prompt-hub ledger show{task} --stage {stage}")

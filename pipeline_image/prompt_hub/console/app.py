@@ -92,7 +92,7 @@ def _as_page(
 
 
 async def _form(request: Request) -> dict[str, list[str]] | None:
-    """Read what a form holds; None where it is none, or none that a page of ours has."""
+    """Read what a form holds; None for anything but a form of one of our pages."""
     body = b""
     if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
         return None

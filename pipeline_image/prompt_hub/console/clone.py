@@ -39,7 +39,7 @@ from prompt_hub.scoring.scorers.judge import contract_complaints
 EVALUATIONS = 3
 """Evaluations that are held at once: one of 20,000 examples takes some 200 MB."""
 _State = tuple[int, int] | None
-"""By what a file is told apart from what it was."""
+"""Time and size of a file: they differ once it was changed."""
 
 
 class Clone:
@@ -168,7 +168,7 @@ class Clone:
 
 
 def state_of(path: Path) -> _State:
-    """Return by what a file is told apart from what it was; None where there is none."""
+    """Return time and size of a file, which differ once it was changed; None without a file."""
     try:
         found = path.stat()
     except OSError:

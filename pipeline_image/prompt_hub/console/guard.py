@@ -115,9 +115,9 @@ def _path(scope: Scope) -> str:
 
 def _is_elsewhere(headers: _Headers) -> bool:
     """Whether another page asks, other than by a link that somebody followed."""
-    told = dict(headers)
-    return told.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"} and (
-        told.get(b"sec-fetch-mode") != b"navigate"
+    values = dict(headers)
+    return values.get(b"sec-fetch-site", b"none") not in {b"none", b"same-origin"} and (
+        values.get(b"sec-fetch-mode") != b"navigate"
     )
 
 

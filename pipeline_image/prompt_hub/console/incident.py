@@ -71,7 +71,7 @@ def read_evidence(event: Event) -> EvidenceView | None:
 
 
 def _sample(event: Event, name: str) -> ScoreSample | None:
-    """Return a sample that decided; None where there is none, or none that we can read."""
+    """Return a sample that decided; None if there is none that we can read."""
     kept = event.evidence.get(name)
     if not isinstance(kept, Mapping):
         return None
@@ -84,8 +84,8 @@ def _sample(event: Event, name: str) -> ScoreSample | None:
 
 def _measured(sample: ScoreSample) -> Iterator[tuple[str, str]]:
     below = "below" if sample.below_threshold else "reaches"
-    yield "score", words.score(sample.score)
-    yield "threshold", f"{below} {words.score(sample.threshold)}"
+    yield "score", words.score(sample.score, sample.threshold)
+    yield "threshold", f"{below} {words.score(sample.threshold, sample.score)}"
     low, high = sample.interval
     yield "interval of the score", f"{words.score(low)} to {words.score(high)}"
     yield "examples", words.number(sample.n)
@@ -115,8 +115,8 @@ def _sentences(evidence: Mapping[str, object]) -> Iterator[str]:
         for name, before in (("active", since), ("previous", "The version before, in its time")):
             counted = calls.get(name)
             if isinstance(counted, Mapping) and counted.keys() >= {"calls", "broken"}:
-                told = Calls(calls=int(counted["calls"]), broken=int(counted["broken"]))
-                yield f"{before}: {told} broke the contract."
+                broken = Calls(calls=int(counted["calls"]), broken=int(counted["broken"]))
+                yield f"{before}: {broken} broke the contract."
     lost = evidence.get(NO_WAY_BACK)
     if isinstance(lost, Mapping):
         yield f"There is no way back from here: {lost.get('reason')}"

@@ -26,6 +26,10 @@ _QUEUES = 3
 """Queues that are held at once."""
 
 
+class _NotThereError(PromptHubError):
+    """What an address names is not there: no task, or no source of what can be graded."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Desk:
     """All that grading one task needs."""
@@ -166,7 +170,7 @@ class Labelling:
 
     def _desk(self, query: Query, task: str) -> _Desk:
         if task not in self._task_names():
-            raise no_task(task, self._task_names())
+            raise _NotThereError(str(no_task(task, self._task_names())))
         prompt, source = self._clone.repository.draft(task), query.get("from", "")
         return _Desk(
             task=task,
@@ -188,7 +192,7 @@ class Labelling:
         if source not in ("", "records"):
             found = self._console.view_of(source, wait=True)
             if found.value is None:
-                raise PromptHubError(found.problem or "there is no such evaluation.")
+                raise _NotThereError(found.problem or "there is no such evaluation.")
             view = found.value
         files = (self._clone.repository.path(EXAMPLES, f"{task}.jsonl"), self._records)
         key = (task, source, prompt.content_sha256, *(file and state_of(file) for file in files))
@@ -205,7 +209,7 @@ class Labelling:
         examples = [example for _, example in grades.read_example_lines(repository, task)[1]]
         if is_records:
             if self._records is None:
-                raise PromptHubError("the console was started without --label FILE.")
+                raise _NotThereError("the console was started without --label FILE.")
             return new_records(self._records, repository.metadata(task).records, prompt, examples)
         if view is None or view.evaluation.record.task == task:
             return known_examples(examples, view)
@@ -215,7 +219,15 @@ class Labelling:
 
 
 def _status(error: PromptHubError | None) -> int:
-    return 200 if error is None else 409 if isinstance(error, MeanwhileError) else 422
+    match error:
+        case None:
+            return 200
+        case _NotThereError():
+            return 404
+        case MeanwhileError():
+            return 409
+        case _:
+            return 422
 
 
 def _see(address: str) -> Page:

@@ -11,10 +11,10 @@ from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.reading import Reading
 from prompt_hub.console.label_form import object_in
 from prompt_hub.core.hashing import canonical
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.judge import question
 from prompt_hub.reporting.answers import Outcome
 from prompt_hub.reporting.evaluation import EvaluationView
-from prompt_hub.reporting.words import count
 from prompt_hub.repository.contracts import fits
 from prompt_hub.repository.schema import Example, JsonObject, Prompt, Records
 

@@ -405,7 +405,7 @@ def _before(pointer: Pointer | None, events: Sequence[Event], choices: Sequence[
 
 
 def number(text: str | None, default: int = 1) -> int:
-    """Return a number that stands in an address or a form; `default` where it is none."""
+    """Return a number from an address or a form; `default` for anything else."""
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else default
 
 

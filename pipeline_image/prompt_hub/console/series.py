@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from prompt_hub.core import wording
 from prompt_hub.ledger.items import Event, EventKind, ScoreSample
 from prompt_hub.ledger.messages import headline
 from prompt_hub.reporting import words
@@ -109,8 +110,8 @@ def draw(samples: Sequence[ScoreSample], events: Sequence[Event], now: datetime)
             high=y(sample.interval[1]),
             way_back=sample.version != version,
             below=sample.below_threshold,
-            title=f"{sample.version} scored {words.score(sample.score)} of"
-            f" {words.score(sample.threshold)}, {at:%d %b %H:%M} UTC",
+            title=f"{sample.version} scored {words.score(sample.score, sample.threshold)} of"
+            f" {words.score(sample.threshold, sample.score)}, {at:%d %b %H:%M} UTC",
         )
         for sample, at, version in zip(samples, times, active, strict=True)
     )
@@ -185,8 +186,9 @@ def _described(own: Sequence[ScoreSample], events: Sequence[Event]) -> str:
         return "no score of what is active"
     newest = own[-1]
     parts = [
-        words.count(len(own), "score"),
-        f"the newest {words.score(newest.score)}, threshold {words.score(newest.threshold)}",
+        wording.count(len(own), "score"),
+        f"the newest {words.score(newest.score, newest.threshold)},"
+        f" threshold {words.score(newest.threshold, newest.score)}",
         *(headline(event) for event in events[-3:]),
     ]
     return "; ".join(parts)

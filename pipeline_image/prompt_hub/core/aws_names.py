@@ -90,7 +90,7 @@ DRILL_TASK = "prompt-hub-drill"
 # --- Who decides -------------------------------------------------------------------------------
 
 AUTOMATION = frozenset({"pipeline", "rollback", "drill"})
-"""Who moves versions in ledgers and git and is no person; in git with the stage in brackets."""
+"""Authors in ledgers and git that are no person; in git the stage follows in brackets."""
 
 
 def is_automation(name: str) -> bool:
@@ -465,7 +465,7 @@ def notification_topic(stage: str) -> str:
 
 
 TOOLCHAIN = "toolchain"
-"""What has a dashboard and is no stage; none is called so."""
+"""The toolchain's dashboard, named as a stage's is; no stage may have this name."""
 
 
 def dashboard(what: str) -> str:
@@ -516,7 +516,7 @@ LEDGER_ACTIVE = "ACTIVE"
 LEDGER_RELEASE = "RELEASE"
 """Partition of what is known of the release that is deployed."""
 LEDGER_OUTBOX = "OUTBOX"
-"""Partition of the claim of whoever tells people."""
+"""Partition of the claim that one process at a time holds while it sends notifications."""
 LEDGER_TASKS = "TASK#"
 """What the partition of every task's versions and history begins with."""
 LEDGER_SCORES = "SCORE#"

@@ -1,4 +1,4 @@
-"""A mapping that holds so many and no more: the oldest makes room for the newest."""
+"""A mapping of bounded size: the oldest entry makes room for the newest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Bounded(Generic[KeyT, ValueT]):
     """What was made lately, for several threads; looking something up takes no lock."""
 
     def __init__(self, most: int) -> None:
-        """Hold at most so many."""
+        """Hold `most` entries."""
         self._most = most
         self._held: dict[KeyT, ValueT] = {}
         self._lock = threading.Lock()

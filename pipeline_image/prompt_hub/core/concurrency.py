@@ -1,8 +1,9 @@
-"""Many pieces of work at once, but never more than so many; and none that others wait for."""
+"""Bounded concurrency, work off the event loop, and time limits."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -13,6 +14,13 @@ Arguments = ParamSpec("Arguments")
 
 SMALL = 4096
 """Bytes or characters whose reading, judging or writing takes an event loop no millisecond."""
+
+
+def cancel_on_sigterm() -> None:
+    """Let SIGTERM cancel the task that runs now: ECS sends it before it kills a container."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 async def map_concurrently(

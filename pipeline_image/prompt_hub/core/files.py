@@ -11,6 +11,17 @@ from typing import BinaryIO
 from prompt_hub.core.errors import PromptHubError
 
 
+def links_followed(path: Path) -> Path:
+    """Return where a path leads; raises `PromptHubError` where its links lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # until Python 3.12 a circle is a RuntimeError
+        raise PromptHubError(
+            f"{path.absolute()} leads in a circle of symbolic links.",
+            hint="Remove one of the links, or name the folder itself.",
+        ) from None
+
+
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
     """Yield a stream that becomes the file at `path` if the block ends without error.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 END = "<!-- end of the generated part -->"
 
 
@@ -22,3 +25,10 @@ def replace_generated_part(page: str, source: str, content: str) -> str:
     if not (opened and closed):
         raise ValueError(f"the page has no part between {begin!r} and {END!r}")
     return f"{before}{begin}\n\n{content}\n\n{END}{after}"
+
+
+def rewrite(source: str, content: str) -> None:
+    """Bring the page that the command line names up to date."""
+    path = Path(sys.argv[1])
+    page = replace_generated_part(path.read_text(encoding="utf-8"), source, content)
+    path.write_text(page, encoding="utf-8")

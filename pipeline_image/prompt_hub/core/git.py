@@ -13,6 +13,14 @@ UNKNOWN_COMMIT = "0" * 40
 _OF_GIT = (".git", "HEAD")
 
 
+_AS_READ_HERE = (
+    *("-c", "log.showRoot=true"),
+    *("-c", "log.showSignature=false"),
+    *("-c", "i18n.logOutputEncoding=UTF-8"),
+)
+"""What people may have set otherwise for their own eyes, and would change what is read here."""
+
+
 def head_commit(root: Path) -> str:
     """Return the commit of the tree in `root`, by CodeBuild or git; all zeros if unknown."""
     resolved = os.environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION", "")
@@ -39,7 +47,9 @@ def _may_be_in_git(root: Path) -> bool:
 def run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """Run git in `root`, whatever it answers; raises `PromptHubError` where it does not run."""
     try:
-        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+        return subprocess.run(
+            ["git", *_AS_READ_HERE, *arguments], cwd=root, capture_output=True, check=False
+        )
     except OSError as error:
         raise PromptHubError(f"git does not run: {error}.") from error
 
@@ -60,8 +70,7 @@ def added_and_removed(root: Path, *folders: str) -> Iterator[tuple[str, bool]]:
         return
     listing = ("--diff-filter=AD", "--no-renames", "--name-status", "--format=", "--relative", "-z")
     # A parent stands behind all of its children, whatever the clocks were of those who committed.
-    order = ("--topo-order", "--no-show-signature")
-    done = run_git(root, "log", *order, *listing, "--", *folders)
+    done = run_git(root, "log", "--topo-order", *listing, "--", *folders)
     words = iter(os.fsdecode(done.stdout).split("\0"))
     for change, name in zip(words, words, strict=False):
         yield name, change.strip("\n") == "A"

@@ -39,7 +39,7 @@ class JsonLinesLog:
         """
         self.path = path
         self.corrupt = 0
-        """Lines that nobody could read: they are left where they are."""
+        """Lines that could not be read; they stay in the file."""
         self._exclusive = exclusive
         self._end = 0
         """Where the line ends that was written last, and whole."""

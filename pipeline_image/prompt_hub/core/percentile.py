@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
-def percentile(values: Iterable[float], share: float) -> float | None:
+def percentile(values: Iterable[float] | Mapping[float, int], share: float) -> float | None:
     """Return the smallest of `values` that at least `share` of them do not exceed.
 
     This is the nearest rank, the inverse of the empirical distribution function: type 1 of R. J.
@@ -16,7 +16,7 @@ def percentile(values: Iterable[float], share: float) -> float | None:
     so "95 of 100 calls took no longer" is true of these very calls.
 
     Args:
-        values: numbers in any order.
+        values: numbers in any order, or how often each occurs.
         share: more than 0, at most 1; 0.95 for the 95th percentile.
 
     Returns:

@@ -1,11 +1,12 @@
-"""A hash table from 64-bit keys to numbers, in two arrays: 24 to 48 bytes a key.
+"""A table from 64-bit keys to numbers, in arrays: 17 bytes a key, however many there are.
 
-A dict takes 100 and more, beside the objects in it. It has open addressing; nothing is removed.
+A dict takes 100 and more, beside the objects in it. Nothing is removed.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 
 
 class Slots:
@@ -15,48 +16,36 @@ class Slots:
     of keys must be as good as drawn, such as those of a hash; Python's of a number are not.
     """
 
-    def __init__(self, room: int = 42) -> None:
-        """Make an empty table, which grows where it gets more than `room` keys."""
-        self._used = 0
-        self._make(1 << (3 * room // 2).bit_length())
+    def __init__(self) -> None:
+        """Make an empty table."""
+        # Sorted, in so many parts that room is made in a few kilobytes and not in all of them.
+        self._keys = [array("Q") for _ in range(_PARTS)]
+        self._values = [array("d") for _ in range(_PARTS)]
 
     def __len__(self) -> int:
         """Count the keys."""
-        return self._used
+        return sum(map(len, self._keys))
 
     def __getitem__(self, key: int) -> float:
         """Return the number of a key, 0 where it has none."""
-        return self._values[self._place(key & _BITS)]
+        short = key & _BITS
+        part = short % _PARTS
+        keys = self._keys[part]
+        place = bisect_left(keys, short)
+        return self._values[part][place] if place < len(keys) and keys[place] == short else 0.0
 
     def __setitem__(self, key: int, value: float) -> None:
         """Say what the number of a key is; not 0."""
-        if 3 * self._used >= 2 * len(self._keys):
-            self._grow()
         short = key & _BITS
-        place = self._place(short)
-        if not self._values[place]:
-            self._used += 1
-            self._keys[place] = short
-        self._values[place] = value
-
-    def _place(self, short: int) -> int:
-        """Return the place of a key, or the free one where it would be."""
-        keys, values, last = self._keys, self._values, len(self._keys) - 1
-        place = short & last
-        while values[place] and keys[place] != short:
-            place = (place + 1) & last
-        return place
-
-    def _make(self, size: int) -> None:
-        self._keys, self._values = array("Q", [0]) * size, array("d", [0.0]) * size
-
-    def _grow(self) -> None:
-        keys, values = self._keys, self._values
-        self._make(2 * len(keys))
-        for short, value in zip(keys, values, strict=True):
-            if value:
-                place = self._place(short)
-                self._keys[place], self._values[place] = short, value
+        part = short % _PARTS
+        keys, values = self._keys[part], self._values[part]
+        place = bisect_left(keys, short)
+        if place < len(keys) and keys[place] == short:
+            values[place] = value
+        else:
+            keys.insert(place, short)
+            values.insert(place, value)
 
 
+_PARTS = 256
 _BITS = 2**64 - 1

@@ -30,7 +30,7 @@ class Finding:
 
 
 class NotCheckedError(Exception):
-    """Nobody can tell, and why: that is neither healthy nor a fault."""
+    """A check could not be made, and why: neither healthy nor a fault."""
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,11 @@ def _run(check: Check, readers: Readers) -> CheckResult:
     except NotCheckedError as error:
         not_checked = str(error)
     except Exception as error:  # whatever broke, the others have to be heard
-        told = _explain(check, error, readers)
-        if isinstance(told, Finding):
-            findings.append(told)
+        reason = _explain(check, error, readers)
+        if isinstance(reason, Finding):
+            findings.append(reason)
         else:
-            not_checked = told
+            not_checked = reason
     return CheckResult(name=check.name, findings=tuple(findings), not_checked=not_checked)
 
 
@@ -109,8 +109,8 @@ def _aws_error(error: BaseException) -> tuple[str, str, str]:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ClientError):
-            said = cause.response["Error"]
-            return said.get("Code", ""), cause.operation_name, said.get("Message", "")
+            answer = cause.response["Error"]
+            return answer.get("Code", ""), cause.operation_name, answer.get("Message", "")
         if isinstance(cause, BotoCoreError):
             return type(cause).__name__, "", str(cause)
         cause = cause.__cause__ or cause.__context__

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count, noun
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import Usage
@@ -115,7 +116,8 @@ class BudgetTracker:
         """Why nothing may be asked any more, once the time is up."""
         if self._clock() < self.until:
             return None
-        return BudgetReachedError(f"the budget of {self._limits.seconds:g} seconds is used up")
+        seconds = self._limits.seconds
+        return BudgetReachedError(f"the budget of {seconds:g} {noun(seconds, 'second')} is used up")
 
     def pause(self, seconds: float) -> None:
         """Leave the seconds that a batch took at its provider out of the budget."""
@@ -173,9 +175,9 @@ class BudgetTracker:
         if timed and self.time_exceeded is not None:
             return self.time_exceeded.message
         if self.calls + self._in_flight + 1 > limits.calls:
-            return f"the budget of {limits.calls} calls is used up"
+            return f"the budget of {count(limits.calls, 'call')} is used up"
         if self.tokens + self._reserved.tokens + most.tokens > limits.tokens:
-            return f"the budget of {limits.tokens} tokens does not allow another call"
+            return f"the budget of {count(limits.tokens, 'token')} does not allow another call"
         if self.usd + self._reserved.usd + most.usd > limits.usd + EPSILON_USD:
             return f"the budget of {limits.usd:g} US dollars does not allow another call"
         return None

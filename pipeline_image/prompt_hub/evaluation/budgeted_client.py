@@ -15,6 +15,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from prompt_hub.core.log_setup import log_context
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
 from prompt_hub.llm.client import ModelClient, Request, answer_alone
@@ -58,14 +59,15 @@ class Estimate:
 
     def in_words(self, budget: Budget) -> str:
         """One line for people, beside what they allow."""
-        words = [f"{self.calls} calls"]
+        words = [count(self.calls, "call")]
         if self.cached:
             words.append(f"{self.cached} of them answered before")
         if self.cached < self.calls:
-            words.append(f"about {self.tokens} tokens")
+            words.append(f"about {count(self.tokens, 'token')}")
             words.append("no price known" if self.usd is None else f"about ${self.usd:.4f}")
         allowed = (
-            f"{budget.calls} calls, {budget.tokens} tokens, ${budget.usd:g}, {budget.seconds:g} s"
+            f"{count(budget.calls, 'call')}, {count(budget.tokens, 'token')},"
+            f" ${budget.usd:g}, {budget.seconds:g} s"
         )
         enough = (
             self.calls - self.cached <= budget.calls

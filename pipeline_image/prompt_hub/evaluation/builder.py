@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.calibration import calibrated
-from prompt_hub.evaluation.example_results import ArmName, Result
+from prompt_hub.evaluation.example_results import ArmName
 from prompt_hub.evaluation.inputs import Inputs
-from prompt_hub.evaluation.judge import JUDGE_FILTERED
 from prompt_hub.evaluation.looks import SequentialResult
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging, Verdict
 from prompt_hub.evaluation.summary import MeasurementInfo, arm_of
@@ -17,7 +17,7 @@ from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.power import with_power
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.response import FILTERED
-from prompt_hub.repository.examples import facts_of
+from prompt_hub.repository.many_examples import facts_of
 from prompt_hub.repository.schema import Example
 from prompt_hub.scoring import majority_baseline
 
@@ -63,7 +63,7 @@ def build_record(
         arms[arm] = arm_of(
             inputs.arms[arm],
             infos[arm],
-            details,
+            details.sums,
             evidence.examples,
             scores,
             metadata.gate.confidence,
@@ -136,15 +136,9 @@ def _verdict(inputs: Inputs, sequential: SequentialResult) -> Verdict:
 def _filtered(sequential: SequentialResult, *, judged: bool) -> Iterator[str]:
     """Say how many answers count as wrong because a content filter has stopped them."""
     for arm, details in sequential.details.items():
-        stopped = sum(_is_filtered(result, judged=judged) for result in details)
+        stopped = details.sums.filtered + (details.sums.judge_filtered if judged else 0)
         if stopped:
             yield (
-                f"{FILTERED.reason}: {stopped} of {len(details)} answers of the {arm}, which count"
-                " as wrong (gate.content_filter)"
+                f"{FILTERED.reason}: {stopped} of {count(len(details), 'answer')} of the {arm},"
+                " which count as wrong (gate.content_filter)"
             )
-
-
-def _is_filtered(result: Result, *, judged: bool) -> bool:
-    if result.problem == FILTERED.reason:
-        return True
-    return judged and any(part.loss == JUDGE_FILTERED for part in result.parts)

@@ -170,7 +170,7 @@ class ResponseStore:
         return self._cache_files[path]
 
     def release(self, cache_file: ResponseCacheFile) -> None:
-        """Close one file: to know where a million responses stand takes 34 MB."""
+        """Close one file: to know where a million responses stand takes 17 MB."""
         # Prompts of the same content have the same file.
         if self._cache_files.pop(cache_file.path, None) is not None:
             cache_file.close()

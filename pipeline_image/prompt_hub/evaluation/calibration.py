@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.exact import reaches
+from prompt_hub.core.wording import count, score
 from prompt_hub.evaluation.judge import votes_agree, votes_of
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, Judging
 from prompt_hub.evaluation.store import logged_record
@@ -128,7 +129,9 @@ def _unfit(
             f"its agreement was measured on {measured.model}, here it would be answered by {model}"
         )
     if not reaches(agreement.value, settings.floor):
-        return f"its agreement with people is {agreement}, below the floor {settings.floor:.2f}"
+        found = agreement.beside(settings.floor)
+        floor = score(settings.floor, agreement.value, places=2)
+        return f"its agreement with people is {found}, below the floor {floor}"
     return None
 
 
@@ -137,7 +140,7 @@ def judging_in_words(record: EvaluationRecord) -> Iterator[str]:
     judge = record.judge
     if judge is not None:
         agreed = "" if judge.votes_agree is None else f", {judge.votes_agree:.0%} of pairs the same"
-        votes = "1 vote" if judge.votes == 1 else f"{judge.votes} votes{agreed}"
+        votes = count(judge.votes, "vote") + (agreed if judge.votes != 1 else "")
         yield (
             f"judge {judge.task} {judge.version} on {judge.model}: {votes};"
             f" agreement with people {judge.agreement:.2f}"

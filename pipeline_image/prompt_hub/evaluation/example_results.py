@@ -14,8 +14,8 @@ from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
 from prompt_hub.llm.response import Answer, Usage
 from prompt_hub.repository.documents import Document, InvalidDocumentsError
-from prompt_hub.repository.examples import ExampleFacts
 from prompt_hub.repository.json import parse_jsonl
+from prompt_hub.repository.many_examples import ExampleFacts
 from prompt_hub.repository.schema import Example, Fraction, JsonObject
 from prompt_hub.scoring import ScorerResult, weighted_mean
 

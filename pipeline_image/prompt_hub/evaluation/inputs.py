@@ -13,7 +13,8 @@ from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.contracts import schema_problems
-from prompt_hub.repository.examples import examples_sha256, facts_of, pick
+from prompt_hub.repository.examples import examples_sha256
+from prompt_hub.repository.many_examples import facts_of, pick
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import rejection_reason

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from typing import overload
 
+from prompt_hub.evaluation.answer_sums import AnswerSums, SummedResults, sums_of
 from prompt_hub.evaluation.example_results import Result
 from prompt_hub.gate.types import Scores
 
@@ -18,6 +19,7 @@ class LookResults:
     def __init__(self, size: int) -> None:
         """Make room for the scores of a set of `size` examples."""
         self.scores = Scores(size)
+        self.sums = AnswerSums()
         self._size = size
         self._looks: list[tuple[int, Sequence[int], Sequence[Result]]] = []
 
@@ -26,14 +28,10 @@ class LookResults:
         for place, result in zip(places, results, strict=True):
             if result.score is not None:
                 self.scores.add(place, result.score)
+        self.sums.merge(sums_of(results))
         self._looks.append((repeat, places, results))
 
-    def as_asked(self) -> Sequence[Result]:
-        """Return all results in the order in which they were asked for."""
-        parts = [results for _, _, results in self._looks]
-        return _Joined(parts, range(sum(map(len, parts))))
-
-    def in_file_order(self) -> Sequence[Result]:
+    def in_file_order(self) -> SummedResults:
         """Return all results in the order of the examples' file, a round after the other."""
         order = array("I")
         for round_ in sorted({repeat for repeat, _, _ in self._looks}):
@@ -45,13 +43,16 @@ class LookResults:
             for number, place in enumerate(asked, start=len(order) + 1):
                 numbers[place] = number
             order.extend(number - 1 for number in numbers if number)
-        return _Joined([results for _, _, results in self._looks], order)
+        return _Joined([results for _, _, results in self._looks], order, self.sums)
 
 
-class _Joined(Sequence[Result]):
+class _Joined(SummedResults):
     """Results of several sequences as one, in a given order."""
 
-    def __init__(self, parts: Sequence[Sequence[Result]], order: Sequence[int]) -> None:
+    def __init__(
+        self, parts: Sequence[Sequence[Result]], order: Sequence[int], sums: AnswerSums
+    ) -> None:
+        self.sums = sums
         self._parts = parts
         self._starts = [0, *accumulate(map(len, parts))]
         self._order = order
@@ -68,7 +69,7 @@ class _Joined(Sequence[Result]):
     def __getitem__(self, place: slice) -> Sequence[Result]: ...
     def __getitem__(self, place: int | slice) -> Result | Sequence[Result]:
         if isinstance(place, slice):
-            return _Joined(self._parts, self._order[place])
+            return [self._at(number) for number in self._order[place]]
         return self._at(self._order[place])
 
     def _at(self, number: int) -> Result:

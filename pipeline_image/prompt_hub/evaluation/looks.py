@@ -13,12 +13,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from prompt_hub.core.wording import count
+from prompt_hub.evaluation.answer_sums import SummedResults
 from prompt_hub.evaluation.example_results import ArmName, Result
 from prompt_hub.evaluation.look_results import LookResults
-from prompt_hub.evaluation.summary import latency, missing_answers, untimed, usd_per_call
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion, decide
 from prompt_hub.gate.types import Conclusion, Evidence, GateSet
-from prompt_hub.repository.examples import ExampleFacts, facts_of, pick
+from prompt_hub.repository.many_examples import ExampleFacts, facts_of, pick
 from prompt_hub.repository.schema import Example, Metadata
 
 Prepare = Callable[[Sequence[Example], int], Awaitable[None]]
@@ -37,7 +38,7 @@ class SequentialResult:
 
     conclusion: Conclusion
     looks: int = 0
-    details: Mapping[ArmName, Sequence[Result]] = field(default_factory=dict)
+    details: Mapping[ArmName, SummedResults] = field(default_factory=dict)
     evidence: Evidence | None = None
 
 
@@ -123,7 +124,7 @@ async def measure_until_decided(
         )
         if conclusion.more is None:
             break
-        say(f"look {looks}, {seen} of {len(order)} examples: not decided yet")
+        say(f"look {looks}, {seen} of {count(len(order), 'example')}: not decided yet")
         match conclusion.more:
             case "examples":
                 pass
@@ -137,18 +138,16 @@ async def measure_until_decided(
 
 def _evidence(examples: GateSet, results: Mapping[ArmName, LookResults], sampled: bool) -> Evidence:
     candidate, champion = results["candidate"], results.get("champion")
-    answers = candidate.as_asked()
+    sums = candidate.sums
     return Evidence(
         examples=examples,
         candidate=candidate.scores,
         champion=champion.scores if champion else None,
         sampled=sampled,
-        usd_per_call=usd_per_call(answers),
-        seconds_p95=latency(answers, 0.95),
-        untimed=untimed(answers),
+        usd_per_call=sums.usd_per_call,
+        seconds_p95=sums.latency(0.95),
+        untimed=sums.untimed,
         missing=tuple(
-            words
-            for arm, found in results.items()
-            for words in missing_answers(f"the {arm}", found.as_asked())
+            words for arm, found in results.items() for words in found.sums.missing(f"the {arm}")
         ),
     )

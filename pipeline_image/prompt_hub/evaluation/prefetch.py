@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from pydantic import JsonValue
 
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.batch_journal import BatchJournal, OpenBatch
 from prompt_hub.evaluation.batch_provider import (
     BatchProvider,
@@ -151,7 +152,9 @@ class BatchPrefetcher:
             if rounds == MOST_ROUNDS:
                 if batches.budget_reached or not self._is_large(batches, questions):
                     return
-                raise GivenUpError(f"{rounds} batches left too many without an answer: {why}")
+                raise GivenUpError(
+                    f"{count(rounds, 'batch', 'batches')} left too many without an answer: {why}"
+                )
 
     async def _round(self, batches: _Batches, questions: Questions) -> int:
         """Ask what is missing; returns how many requests were sent.
@@ -236,7 +239,7 @@ class BatchPrefetcher:
             batches.journal.over(batch)
             raise
         batch = batches.journal.started(batch, state.id)
-        provider.tell(f"batch {state.id}, {part.requests} requests: {state.status}")
+        provider.tell(f"batch {state.id}, {count(part.requests, 'request')}: {state.status}")
         return batch
 
     async def _collect(self, batches: _Batches, waiting: list[OpenBatch]) -> None:
@@ -292,8 +295,9 @@ class BatchPrefetcher:
 
             await provider.read(state, take)
             if len(answered) < state.answered:
+                known = count(state.answered, "answer")
                 provider.tell(
-                    f"the results of {name} hold {len(answered)} of its {state.answered} answers;"
+                    f"the results of {name} hold {len(answered)} of its {known};"
                     " the others are lost"
                 )
         journal.over(batch)

@@ -13,7 +13,9 @@ from typing import get_args
 from pydantic import JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
+from prompt_hub.evaluation.earlier_words import as_sealed
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, Result
 from prompt_hub.evaluation.inputs import Inputs
 from prompt_hub.evaluation.large_details import LargeAnswers
@@ -100,7 +102,7 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
     if changes or gate is None:
         raise ReplayError(changes)
     versions = replace(inputs, gate_version=gate, scorers_version=record.scorers_version)
-    replayed = _made_again(versions, stored, repository.root)
+    replayed = _in_words_of_then(_made_again(versions, stored, repository.root), record)
     again = replayed.record.to_json()
     rounding = gate != GATE_VERSION
     differences = [*_differences(json.loads(stored.text), json.loads(again), rounding=rounding)]
@@ -208,6 +210,13 @@ def _made_again(inputs: Inputs, stored: Evaluation, root: Path) -> Replayed:
     return Replayed(again, sequential)
 
 
+def _in_words_of_then(replayed: Replayed, record: EvaluationRecord) -> Replayed:
+    verdict = replayed.record.verdict
+    reasons = as_sealed(record.verdict.reasons, verdict.reasons)
+    told = verdict.model_copy(update={"reasons": reasons})
+    return replace(replayed, record=replayed.record.model_copy(update={"verdict": told}))
+
+
 def _digest(
     inputs: Inputs, record: EvaluationRecord, infos: Mapping[ArmName, MeasurementInfo]
 ) -> str:
@@ -273,7 +282,7 @@ def _looked_again(inputs: Inputs, answers: _Answers | LargeAnswers) -> Sequentia
         )
     )
     if answers.left:
-        how = f"{answers.left} answers more than were asked for"
+        how = f"{count(answers.left, 'answer')} more than were asked for"
         raise ReplayError([Change("details", how)])
     return sequential
 

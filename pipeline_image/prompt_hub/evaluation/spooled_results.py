@@ -1,21 +1,21 @@
-"""Results of a large set of examples: numbers in columns, texts put aside until the record is made.
+"""Results of a large set of examples: sums and scores in memory, lines put aside for the record.
 
 A result with its answer and what the scorers said takes about a kilobyte. Its line in the record's
-details is written out once; what is asked of it again and again, after every look of the gate, is
-kept in 36 bytes: where that line stands, and what the call cost.
+details is written out once, and in memory are its score and where that line stands: 16 bytes.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import isnan, nan
-from typing import NamedTuple, overload
+from typing import overload
 
 from prompt_hub.core.spool import LineSpool
+from prompt_hub.evaluation.answer_sums import AnswerSums, SummedResults
 from prompt_hub.evaluation.example_results import ExampleResult, Result, parse_line
 from prompt_hub.llm.response import Usage
-from prompt_hub.repository.examples import ExampleFacts, ManyExamples
+from prompt_hub.repository.many_examples import ManyExamples
 from prompt_hub.repository.schema import Example
 from prompt_hub.scoring import ScorerResult
 
@@ -23,155 +23,103 @@ _OF_NO_ARM = '{"arm":""'
 """What lines put aside begin with: whoever measures does not know of arms."""
 
 
-class _Common(NamedTuple):
-    """What many results have in common, kept once for them all."""
-
-    score: float | None
-    repeat: int
-    error: str | None
-    problem: str | None
-    cached: bool
-    attempts: int
-    """0 where no answer came."""
-    batch: float | None
-
-
 class SpooledResult:
-    """One answer as `ExampleResult` has it, looked up where it is kept."""
+    """One answer as `ExampleResult` has it, read again from its line where it is looked at."""
 
-    __slots__ = ("_common", "_place", "_results")
+    __slots__ = ("_place", "_results")
 
-    def __init__(self, results: SpooledResults, place: int, common: _Common) -> None:
+    def __init__(self, results: SpooledResults, place: int) -> None:
         self._results = results
         self._place = place
-        self._common = common
 
     @property
     def id(self) -> str:
         """Of the example."""
-        return self._results.examples[self._place].id
+        return self._read.id
 
     @property
     def score(self) -> float | None:
         """What the answer is worth; None where none came."""
-        return self._common.score
+        return self._results.score(self._place)
 
     @property
     def repeat(self) -> int:
         """How often the example was asked before."""
-        return self._common.repeat
+        return self._read.repeat
 
     @property
     def error(self) -> str | None:
         """Why no answer came."""
-        return self._common.error
+        return self._read.error
 
     @property
     def problem(self) -> str | None:
         """Why the answer could not be used as output."""
-        return self._common.problem
+        return self._read.problem
 
     @property
     def cached(self) -> bool:
         """Whether an earlier run has paid for it."""
-        return self._common.cached
+        return self._read.cached
 
     @property
     def usage(self) -> Usage | None:
         """What the answer took."""
-        common = self._common
-        if not common.attempts:
-            return None
-        tokens_in, tokens_out, usd, seconds = self._results.cost(self._place)
-        return Usage(
-            input_tokens=tokens_in,
-            output_tokens=tokens_out,
-            usd=None if isnan(usd) else usd,
-            seconds=None if isnan(seconds) else seconds,
-            attempts=common.attempts,
-            batch=common.batch,
-        )
+        return self._read.usage
 
     @property
     def answer(self) -> str | None:
         """The text of the answer."""
-        return self._results.read(self._place).answer
+        return self._read.answer
 
     @property
     def parts(self) -> tuple[ScorerResult, ...]:
         """What every scorer said."""
-        return self._results.read(self._place).parts
+        return self._read.parts
+
+    @property
+    def _read(self) -> ExampleResult:
+        return self._results.read(self._place)
 
     def to_line(self, arm: str) -> str:
         """Return the detail as one line of JSON."""
         return f'{{"arm":"{arm}"{self._results.line(self._place)[len(_OF_NO_ARM) :]}'
 
 
-class SpooledResults(Sequence[Result]):
+class SpooledResults(SummedResults):
     """The results of some examples, in their order, whatever the order in which they come."""
 
-    def __init__(self, examples: Sequence[ExampleFacts]) -> None:
+    def __init__(self, size: int) -> None:
         """Make room for one result of each example; all of them are there before one is read."""
-        self.examples = examples
+        self.sums = AnswerSums()
         self._lines = LineSpool()
-        self._starts = array("Q", bytes(8 * len(examples)))
-        self._usd, self._seconds = (array("d", bytes(8 * len(examples))) for _ in range(2))
-        self._tokens_in, self._tokens_out, self._kinds = (
-            array("I", bytes(4 * len(examples))) for _ in range(3)
-        )
-        self._known: dict[_Common, int] = {}
-        self._common: list[_Common] = []
+        self._starts, self._scores = array("Q", [0]) * size, array("d", [nan]) * size
         self._last: tuple[int, ExampleResult] | None = None
 
     def add(self, place: int, result: ExampleResult) -> None:
         """Take the result of the example at `place`."""
-        usage = result.usage
-        common = _Common(
-            score=result.score,
-            repeat=result.repeat,
-            error=result.error,
-            problem=result.problem,
-            cached=result.cached,
-            attempts=usage.attempts if usage else 0,
-            batch=usage.batch if usage else None,
-        )
-        kind = self._known.setdefault(common, len(self._common))
-        if kind == len(self._common):
-            self._common.append(common)
-        self._kinds[place] = kind
-        if usage is not None:
-            self._tokens_in[place], self._tokens_out[place] = (
-                usage.input_tokens,
-                usage.output_tokens,
-            )
-            self._usd[place] = nan if usage.usd is None else usage.usd
-            self._seconds[place] = nan if usage.seconds is None else usage.seconds
+        self.sums.add(place, result)
+        if result.score is not None:
+            self._scores[place] = result.score
         self._starts[place] = self._lines.add(f"{result.to_line('')}\n".encode())
 
     def __len__(self) -> int:
         return len(self._starts)
-
-    def __iter__(self) -> Iterator[Result]:
-        for place, kind in enumerate(self._kinds):
-            yield SpooledResult(self, place, self._common[kind])
 
     @overload
     def __getitem__(self, place: int) -> Result: ...
     @overload
     def __getitem__(self, place: slice) -> Sequence[Result]: ...
     def __getitem__(self, place: int | slice) -> Result | Sequence[Result]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self)))]
-        return SpooledResult(self, place, self._common[self._kinds[place]])
+        every = range(len(self))[place]
+        if isinstance(every, range):
+            return [SpooledResult(self, each) for each in every]
+        return SpooledResult(self, every)
 
-    def cost(self, place: int) -> tuple[int, int, float, float]:
-        """Return tokens in and out, price and seconds of a call; NaN for what is not known."""
-        return (
-            self._tokens_in[place],
-            self._tokens_out[place],
-            self._usd[place],
-            self._seconds[place],
-        )
+    def score(self, place: int) -> float | None:
+        """Return what an answer is worth; None where none came."""
+        score = self._scores[place]
+        return None if isnan(score) else score
 
     def line(self, place: int) -> str:
         """Return the line of a result, without its end."""
@@ -196,7 +144,7 @@ class ListedResults(list[Result]):
 def room_for(examples: Sequence[Example]) -> SpooledResults | ListedResults:
     """Return room for one result of each example, to be taken in any order."""
     if isinstance(examples, ManyExamples):
-        return SpooledResults(examples.facts())
+        return SpooledResults(len(examples))
     return ListedResults([_NONE_YET] * len(examples))
 
 

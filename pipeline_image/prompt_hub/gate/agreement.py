@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from prompt_hub.core.wording import count, score
 from prompt_hub.repository.schema import Strict
 
 RESAMPLES = 1000
@@ -32,7 +33,12 @@ class Agreement(Strict):
     n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}] on {self.n} examples"
+        return self.beside()
+
+    def beside(self, floor: float | None = None) -> str:
+        """Say it in two digits; with more where those would make it look like `floor`."""
+        value = score(self.value, floor, places=2)
+        return f"{value} [{self.low:.2f}, {self.high:.2f}] on {count(self.n, 'example')}"
 
 
 def kappa(pairs: Sequence[Pair]) -> float | None:

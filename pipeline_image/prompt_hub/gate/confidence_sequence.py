@@ -82,11 +82,11 @@ class WeightedObservations:
         capital: tuple[float, ...] = (1.0,),
     ) -> WeightedObservations:
         """Return a sample from (value, weight) of every example, round by round."""
-        counted = []
-        for pairs in rounds:
-            counts = Counter((value, weight / stakes.heaviest) for value, weight in pairs)
-            counted.append(tuple(sorted((*pair, count) for pair, count in counts.items())))
-        return cls(stakes, tuple(counted), capital)
+        heaviest = stakes.heaviest
+        observed = (
+            count_pairs((value, weight / heaviest) for value, weight in pairs) for pairs in rounds
+        )
+        return cls(stakes, tuple(observed), capital)
 
     @cached_property
     def mean(self) -> float:
@@ -148,6 +148,11 @@ class WeightedObservations:
     def interval(self) -> tuple[float, float]:
         """Confidence sequence of the mean: each of its sides is wrong with chance alpha."""
         return self.lower_bound(), 1 - self.mirrored.lower_bound()
+
+
+def count_pairs(pairs: Iterable[tuple[float, float]]) -> Observed:
+    """Return how often each pair of value and weight occurs."""
+    return tuple(sorted((*pair, count) for pair, count in Counter(pairs).items()))
 
 
 def greatest_below(most: float, excess: Callable[[float], float]) -> float:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
+from prompt_hub.core import wording
 from prompt_hub.core.exact import reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, log_sum, round_allocation
 from prompt_hub.gate.rules import (
@@ -284,10 +285,13 @@ def _what_would_decide(test: GateTest, power: Power, differing: float, differenc
     if number is None:
         return (
             "the difference is so close to the margin that it would take more than"
-            f" {MOST_EXAMPLES} examples to decide, if it stays as it is"
+            f" {wording.count(MOST_EXAMPLES, 'example')} to decide, if it stays as it is"
         )
     more = max(1, number - power.n)
-    return f"label about {more} more examples: if the difference stays as it is, they would decide"
+    return (
+        f"label about {wording.count(more, 'more example')}: if the difference stays as it is,"
+        f" {wording.noun(more, 'it', 'they')} would decide"
+    )
 
 
 def _in_words(power: Power) -> str:
@@ -295,13 +299,19 @@ def _in_words(power: Power) -> str:
     if power.detectable is not None:
         seen = f"a drop of {power.detectable:.2f}"
     return (
-        f"power: with these {power.n} examples {seen} would be seen (probability {PROBABILITY});"
+        f"power: with {_these(power.n)} {seen} would be seen (probability {PROBABILITY});"
         f" to rule out a drop of {power.margin:g} where there is none takes {_number(power)}"
     )
 
 
+def _these(n: int) -> str:
+    return f"{wording.noun(n, 'this', 'these')} {wording.count(n, 'example')}"
+
+
 def _number(power: Power) -> str:
-    return f"more than {MOST_EXAMPLES}" if power.needed is None else str(power.needed)
+    if power.needed is None:
+        return f"more than {wording.count(MOST_EXAMPLES, 'example')}"
+    return wording.count(power.needed, "example")
 
 
 def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tuple[Power, str]:
@@ -326,6 +336,6 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
     if power.detectable is not None:
         seen = f"a true score of {max(0.0, threshold - power.detectable):.2f}"
     return power, (
-        f"power: with these {n} examples {seen} would miss the threshold (probability"
+        f"power: with {_these(n)} {seen} would miss the threshold (probability"
         f" {PROBABILITY}); for a true score {power.margin:g} below it that takes {_number(power)}"
     )

@@ -8,10 +8,10 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction as Rational
 from functools import cached_property
 from typing import Literal, assert_never
 
+from prompt_hub.core import wording
 from prompt_hub.core.exact import CARELESS, reaches, stated
 from prompt_hub.gate.confidence_sequence import BettingPlan, WeightedObservations, round_allocation
 from prompt_hub.gate.targeted_bets import Betting, MeanTest, TargetedTest
@@ -97,8 +97,6 @@ def shows_not_worse(evidence: Evidence, gate: Gate) -> bool:
     return comparison is not None and comparison.status is Status.PASS
 
 
-_MOST_PLACES = 15
-"""Of a score in words: further digits are those of the float."""
 _BY_FORCE = (Status.BLOCK, Status.NOT_MEASURED, Status.INCONCLUSIVE, Status.PASS)
 """What one rule says outweighs what follows."""
 
@@ -131,8 +129,9 @@ def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
         yield _Ruling(Status.BLOCK, lambda: slow)
     if evidence.untimed and limits.seconds_p95 is not None:
         unknown = (
-            f"the latency is not known, which limits.seconds_p95 limits: {evidence.untimed} answers"
-            " came in batches (--fresh without --backend batch measures it)"
+            "the latency is not known, which limits.seconds_p95 limits:"
+            f" {wording.count(evidence.untimed, 'answer')} came in batches"
+            " (--fresh without --backend batch measures it)"
         )
         yield _Ruling(Status.NOT_MEASURED, lambda: unknown)
 
@@ -204,7 +203,10 @@ class _Rules:
         of_all = "" if len(seen) == len(places) else f" on {len(seen)} of {len(places)}"
         return _Ruling(
             status,
-            lambda: f"{name} {_digits(score, least)}{of_all} {verb} the threshold {_whole(least)}",
+            lambda: (
+                f"{name} {wording.score(float(score), least)}{of_all} {verb}"
+                f" the threshold {_whole(least)}"
+            ),
         )
 
     def comparison(self) -> _Paired | None:
@@ -217,12 +219,11 @@ class _Rules:
         """Whether the candidate is not worse than the champion by the margin or more."""
         if comparison is None:
             return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
-        margin = f"{comparison.margin:.3f}"
-        meaning = _meaning(comparison.status, margin)
+        meaning = _meaning(comparison.status, _whole(comparison.margin))
         sure = f"{self._gate.confidence:.0%} sure"
         return _Ruling(
             comparison.status,
-            lambda: f"against the champion {_in_words(comparison.found)}, {sure}: {meaning}",
+            lambda: f"against the champion {_in_words(comparison)}, {sure}: {meaning}",
         )
 
     def slices(self) -> dict[str, _Paired]:
@@ -244,12 +245,12 @@ class _Rules:
 
     def no_collapse(self, tag: str, paired: _Paired) -> _Ruling:
         """Whether a slice has collapsed; what stays open with all examples seen is only said."""
-        margin = f"{paired.margin:.3f}"
+        margin = _whole(paired.margin)
         meaning = "" if paired.status is Status.PASS else _meaning(paired.status, margin)
         open_at_the_end = paired.status is Status.INCONCLUSIVE and self._evidence.complete
         return _Ruling(
             Status.PASS if open_at_the_end else paired.status,
-            lambda: meaning and f"tag {tag!r} {_in_words(paired.found)}: {meaning}",
+            lambda: meaning and f"tag {tag!r} {_in_words(paired)}: {meaning}",
         )
 
     def _paired(self, places: Sequence[int], margin: float, alpha: float) -> _Paired:
@@ -267,38 +268,32 @@ class _Rules:
         if seen:
             scores = (mean_score(arm, seen, self._weights) for arm in (candidate, champion))
             difference = float(next(scores) - next(scores))
-        return _Paired(
-            n=len(seen),
-            difference=difference,
-            margin=margin,
-            not_worse=self._test(places, in_unit, alpha, (1 - margin) / 2),
-            worse=self._test(places, mirrored, alpha, (1 + margin) / 2),
-        )
-
-    def _test(
-        self,
-        places: Sequence[int],
-        value: Callable[[int, int], float],
-        alpha: float,
-        target: float,
-    ) -> MeanTest:
-        """Return the test that a mean over the examples at `places` exceeds `target`."""
+        not_worse: MeanTest
+        worse: MeanTest
         if self._version == "1":
-            return MeanTest(self._sample(places, value, alpha), target)
-        asked: Sequence[int] = self._evidence.candidate.asked
-        if places is not self.every:
-            among = bytearray(len(self.every))
-            for place in places:
-                among[place] = True
-            asked = array("I", (place for place in asked if among[place]))
-        return TargetedTest.of(
-            self._observed(asked, value),
-            self._weights_of(places),
-            alpha,
-            self._capital,
-            target,
-            betting=betting_of(self._evidence, self._gate, self._version),
-        )
+            not_worse = MeanTest(self._sample(places, in_unit, alpha), (1 - margin) / 2)
+            worse = MeanTest(self._sample(places, mirrored, alpha), (1 + margin) / 2)
+        else:
+            not_worse = aimed = TargetedTest.of(
+                self._observed(self._in_turn(places), in_unit),
+                self._weights_of(places),
+                alpha,
+                self._capital,
+                (1 - margin) / 2,
+                betting=betting_of(self._evidence, self._gate, self._version),
+            )
+            worse = aimed.mirrored((1 + margin) / 2)
+        return _Paired(len(seen), difference, margin, not_worse, worse)
+
+    def _in_turn(self, places: Sequence[int]) -> Sequence[int]:
+        """Return those of `places` that were asked, in the order in which they were."""
+        asked = self._evidence.candidate.asked
+        if places is self.every:
+            return asked
+        among = bytearray(len(self.every))
+        for place in places:
+            among[place] = True
+        return array("I", (place for place in asked if among[place]))
 
     def _seen(self, places: Sequence[int]) -> Sequence[int]:
         scores = self._evidence.candidate
@@ -349,24 +344,20 @@ def _meaning(status: Tested, margin: str) -> str:
             assert_never(status)
 
 
-def _digits(score: Rational, least: float) -> str:
-    """Return a score in three digits, in more where three would make it look like `least`."""
-    places = 3
-    while places < _MOST_PLACES and score != stated(least):
-        if f"{float(score):.{places}f}" != f"{least:.{places}f}":
-            break
-        places += 1
-    return f"{float(score):.{places}f}"
-
-
 def _whole(least: float) -> str:
     """Return a stated number in three digits, in all of its own where it has more."""
     short = f"{least:.3f}"
     return short if float(short) == least else str(least)
 
 
-def _in_words(found: Difference) -> str:
-    return (
-        f"{found.difference:+.3f} on {found.n} shared examples"
-        f" ({found.low:+.3f} to {found.high:+.3f})"
-    )
+def _in_words(paired: _Paired) -> str:
+    found = paired.found
+    low, high = (_signed(end, -paired.margin) for end in (found.low, found.high))
+    shared = wording.count(found.n, "shared example")
+    return f"{found.difference:+.3f} on {shared} ({low} to {high})"
+
+
+def _signed(difference: float, beside: float) -> str:
+    """Return a difference that is not taken for the one beside it."""
+    shown = wording.score(difference, beside)
+    return shown if shown.startswith("-") else f"+{shown}"

@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, Protocol
 
 from prompt_hub.gate.confidence_sequence import (
     BettingPlan,
     WeightedObservations,
+    count_pairs,
     greatest_below,
     log_sum,
 )
@@ -49,7 +50,32 @@ _NEARLY = 1e-9
 """A capital that is short of its goal by such a part has reached it: floats are rounded."""
 _NORMAL = NormalDist()
 
-Ordered = tuple[Sequence[float], Sequence[float]]
+
+class Values(Protocol):
+    """The values of the examples, in the order in which they were asked."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[float]: ...
+    def __getitem__(self, place: int, /) -> float: ...
+
+
+class _Mirrored:
+    """What is lost of values: 1 minus each, made when it is looked at."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[float]:
+        return (1 - value for value in self._values)
+
+    def __getitem__(self, place: int, /) -> float:
+        return 1 - self._values[place]
+
+
+Ordered = tuple[Values, Sequence[float]]
 """Values and weights (of the heaviest: 1) of the examples, in the order in which they were asked.
 
 Two columns, as the stakes are one: of a million examples, numbers as objects take 150 MB.
@@ -154,6 +180,21 @@ class TargetedTest(MeanTest):
             ordered=tuple((values, _scaled(own, plan)) for values, own in columns),
             weights=_scaled(weights, plan),
             betting=betting_at(target, betting),
+        )
+
+    def mirrored(self, target: float) -> TargetedTest:
+        """Return the test that what is lost, 1 minus every value, exceeds a target of its own.
+
+        Both keep the same columns.
+        """
+        ordered = tuple((_Mirrored(values), weights) for values, weights in self.ordered)
+        observed = tuple(count_pairs(zip(*columns, strict=True)) for columns in ordered)
+        return TargetedTest(
+            sample=replace(self.sample, rounds=observed),
+            target=target,
+            ordered=ordered,
+            weights=self.weights,
+            betting=betting_at(target, self.betting),
         )
 
     @property

@@ -12,6 +12,7 @@ from math import isnan, nan
 from typing import Literal, Protocol
 
 from prompt_hub.core.exact import weighted_mean
+from prompt_hub.repository.many_examples import ManyFacts
 from prompt_hub.repository.schema import Fraction, Strict
 
 
@@ -37,12 +38,15 @@ class GateSet:
     """By tag, sorted: the places of the examples that carry it."""
 
     @classmethod
-    def of(cls, examples: Iterable[GateExample]) -> GateSet:
-        """Return what a set is; its examples are looked at once."""
-        weights = array("d")
+    def of(cls, examples: Sequence[GateExample]) -> GateSet:
+        """Return what a set is."""
+        weights: Sequence[float]
+        if isinstance(examples, ManyFacts):
+            weights = examples.weights
+        else:
+            weights = array("d", (example.weight for example in examples))
         tagged: dict[str, array[int]] = defaultdict(lambda: array("I"))
         for place, example in enumerate(examples):
-            weights.append(example.weight)
             for tag in dict.fromkeys(example.tags):
                 tagged[tag].append(place)
         return cls(weights, dict(sorted(tagged.items())))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.ledger.detector import Detector, Evidence, log_wins_against
 
 ERROR = 0.01
@@ -34,7 +34,7 @@ class Calls:
 
     def __str__(self) -> str:
         """Say it for people."""
-        return f"{self.broken:,} of {self.calls:,} calls"
+        return f"{self.broken:,} of {wording.count(self.calls, 'call')}"
 
 
 def breaks_more(active: Calls, previous: Calls) -> bool:

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.foreign_text import mail_subject
+from prompt_hub.core.wording import count
 from prompt_hub.ledger.items import BY_HAND, Event, EventKind
 
 
@@ -39,28 +40,28 @@ def message(event: Event, stage: str, *, repeated: bool = False) -> Message:
 def digest(events: Sequence[Event], stage: str, *, repeated: Collection[int] = ()) -> Message:
     """Return one message of many events; `repeated` holds the revisions told of before, perhaps."""
     counted = Counter(_COUNTED[event.kind] for event in events)
-    counts = ", ".join(f"{count} {words}" for words, count in counted.most_common())
-    lines = [f"{len(events)} events in stage {stage}: {counts}.", ""]
+    counts = ", ".join(count(n, *words) for words, n in counted.most_common())
+    lines = [f"{count(len(events), 'event')} in stage {stage}: {counts}.", ""]
     lines += [f"- {event.task}: {headline(event)}" for event in events]
     for event in events:
         lines += ["", "----", *_lines(event, stage, repeated=event.revision in repeated)]
     return Message(
         subject=mail_subject(
-            f"[{aws_names.installation()} {stage}] {len(events)} events: {counts}"
+            f"[{aws_names.installation()} {stage}] {count(len(events), 'event')}: {counts}"
         ),
         body="\n".join(lines),
     )
 
 
 _COUNTED = {
-    EventKind.ROLLED_BACK: "rolled back",
-    EventKind.DOWNGRADED: "downgraded by hand",
-    EventKind.ACTIVATED: "activated by hand",
-    EventKind.SEEDED: "first versions",
-    EventKind.FROZEN: "frozen",
-    EventKind.UNFROZEN: "unfrozen",
-    EventKind.RETIRED: "retired",
-    EventKind.PAGED: "need a person",
+    EventKind.ROLLED_BACK: ("rolled back", "rolled back"),
+    EventKind.DOWNGRADED: ("downgraded by hand", "downgraded by hand"),
+    EventKind.ACTIVATED: ("activated by hand", "activated by hand"),
+    EventKind.SEEDED: ("first version", "first versions"),
+    EventKind.FROZEN: ("frozen", "frozen"),
+    EventKind.UNFROZEN: ("unfrozen", "unfrozen"),
+    EventKind.RETIRED: ("retired", "retired"),
+    EventKind.PAGED: ("needs a person", "need a person"),
 }
 
 

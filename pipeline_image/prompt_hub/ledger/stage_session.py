@@ -34,13 +34,15 @@ def table_of(stage: str) -> str:
     return aws_names.restored_ledger(stage) or aws_names.ledger_table(stage)
 
 
-def session_of(stage: str, kind: type[boto3.Session] | None = None) -> boto3.Session | None:
+def session_of(stage: str | None, kind: type[boto3.Session] | None = None) -> boto3.Session | None:
     """Return a session in the account and region of `stage`, `None` where they are this process's.
 
     A stage that lives elsewhere has a profile of its name in the configuration of AWS, which a
     build action of the pipeline writes for itself. botocore assumes the role that stands there.
-    `kind` is the class of the session, where it is not boto3's own.
+    `kind` is the class of the session, where it is not boto3's own. Without a stage there is none.
     """
+    if not stage:
+        return None
     from botocore.session import Session
 
     profile = aws_names.stage_profile(stage)

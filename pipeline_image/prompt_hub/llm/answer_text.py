@@ -11,6 +11,8 @@ _WHITE = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 """White space, and the byte-order mark, which Python does not count as such."""
 _TAG = re.compile(r"([<\[◁])(/?)([A-Za-z][\w:.-]*)[>\]▷]")
 """Tags as models write them around their thinking: `<think>`, `[THINK]`, `◁think▷`."""
+_THINKING = re.compile(r"[<\[◁]/?(?:think|thinking|thought|thoughts|reason|reasoning)[>\]▷]", re.I)
+"""Tags that are of thinking, and of nothing else that a model writes."""
 _FENCE = "```"
 _ANSWER = ("{", _FENCE)
 """What an answer begins with that holds an object."""
@@ -36,6 +38,21 @@ def without_thinking(text: str) -> str:
             break
         answer = rest
     return text if answer == trimmed(text) else answer
+
+
+def holds_answer_behind_thinking(text: str) -> bool:
+    """Whether thinking stands before an object: that of a model whose alias does not say so."""
+    answer = without_thinking(text)
+    return answer is not text and answer.startswith(_ANSWER)
+
+
+def is_thinking_alone(text: str) -> bool:
+    """Whether a text begins with thinking, or ends with it, and no answer stands behind it."""
+    if without_thinking(text) is not text:
+        return False
+    text = trimmed(text)
+    found = [*_THINKING.finditer(text)]
+    return bool(found) and (found[0].start() == 0 or found[-1].end() == len(text))
 
 
 def _end_of_thinking(text: str) -> int | None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from prompt_hub.llm.response import ModelResponse
 
 Phase = Literal["waiting", "ended", "failed", "unknown"]
-"""Whether answers may come, are all that will come, were never begun with, or nobody knows."""
+"""`waiting`: answers may still come; `ended`: no more will; `failed`: it never ran; `unknown`: its
+provider says a word that is not known here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ class BatchSupport:
     limits: BatchLimits
     """What the model's settings say, else what the provider documents."""
     price_factor: float
-    """Part of the price of a call by itself."""
+    """Price of a request in a batch, as a part of the price of a call by itself."""
 
 
 def batch_support(
@@ -115,7 +116,7 @@ def batch_support(
     """Return what a provider documents, as far as the settings of `model` do not say otherwise.
 
     Raises:
-        PromptHubError: nobody says what answers of a batch cost.
+        PromptHubError: neither settings nor provider say what answers of a batch cost.
     """
     factor = model.batch_price_factor or price_factor
     if factor is None:

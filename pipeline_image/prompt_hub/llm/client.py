@@ -241,7 +241,7 @@ def answer_alone(response: ModelResponse, model: ModelConfig) -> ModelResponse:
 
 
 def answer_of_batch(response: ModelResponse, model: ModelConfig, factor: float) -> ModelResponse:
-    """Complete an answer of a batch by what it cost; how long it took nobody knows."""
+    """Complete an answer of a batch by what it cost; how long it took is unknown."""
     usage = response.usage
     usd = model.cost(usage.input_tokens, usage.output_tokens)
     return replace(

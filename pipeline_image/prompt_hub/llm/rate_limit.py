@@ -15,7 +15,7 @@ RECOVERY = 8
 BURST_SECONDS = 10.0
 """So much of a minute's allowance may be used at once; a provider refills its own steadily, too."""
 NEARLY_NOTHING = 1e-9
-"""So much of a request or token is none: it is what rounding leaves."""
+"""Less of a request or token than this is what rounding leaves, and counts as nothing."""
 
 
 class Rate:

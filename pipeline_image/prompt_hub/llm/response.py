@@ -13,7 +13,14 @@ from dataclasses import dataclass
 
 from prompt_hub.core.foreign_text import one_line
 from prompt_hub.core.json_strict import strict_json
-from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
+from prompt_hub.core.wording import count
+from prompt_hub.llm.answer_text import (
+    holds_answer_behind_thinking,
+    is_fenced,
+    is_thinking_alone,
+    trimmed,
+    without_fence,
+)
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.nulls import without_nulls
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -120,7 +127,9 @@ class Answer:
         output, problem = output_in(response.text, prompt)
         if response.truncated:
             output = None
-            problem = f"the answer was cut off after {response.usage.output_tokens} tokens"
+            thinking = is_thinking_alone(response.text)
+            problem = f"the answer was cut off after {count(response.usage.output_tokens, 'token')}"
+            problem += f", {_STILL_THINKING}" if thinking else ""
         if response.withheld is not None:
             output, problem = None, response.withheld.reason
         return cls(response=response, output=output, problem=problem, cached=cached)
@@ -139,7 +148,8 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
     try:
         value = object_in(text, prompt)
     except json.JSONDecodeError as error:
-        return None, f"the answer is not JSON ({error.msg} at column {error.colno})"
+        why = _thinking_problem(text) or f"{error.msg} at column {error.colno}"
+        return None, f"the answer is not JSON ({why})"
     except ValueError as error:
         return None, f"the answer is not JSON ({error})"
     if not isinstance(value, dict):
@@ -148,6 +158,18 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
     # What keeps the contract as it is stays as it is.
     problem = None if written is value else schema_problem(written, prompt.output)
     return (written, None) if problem is None else (None, problem)
+
+
+_STILL_THINKING = "in the model's thinking: reasoning.tokens of its alias make room for that"
+
+
+def _thinking_problem(text: str) -> str | None:
+    """Say what a model's thinking has to do with it that a text is not JSON; None for nothing."""
+    if holds_answer_behind_thinking(text):
+        return "the model reasons aloud before it; `reasoning` in its alias takes that off"
+    return (
+        "it is the model's thinking, with no answer behind it" if is_thinking_alone(text) else None
+    )
 
 
 def object_in(text: str, prompt: Prompt) -> object:

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Generic, TypeVar
 
+from prompt_hub.core.wording import count
 from prompt_hub.llm.rate_limit import Limiter, Slot
 
 ResultT = TypeVar("ResultT")
@@ -154,7 +155,7 @@ class Retries:
             stats.sent += 1
             started = self.clock()
             try:
-                message = await (attempt() if timeout is None else _within(timeout, attempt))
+                result = await (attempt() if timeout is None else _within(timeout, attempt))
             except TransientError as error:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
@@ -175,7 +176,7 @@ class Retries:
                 raise
             else:
                 place.release()
-                return Attempt(result=message, attempts=number, seconds=self.clock() - started)
+                return Attempt(result=result, attempts=number, seconds=self.clock() - started)
         raise AssertionError("the last attempt returns or raises")
 
     async def _acquire(
@@ -200,7 +201,7 @@ class Retries:
             # Those that were sent away together come back one after the other.
             wait = error.after + wait * 0.1
         if failed >= allowed:
-            raise _given_up(error, f"{failed} times")
+            raise _given_up(error, count(failed, "time"))
         if until is not None and now + wait > until:
             raise _given_up(error, "and there is no time left to ask again")
         return wait

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 
-from prompt_hub.core.generated_page import replace_generated_part
+from prompt_hub.core.generated_page import rewrite
 from prompt_hub.llm.schema_support import SUPPORTS, WORDS, Treatment
 
 SOURCE = "prompt_hub/llm/schema_support.py"
@@ -42,15 +40,9 @@ def tables() -> str:
     return "\n".join(lines)
 
 
-def up_to_date(page: str) -> str:
-    """Return `page` with its generated part as the code has it now."""
-    return replace_generated_part(page, SOURCE, tables())
-
-
 def _row(head: str, cells: Iterable[str]) -> str:
     return f"| {' | '.join([head, *cells])} |"
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(up_to_date(path.read_text(encoding="utf-8")), encoding="utf-8")
+    rewrite(SOURCE, tables())

@@ -194,7 +194,7 @@ class Prompts:
         follower = Follower(
             release,
             prompts,
-            LedgerPoller.of_release(
+            LedgerPoller(
                 hashes, source, self._report, prompts, snapshot_after=self._snapshot_after
             ),
             self._poll_seconds,

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.heartbeats import heartbeats
 from prompt_hub.monitoring.monitor import Measurement, MonitorRun
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import DimensionTypeDef, MetricDatumTypeDef
-
-
-_AT_ONCE = 500
-"""Data in one request; CloudWatch takes 1,000, and a refusal of it would cost all of them."""
 
 
 def metric_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
@@ -33,23 +29,14 @@ def version_data(round_: MonitorRun, stage: str) -> list[MetricDatumTypeDef]:
 
 def publish(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
     """Publish a round in one request: all of it or nothing."""
-    data = [*metric_data(round_, stage), *_heartbeats(stage, [round_.task])]
+    data = [*metric_data(round_, stage), *heartbeats(stage, [round_.task], 1)]
     client.put_metric_data(Namespace=aws_names.metric_namespace(), MetricData=data)
 
 
 def publish_of_versions(client: CloudWatchClient, round_: MonitorRun, stage: str) -> None:
     """Publish a round of a version that is not active any more: graphs have it, no alarm."""
-    data = [*version_data(round_, stage), *_heartbeats(stage, [round_.task])]
+    data = [*version_data(round_, stage), *heartbeats(stage, [round_.task], 1)]
     client.put_metric_data(Namespace=aws_names.metric_namespace(), MetricData=data)
-
-
-def publish_heartbeats(client: CloudWatchClient, stage: str, tasks: Iterable[str]) -> None:
-    """Say of `tasks`, which have no score to publish, that they are watched all the same."""
-    data = list(_heartbeats(stage, tasks))
-    for start in range(0, len(data), _AT_ONCE):
-        client.put_metric_data(
-            Namespace=aws_names.metric_namespace(), MetricData=data[start : start + _AT_ONCE]
-        )
 
 
 def publish_refusal(client: CloudWatchClient, stage: str, task: str) -> None:
@@ -61,18 +48,8 @@ def publish_refusal(client: CloudWatchClient, stage: str, task: str) -> None:
         for dimensions in (_dimensions(stage, task), of_stage)
     ]
     client.put_metric_data(
-        Namespace=aws_names.metric_namespace(), MetricData=[*data, *_heartbeats(stage, [task])]
+        Namespace=aws_names.metric_namespace(), MetricData=[*data, *heartbeats(stage, [task], 1)]
     )
-
-
-def _heartbeats(stage: str, tasks: Iterable[str]) -> Iterator[MetricDatumTypeDef]:
-    for task in tasks:
-        yield {
-            "MetricName": aws_names.METRIC_HEARTBEAT,
-            "Dimensions": _dimensions(stage, task),
-            "Value": 1,
-            "Unit": "Count",
-        }
 
 
 def _of(reading: Measurement, dimensions: list[DimensionTypeDef]) -> list[MetricDatumTypeDef]:

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
+from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.exact import stated, surplus, weighted_mean
+from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import Result, scores_of
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.evaluation.measure import measure
 from prompt_hub.evaluation.record import Arm
-from prompt_hub.evaluation.summary import MeasurementInfo, arm_of, missing_answers
+from prompt_hub.evaluation.summary import MeasurementInfo, arm_of
 from prompt_hub.gate.types import GateSet
 from prompt_hub.ledger.detector import (
     Evidence,
@@ -274,7 +276,7 @@ class ScoreMonitor:
         """Ask one round more; raises `NotMeasuredError` where an answer is missing."""
         prompt, version = rounds.prompt, rounds.carried.version
         # Without a store: a score of now is not made of answers of yesterday.
-        engine = BudgetedClient.within(self._metadata, self._caller)
+        budgeted = BudgetedClient.within(self._metadata, self._caller)
         for example in examples:
             if problem := rejection_reason(prompt, example.input):
                 raise NotMeasuredError(
@@ -282,9 +284,9 @@ class ScoreMonitor:
                     f" {example.id}: {problem}."
                 )
         measured = await measure(
-            prompt, examples, self._metadata, engine, judge=self._judge, repeat=rounds.count
+            prompt, examples, self._metadata, budgeted, judge=self._judge, repeat=rounds.count
         )
-        missing = "; ".join(missing_answers(prompt.version, measured.details))
+        missing = "; ".join(sums_of(measured.details).missing(prompt.version))
         if missing or not examples:
             raise NotMeasuredError(
                 f"{self._task} {version} could not be measured: "
@@ -308,15 +310,16 @@ class ScoreMonitor:
         arm = arm_of(
             rounds.prompt,
             rounds.info,
-            rounds.details,
+            sums_of(rounds.details),
             GateSet.of(self._asked),
             scores_of(rounds.details, self._asked),
             self._metadata.gate.confidence,
         )
+        threshold = rounds.carried.threshold
         self._say(
-            f"{self._task} {rounds.carried.version}: {score:.3f} against "
-            f"{rounds.carried.threshold:.3f} on {arm.n} examples in {arm.seconds:.1f} s, "
-            f"{rounds.count} round{'s' * (rounds.count > 1)}"
+            f"{self._task} {rounds.carried.version}: {wording.score(score, threshold)} against "
+            f"{wording.score(threshold, score)} on {wording.count(arm.n, 'example')} in "
+            f"{arm.seconds:.1f} s, {wording.count(rounds.count, 'round')}"
         )
         return Measurement(
             carried=rounds.carried,

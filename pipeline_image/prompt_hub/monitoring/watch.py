@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.heartbeats import count_heartbeats
+from prompt_hub.core.wording import score
 from prompt_hub.evaluation.results import Results
 from prompt_hub.ledger.errors import LedgerConflictError
 from prompt_hub.ledger.items import Pointer, timestamp
@@ -97,7 +99,7 @@ class ScoreWatch:
         if pointer is None:
             retired = task in self.ledger.retired()
             self.say(f"{task}: {self._why_idle(retired=retired)}")
-            metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
+            count_heartbeats(self.cloudwatch, self.stage, [task], 1)
             return ExitCode.OK
         return await self._measure(pointer, self.rounds.last().get(task), compare=compare)
 
@@ -109,7 +111,7 @@ class ScoreWatch:
         for task in idle:
             self.say(f"{task}: {self._why_idle(retired=task in known)}")
         if idle:
-            metrics.publish_heartbeats(self.cloudwatch, self.stage, idle)
+            count_heartbeats(self.cloudwatch, self.stage, idle, 1)
         return ExitCode.OK
 
     def _why_idle(self, *, retired: bool) -> str:
@@ -201,17 +203,18 @@ class ScoreWatch:
             self.say(
                 f"{task}: the pointer moved meanwhile; the samples are kept, no score is published"
             )
-            metrics.publish_heartbeats(self.cloudwatch, self.stage, [task])
+            count_heartbeats(self.cloudwatch, self.stage, [task], 1)
             return ExitCode.OK
         # Before the metric: this is the fast way back, the alarm is the one behind it.
         reached = self.ask_for_rollback(task)
         if reached and found.active.margin < 0 and (back := await self._left(pointer)):
-            # The alarm would ring of what nobody is answered with any more.
+            # The alarm would be about a version that no longer answers.
             metrics.publish_of_versions(self.cloudwatch, found, self.stage)
             self.say(f"{task}: went back to {back}; the margin of {pointer.version} is no alarm")
         else:
             metrics.publish(self.cloudwatch, found, self.stage)
-            margin = f"{found.active.margin:+.3f}"
+            sign = "-" if found.active.margin < 0 else "+"
+            margin = sign + score(abs(found.active.margin), 0.0)
             self.say(f"{task}: published the margin {margin} of {pointer.version}")
         if found.no_control:
             self.say(f"{task}: without a control, {found.no_control}")

@@ -65,7 +65,9 @@ class Checkout:
 
     def author_of(self, paths: Sequence[str]) -> str:
         """Return name and address of whoever changed one of `paths` last; empty if nobody did."""
-        return self._git("log", "-1", "--format=%an <%ae>", "HEAD", "--", *paths)
+        return self._git(
+            "log", "-1", "--no-show-signature", "--format=%an <%ae>", "HEAD", "--", *paths
+        )
 
     def fetch(self, branch: str) -> str:
         """Return the newest commit of `branch` at the remote."""

@@ -154,8 +154,7 @@ class Promoter:
                 at=datetime.now(UTC),
                 written_back=written,
             )
-            text = promotion.model_dump_json(by_alias=True, indent=2)
-            self._results.put(aws_names.promotion_key(self._execution), text)
+            self._results.put(aws_names.promotion_key(self._execution), promotion.to_json())
             return promotion
         raise PromptHubError(
             f"the branch {self._written} moved {PUSH_ATTEMPTS} times while promoting.",
@@ -224,12 +223,12 @@ class Promoter:
             )
 
         champion = repository.production(task)
-        standing = TaskRegistryView(repository.registry(), task)
-        gone = standing.reuse_blocker(record.version)
+        view = TaskRegistryView(repository.registry(), task)
+        gone = view.reuse_blocker(record.version)
         if record.verdict.status is Status.UNCHANGED:
             # What was released when it was evaluated may have been taken out since.
             return ended("unchanged") if gone is None else ended("taken out", gone)
-        if _released_already(standing, record):
+        if _released_already(view, record):
             return ended("released already", "an earlier execution has promoted it")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", _compared_with_another(record, champion))
@@ -246,9 +245,7 @@ class Promoter:
         if not record.verdict.promotes:
             # An execution that ended red elsewhere has judged it and told nobody.
             return ended("refused", known=not changes)
-        return ended(
-            "requalified" if standing.state(record.version) is State.RELEASED else "promoted"
-        )
+        return ended("requalified" if view.state(record.version) is State.RELEASED else "promoted")
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:
@@ -261,8 +258,8 @@ def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) ->
     )
 
 
-def _released_already(standing: TaskRegistryView, record: EvaluationRecord) -> bool:
-    entry, arm = standing.entry, record.candidate
+def _released_already(view: TaskRegistryView, record: EvaluationRecord) -> bool:
+    entry, arm = view.entry, record.candidate
     if entry is None or entry.model is None or arm is None:
         return False
     released = (entry.released, entry.sha256, entry.model.identity)
@@ -294,8 +291,8 @@ def commit_message(
         )
     ]
     subject = "; ".join(parts) or "nothing promoted"
-    told = "".join(f"{_told(back)}\n\n" for back in written)
-    return f"{subject[0].upper()}{subject[1:]}\n\n{told}Execution: {execution}\n"
+    rollbacks = "".join(f"{_told(back)}\n\n" for back in written)
+    return f"{subject[0].upper()}{subject[1:]}\n\n{rollbacks}Execution: {execution}\n"
 
 
 def _told(back: WrittenBack) -> str:

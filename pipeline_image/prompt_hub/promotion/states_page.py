@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-from prompt_hub.core.generated_page import replace_generated_part
+from prompt_hub.core.generated_page import rewrite
 from prompt_hub.promotion.states import MEANING, MOVES, Event, State
 
 SOURCE = "prompt_hub/promotion/states.py"
@@ -17,17 +14,33 @@ SOURCE = "prompt_hub/promotion/states.py"
 def diagram() -> str:
     """Return the moves as a mermaid state diagram.
 
-    Events between the same two states share an arrow.
+    Events between the same two states share an arrow. What leads back stands once, on a box around
+    all the states that it leads back from: as an arrow of each, their words lay upon one another.
+    The order is that in which Mermaid draws no word over another one.
     """
     arrows: dict[tuple[State, State], list[Event]] = {}
     for move in MOVES:
-        arrows.setdefault((move.source, move.target), []).append(move.event)
-    lines = ["stateDiagram-v2", f"  [*] --> {State.CANDIDATE}"]
-    lines += [
-        f"  {source} --> {target}: {', '.join(events)}"
-        for (source, target), events in arrows.items()
-    ]
-    return "\n".join(["```mermaid", *lines, "```"])
+        if move.event is not Event.RESTORE:
+            arrows.setdefault((move.source, move.target), []).append(move.event)
+    taken_out = [move.source for move in MOVES if move.event is Event.RESTORE]
+    (back,) = {move.target for move in MOVES if move.event is Event.RESTORE}
+    inside, outside = list[str](), list[str]()
+    for ends, events in arrows.items():
+        found = inside if {*ends} <= {*taken_out} else outside
+        found.append(f"{ends[0]} --> {ends[1]}: {', '.join(events)}")
+    return "\n".join(
+        [
+            "```mermaid",
+            "stateDiagram-v2",
+            f"  [*] --> {State.CANDIDATE}",
+            *(f"  {arrow}" for arrow in sorted(outside)),
+            '  state "taken out" as out {',
+            *(f"    {line}" for line in (*taken_out, *inside)),
+            "  }",
+            f"  out --> {back}: {Event.RESTORE}",
+            "```",
+        ]
+    )
 
 
 def table() -> str:
@@ -45,11 +58,10 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def up_to_date(page: str) -> str:
-    """Return `page` with its generated part as the code has it now."""
-    return replace_generated_part(page, SOURCE, f"{diagram()}\n\n{table()}")
+def part() -> str:
+    """Return both, as they stand on the page."""
+    return f"{diagram()}\n\n{table()}"
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(up_to_date(path.read_text(encoding="utf-8")), encoding="utf-8")
+    rewrite(SOURCE, part())

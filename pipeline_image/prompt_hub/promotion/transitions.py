@@ -70,12 +70,12 @@ def promote(
     decision = None
     if override is not None and override.version == record.version:
         decision = Decision(override.person, override.reason)
-    standing = TaskRegistryView(repository.registry(), task)
+    view = TaskRegistryView(repository.registry(), task)
     case = replace(
         _case(record, candidate, champion, decision),
-        quarantined_as=_quarantined_as(repository, standing, candidate),
+        quarantined_as=_quarantined_as(repository, view, candidate),
     )
-    state = standing.state(record.version)
+    state = view.state(record.version)
     reason = placeholder_reason(candidate, repository.examples(task))
     if reason is not None and state is not State.RELEASED:
         raise NotAllowedError(
@@ -89,7 +89,7 @@ def promote(
     # Who insists on what did harm is named, also where the gate would have passed it.
     by = decision if event is Event.OVERRIDE or case.quarantined_as is not None else None
     entry = _entry(record, arm, reached, at, details, by)
-    known = standing.version(record.version)
+    known = view.version(record.version)
     if event is Event.REQUALIFY and known is not None:
         # Measured anew, not decided anew: who released it, and when, stays as it was.
         entry = entry.model_copy(update=known.model_dump(include={"at", "person", "reason"}))
@@ -98,8 +98,8 @@ def promote(
     if state is not State.RELEASED:
         changes |= _released_files(record, candidate, champion, at)
         if champion is not None:
-            versions |= standing.transition(champion.version, Event.SUPERSEDE)
-    return changes | standing.updated_registry(
+            versions |= view.transition(champion.version, Event.SUPERSEDE)
+    return changes | view.updated_registry(
         metadata, versions, released=record.version, verdict=_verdict(record, at)
     )
 
@@ -138,15 +138,15 @@ def refuse(
     champion = repository.production(task)
     candidate = repository.candidate(task).known_as(champion)
     arm = _measured(record, candidate)
-    standing = TaskRegistryView(repository.registry(), task)
-    last = standing.verdict
+    view = TaskRegistryView(repository.registry(), task)
+    last = view.verdict
     if (
         last is not None
         and (last.version, last.status) == (record.version, record.verdict.status)
         and record.remembered
     ):
         return {}
-    state = standing.state(record.version)
+    state = view.state(record.version)
     event = Event.BLOCK if record.verdict.status is Status.BLOCK else Event.LEAVE_OPEN
     if state is State.RELEASED:
         event = Event.FALL_SHORT
@@ -158,8 +158,8 @@ def refuse(
         versions[record.version] = _entry(record, arm, reached, at, details, by)
     files = {} if state is State.RELEASED else _evaluation_files(record, details)
     metadata, verdict = repository.metadata(task), _verdict(record, at)
-    return files | standing.updated_registry(
-        metadata, versions, released=standing.released, verdict=verdict
+    return files | view.updated_registry(
+        metadata, versions, released=view.released, verdict=verdict
     )
 
 
@@ -190,18 +190,18 @@ def archive(
         PromptHubError: nothing is released, and no version is named.
     """
     champion = repository.production(task)
-    standing = TaskRegistryView(repository.registry(), task)
+    view = TaskRegistryView(repository.registry(), task)
     if version is not None and (champion is None or champion.version != version):
-        older = standing.transition(version, Event.ARCHIVE, decision, at)
+        older = view.transition(version, Event.ARCHIVE, decision, at)
         metadata = repository.metadata(task)
-        return standing.updated_registry(metadata, older, released=standing.released)
+        return view.updated_registry(metadata, older, released=view.released)
     if champion is None:
         raise PromptHubError(f"{task} has no released version.", hint="Promote one first.")
-    versions = standing.transition(champion.version, Event.ARCHIVE, decision, at)
+    versions = view.transition(champion.version, Event.ARCHIVE, decision, at)
     return {
         production_path(task): None,
         archive_path(task, champion.version): prompt_text(champion, depth=2),
-        **standing.updated_registry(repository.metadata(task), versions, released=None),
+        **view.updated_registry(repository.metadata(task), versions, released=None),
     }
 
 
@@ -235,11 +235,9 @@ def quarantine(
             f"{task} {version} is not the released version, so nothing takes its place.",
             hint="Leave --to out.",
         )
-    standing = TaskRegistryView(repository.registry(), task)
-    versions = standing.transition(version, Event.QUARANTINE, decision, at)
-    return standing.updated_registry(
-        repository.metadata(task), versions, released=standing.released
-    )
+    view = TaskRegistryView(repository.registry(), task)
+    versions = view.transition(version, Event.QUARANTINE, decision, at)
+    return view.updated_registry(repository.metadata(task), versions, released=view.released)
 
 
 def undo_rollback(
@@ -260,13 +258,13 @@ def replace_record(repository: PromptRepository, record: EvaluationRecord, detai
     No version moves; the registry takes over the score and the verdict that the record says now,
     unless its last verdict is a later one on another model.
     """
-    standing = TaskRegistryView(repository.registry(), record.task)
+    view = TaskRegistryView(repository.registry(), record.task)
     changes = _evaluation_files(record, details)
-    task = standing.entry
+    task = view.entry
     if task is None or record.candidate is None:
         return changes
     versions: dict[str, RegisteredVersion] = {}
-    entry = standing.version(record.version)
+    entry = view.version(record.version)
     if entry is not None:
         seal = evidence_sha256(record.to_json().encode(), details.encode())
         update = {"evaluation_sha256": seal, "score": record.candidate.score}
@@ -275,8 +273,8 @@ def replace_record(repository: PromptRepository, record: EvaluationRecord, detai
     if verdict is not None and verdict.version == record.version and task.verdict_is_recorded:
         verdict = _verdict(record, verdict.at)
     metadata = repository.metadata(record.task)
-    return changes | standing.updated_registry(
-        metadata, versions, released=standing.released, verdict=verdict
+    return changes | view.updated_registry(
+        metadata, versions, released=view.released, verdict=verdict
     )
 
 
@@ -297,30 +295,28 @@ def _go_back(
             f"{task} {version} is not in the archive (archived: {known}).",
             hint="Name one of the archived versions.",
         )
-    standing = TaskRegistryView(repository.registry(), task)
-    versions = standing.transition(version, Event.RESTORE, replace(decision, evidence=None), at)
+    view = TaskRegistryView(repository.registry(), task)
+    versions = view.transition(version, Event.RESTORE, replace(decision, evidence=None), at)
     changes: dict[str, str | None] = {
         production_path(task): prompt_text(target),
         archive_path(task, version): None,
     }
     if champion is not None:
         by = None if leaving is Event.SUPERSEDE else decision
-        versions |= standing.transition(champion.version, leaving, by, at)
+        versions |= view.transition(champion.version, leaving, by, at)
         changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
-    return changes | standing.updated_registry(
-        repository.metadata(task), versions, released=version
-    )
+    return changes | view.updated_registry(repository.metadata(task), versions, released=version)
 
 
 def _quarantined_as(
-    repository: PromptRepository, standing: TaskRegistryView, candidate: Prompt
+    repository: PromptRepository, view: TaskRegistryView, candidate: Prompt
 ) -> str | None:
     """Return the quarantined version that the candidate is word for word, whatever its number."""
     return next(
         (
             old.version
-            for old in repository.archived(standing.task)
-            if standing.state(old.version) is State.QUARANTINED
+            for old in repository.archived(view.task)
+            if view.state(old.version) is State.QUARANTINED
             and old.content_sha256 == candidate.content_sha256
         ),
         None,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.provenance.calls import Call, call_in, calls_in
 from prompt_hub.provenance.chain import Chain
 from prompt_hub.provenance.evidence import LEDGER, Evidence
@@ -63,7 +64,9 @@ class Tracer:
             lines = Path(place["file"]).read_text(encoding="utf-8").splitlines()
             number = int(place["line"])
             if number > len(lines):
-                raise PromptHubError(f"{place['file']} has {len(lines)} lines, no line {number}.")
+                raise PromptHubError(
+                    f"{place['file']} has {count(len(lines), 'line')}, no line {number}."
+                )
             return Subject(call=_call_of(lines[number - 1], text))
         return Subject(release=text)
 

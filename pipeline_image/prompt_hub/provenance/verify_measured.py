@@ -92,8 +92,9 @@ def verify_inputs(evidence: Evidence) -> Iterator[Hop]:
     """Hold examples, metadata, scorers and gate at the record's commit against the record."""
     evaluation = evidence.git.evaluation
     for name, (what, facts) in _RECORDED.items():
-        said = {fact: str(getattr(evaluation.record, fact)) for fact in facts} if evaluation else {}
-        yield _input(evidence, name, what, said)
+        record = evaluation.record if evaluation else None
+        recorded = {fact: str(getattr(record, fact)) for fact in facts} if record else {}
+        yield _input(evidence, name, what, recorded)
 
 
 def verify_model(evidence: Evidence) -> Hop:

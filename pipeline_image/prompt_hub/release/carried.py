@@ -167,13 +167,12 @@ class CarriedPrompts(Mapping[VersionKey, Prompt]):
     def __init__(
         self,
         repository: PromptRepository,
-        carries: Mapping[str, Mapping[str, str]],
-        champions: Mapping[str, VersionRef],
+        hashes: CarriedHashes,
     ) -> None:
-        """Have what `repository` has of `carries`, which is the hash by version by task."""
+        """Read from `repository` the prompts that a release carries, by `hashes`."""
         self._repository = repository
-        self._carries = carries
-        self._champions = champions
+        self._carries = hashes.carries
+        self._champions = hashes.champions
         self._packed: dict[VersionKey, bytes] = {}
         self._parsed: Bounded[VersionKey, Prompt] = Bounded(PARSED)
         self._coming: Bounded[VersionKey, Prompt] = Bounded(PARSED)
@@ -281,6 +280,6 @@ def carried_prompts(repository: PromptRepository, hashes: CarriedHashes) -> Carr
     Raises `PromptHubError` if a prompt is missing or is not the one that was promoted, as far as
     `CarriedPrompts.require_all` looks.
     """
-    prompts = CarriedPrompts(repository, hashes.carries, hashes.champions)
+    prompts = CarriedPrompts(repository, hashes)
     prompts.require_all()
     return prompts

@@ -243,9 +243,8 @@ class TemplateCheck:
                 commit=head_commit(self._root),
                 checked_at=datetime.now(UTC),
             )
-            text = green.model_dump_json(by_alias=True, indent=2) + "\n"
-            self._results().put(aws_names.green_templates_key(state.digest), text)
-            self._results().put(aws_names.green_app_key(app.digest), text)
+            self._results().put(aws_names.green_templates_key(state.digest), green.to_json())
+            self._results().put(aws_names.green_app_key(app.digest), green.to_json())
         except Exception as error:  # what the app said counts; the next execution checks again
             self._say(f"templates: checked, but not remembered: {reason_of(error)}")
             return

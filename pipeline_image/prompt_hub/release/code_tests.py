@@ -30,6 +30,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit, listed_files
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.results import (
     Results,
     execution_from_environment,
@@ -151,8 +152,8 @@ def _fingerprint(path: Path) -> str:
 def installed_tools() -> dict[str, str]:
     """Return the versions of Python and of every package that is installed."""
     # Each look at a name or version would parse the package's whole description again.
-    told = (found.metadata for found in distributions())
-    packages = {each["Name"].lower(): each["Version"] for each in told}
+    metadata = (found.metadata for found in distributions())
+    packages = {each["Name"].lower(): each["Version"] for each in metadata}
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": sysconfig.get_platform(),
@@ -192,9 +193,9 @@ class CodeTests:
             self._say(f"tests: run ({before.digest[:12]}), because {reason_of(error)}")
         else:
             self._say(
-                f"tests: skipped, because this code ({before.digest[:12]}, {len(before.files)}"
-                f" files) passed them in execution {green.execution} at"
-                f" {green.finished_at:%Y-%m-%d %H:%M} UTC"
+                f"tests: skipped, because this code ({before.digest[:12]},"
+                f" {count(len(before.files), 'file')}) passed them in execution"
+                f" {green.execution} at {green.finished_at:%Y-%m-%d %H:%M} UTC"
             )
             return 0
         started = datetime.now(UTC)
@@ -230,9 +231,8 @@ class CodeTests:
             started_at=started,
             finished_at=datetime.now(UTC),
         )
-        text = green.model_dump_json(by_alias=True, indent=2) + "\n"
         try:
-            self._results().put(aws_names.code_tests_key(before.digest), text)
+            self._results().put(aws_names.code_tests_key(before.digest), green.to_json())
         except Exception as error:  # they are green all the same; the next execution runs them
             self._say(f"tests: green, but not remembered: {reason_of(error)}")
             return

@@ -22,7 +22,3 @@ class ImageRecord(Strict):
     commit: str
     """The commit whose tree it was built from."""
     at: datetime
-
-    def to_json(self) -> str:
-        """Return the record as it is stored."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"

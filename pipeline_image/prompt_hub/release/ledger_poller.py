@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Literal, NamedTuple, Protocol
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Deployed, Pointer, VersionRef
@@ -125,44 +125,39 @@ class UnservedTaskError(PromptHubError):
         self.known = known
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReleaseContents:
-    """What a process can serve at all."""
+def find_served(
+    release: CarriedHashes, task: str, stage: str, state: ServingState
+) -> ServedVersion:
+    """Return the version of `task` that is served in `state`.
 
-    release: str
-    carries: Mapping[str, Mapping[str, str]]
-    """The hash by version by task."""
-    champions: Mapping[str, VersionRef]
-    """What git has released."""
+    Raises:
+        UnservedTaskError: none is; `stage` is what its words call the place.
+    """
+    served = state.served.get(task)
+    if served is None:
+        raise _unserved(release, task, stage, state)
+    return served
 
-    def find(self, task: str, stage: str, state: ServingState) -> ServedVersion:
-        """Return the version of `task` that is served in `state`.
 
-        Raises:
-            UnservedTaskError: none is; `stage` is what its words call the place.
-        """
-        served = state.served.get(task)
-        if served is None:
-            raise self._unserved(task, stage, state)
-        return served
-
-    def _unserved(self, task: str, stage: str, state: ServingState) -> UnservedTaskError:
-        known = sorted(name for name, versions in self.carries.items() if versions)
-        wanted = state.refused.get(task)
-        if wanted is not None:
-            message = (
-                f"{task} {wanted.version} is active in {stage}, and the image of release "
-                f"{self.release} does not carry it"
-            )
-            return UnservedTaskError(message, WhyUnserved.NOT_CARRIED, known)
-        if task not in known:
-            message = f"there is no task {task!r}; there are: {', '.join(known) or 'none'}"
-            return UnservedTaskError(message, WhyUnserved.UNKNOWN_TASK, known)
-        if task not in self.champions:
-            message = f"{task} is retired: no version of it is released any more"
-            return UnservedTaskError(message, WhyUnserved.RETIRED, known)
-        message = f"no version of {task} is active in {stage} yet"
-        return UnservedTaskError(message, WhyUnserved.NOT_ACTIVE, known)
+def _unserved(
+    release: CarriedHashes, task: str, stage: str, state: ServingState
+) -> UnservedTaskError:
+    known = sorted(name for name, versions in release.carries.items() if versions)
+    wanted = state.refused.get(task)
+    if wanted is not None:
+        message = (
+            f"{task} {wanted.version} is active in {stage}, and the image of release "
+            f"{release.release} does not carry it"
+        )
+        return UnservedTaskError(message, WhyUnserved.NOT_CARRIED, known)
+    if task not in known:
+        message = f"there is no task {task!r}; there are: {', '.join(known) or 'none'}"
+        return UnservedTaskError(message, WhyUnserved.UNKNOWN_TASK, known)
+    if task not in release.champions:
+        message = f"{task} is retired: no version of it is released any more"
+        return UnservedTaskError(message, WhyUnserved.RETIRED, known)
+    message = f"no version of {task} is active in {stage} yet"
+    return UnservedTaskError(message, WhyUnserved.NOT_ACTIVE, known)
 
 
 class _Look(NamedTuple):
@@ -179,28 +174,21 @@ class LedgerPoller:
 
     def __init__(
         self,
+        release: CarriedHashes,
         source: PointerSource,
-        *,
-        release: str,
-        carries: Mapping[str, Mapping[str, str]],
-        champions: Mapping[str, VersionRef],
-        snapshot: Mapping[str, VersionRef] | None = None,
         report: Reporter,
         prompts: PreparedPrompts | None = None,
+        *,
         snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Follow `source` with what the image has.
+        """Follow `source` with what `release` carries; `prompts` prepares what is to be served.
 
-        `prompts` prepares what is going to be served.
-
-        `release` is the image's own, `carries` the hash by version by task, `champions` what git
-        has released, and `snapshot` what to serve where there is no ledger to ask for so many
-        seconds: the champions, unless some of them did harm.
+        The release's snapshot is served once there was no ledger to ask for `snapshot_after`
+        seconds.
         """
+        self.release = release
         self._source = source
-        self.contents = ReleaseContents(release=release, carries=carries, champions=champions)
-        self._image = champions if snapshot is None else snapshot
         self._report = report
         self._prompts = prompts
         self._snapshot_after = snapshot_after
@@ -209,33 +197,9 @@ class LedgerPoller:
         self._reported: dict[str, float] = {}
         self.state = ServingState()
 
-    @classmethod
-    def of_release(
-        cls,
-        release: CarriedHashes,
-        source: PointerSource,
-        report: Reporter,
-        prompts: PreparedPrompts | None = None,
-        *,
-        snapshot_after: float = SNAPSHOT_AFTER_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> Self:
-        """Follow `source` with what `release` carries; `prompts` prepares what is to be served."""
-        return cls(
-            source,
-            release=release.release,
-            carries=release.carries,
-            champions=release.champions,
-            snapshot=release.snapshot,
-            report=report,
-            prompts=prompts,
-            snapshot_after=snapshot_after,
-            clock=clock,
-        )
-
     def find(self, task: str, stage: str) -> ServedVersion:
-        """Return the version of `task` that is served now; raises as `ReleaseContents.find`."""
-        return self.contents.find(task, stage, self.state)
+        """Return the version of `task` that is served now; raises as `find_served`."""
+        return find_served(self.release, task, stage, self.state)
 
     def poll(self) -> None:
         """Look at the ledger once. Never raises: what goes wrong is reported, the state kept."""
@@ -262,7 +226,7 @@ class LedgerPoller:
         revision, pointers, deployed = look
         if not self.state.ledger_answers:
             self._report.ledger_found(revision)
-        known_here = deployed is not None and deployed.release.release == self.contents.release
+        known_here = deployed is not None and deployed.release.release == self.release.release
         if pointers is not None:
             logger.debug("ledger revision %d: %d pointers read", revision, len(pointers))
             self._follow(revision, pointers, known_here=known_here)
@@ -320,7 +284,7 @@ class LedgerPoller:
         self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
 
     def _can_serve(self, task: str, wanted: VersionRef) -> bool:
-        if self.contents.carries.get(task, {}).get(wanted.version) != wanted.sha256:
+        if self.release.carries.get(task, {}).get(wanted.version) != wanted.sha256:
             return False
         current = self.state.served.get(task)
         if current is not None and current.reference == wanted:
@@ -353,7 +317,7 @@ class LedgerPoller:
     def _snapshot(self) -> dict[str, ServedVersion]:
         return {
             task: ServedVersion(reference=reference, source="snapshot", revision=0)
-            for task, reference in self._image.items()
+            for task, reference in self.release.snapshot.items()
             if self._prepared(task, reference)
         }
 

@@ -184,10 +184,6 @@ class Release(Strict):
             for name, task in self.tasks.items()
         }
 
-    def to_json(self) -> str:
-        """Return the manifest as it stands in the image."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
-
 
 def build_manifest(
     repository: PromptRepository,
@@ -240,13 +236,13 @@ def _quarantined(
         for name, task in registry.tasks.items()
     }
     for word in _standing(words, registry):
-        told = Quarantine(
+        quarantine = Quarantine(
             sha256=word.version.sha256,
             by=f"rollback ({word.stage})",
             reason=word.reason,
             at=word.moment,
         )
-        found.setdefault(word.task, {}).setdefault(word.version.version, told)
+        found.setdefault(word.task, {}).setdefault(word.version.version, quarantine)
     return {name: versions for name, versions in found.items() if versions}
 
 
@@ -435,7 +431,7 @@ def _answered_by(repository: PromptRepository, evaluation: str, sha256: str) -> 
     """Return which models answered at the gate; the image itself carries no record to ask.
 
     Only what is asked of a record is read of it: an image may carry thousands of versions. One that
-    says nothing of this is no reason to make no image.
+    does not say it does not stop the image.
     """
     try:
         record = json.loads((repository.prompts / evaluation).read_bytes())

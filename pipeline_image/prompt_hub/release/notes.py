@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.wording import score
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.manifest import CarriedVersion, Release
 
@@ -35,8 +36,9 @@ def changes(release: Release, pointers: Iterable[Pointer]) -> str:
 
 
 def _words(champion: CarriedVersion) -> str:
-    score = "not measured" if champion.score is None else f"{champion.score:.3f}"
-    return f"{champion.version} ({score}, threshold {champion.threshold:.3f})"
+    found, least = champion.score, champion.threshold
+    shown = "not measured" if found is None else score(found, least)
+    return f"{champion.version} ({shown}, threshold {score(least, found)})"
 
 
 def _within(texts: list[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.large_details import LargeDetails
 from prompt_hub.evaluation.record import EvaluationRecord
@@ -45,7 +45,7 @@ def attempts(root: Path, task: str) -> tuple[Attempt, ...]:
 def judged(root: Path, task: str) -> list[Evaluation]:
     """Return the evaluations of `task` that this machine remembers, oldest first.
 
-    A verdict that cannot be read any more is none.
+    A verdict that can no longer be read is left out.
     """
     results = FolderResults(root / RESULTS_DIR)
     found = []
@@ -111,10 +111,12 @@ def in_words(found: Sequence[Attempt]) -> Iterator[str]:
     for attempt in found:
         record = attempt.record
         arm = record.candidate
+        measured = arm.score if arm else None
         yield (
             f"{record.finished_at:%Y-%m-%d %H:%M}  {record.version:<8} {record.verdict.status:<12}"
-            f" {words.score(arm.score if arm else None)} of {words.score(record.threshold)}"
-            f" on {words.count(arm.n if arm else 0, 'example')}  {arm.model if arm else ''}"
+            f" {words.score(measured, record.threshold)}"
+            f" of {words.score(record.threshold, measured)}"
+            f" on {wording.count(arm.n if arm else 0, 'example')}  {arm.model if arm else ''}"
         )
         yield from moves_in_words(attempt.won, attempt.lost)
         if attempt.large is not None:
@@ -123,7 +125,7 @@ def in_words(found: Sequence[Attempt]) -> Iterator[str]:
 
 def _large_in_words(large: LargeDetails) -> Iterator[str]:
     """Say why won and lost are not listed, where the answers are, and how to get at them."""
-    answers = words.count(large.count, "answer")
+    answers = wording.count(large.count, "answer")
     yield f"  won and lost are not listed: {answers} are too large for git and for this list"
     if large.is_shared:
         yield f"  they lie in S3: aws s3 cp {large.uri} ."

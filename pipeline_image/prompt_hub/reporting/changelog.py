@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import assert_never
 
+from prompt_hub.core import wording
 from prompt_hub.reporting import prompt_diff, words
 from prompt_hub.reporting.catalogue import CatalogueTask, CatalogueVersion
 from prompt_hub.reporting.markdown import code, escaped
@@ -32,10 +33,11 @@ def _version(version: CatalogueVersion) -> Iterator[str]:
     yield f"### {version.version}, {day(version.at)}: {version.state}"
     yield ""
     verdict = f"{version.status.replace('_', ' ')}: " if version.status else ""
-    compared = (
-        f", champion {version.champion_score:.3f}" if version.champion_score is not None else ""
-    )
-    score = f"score {words.score(version.score)}, threshold {version.threshold:.3f}"
+    compared, champion = "", version.champion_score
+    if champion is not None:
+        compared = f", champion {words.score(champion, version.score)}"
+    shown = words.score(version.score, version.threshold, champion)
+    score = f"score {shown}, threshold {words.score(version.threshold, version.score)}"
     yield f"{verdict}{score}{compared}"
     if version.decision:
         yield f"({escaped(version.decision)})"
@@ -63,7 +65,7 @@ def in_words(change: Difference) -> str:
         return f"{where}: {', '.join(f'{n} {kind}' for kind, n in shots if n)}"
     if max(len(before), len(after)) > LONGEST_VALUE:
         counts = [
-            f"{words.count(change.words(kind), 'word')} {kind}"
+            f"{wording.count(change.words(kind), 'word')} {kind}"
             for kind in ("added", "removed")
             if change.words(kind)
         ]

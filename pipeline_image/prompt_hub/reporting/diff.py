@@ -14,7 +14,7 @@ from prompt_hub.reporting.attempts import previous_attempt
 from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.rows import Row, row_of
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.repository.examples import named
+from prompt_hub.repository.many_examples import named
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Example, Prompt, version_key
 

@@ -22,7 +22,8 @@ from prompt_hub.llm.response import Usage
 from prompt_hub.reporting import prompt_diff
 from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.repository.examples import examples_sha256, named
+from prompt_hub.repository.examples import examples_sha256
+from prompt_hub.repository.many_examples import named
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import Renderer

@@ -29,11 +29,11 @@ def _commit(root: Path, commit: str) -> str | None:
     if commit == UNKNOWN_COMMIT or not _COMMIT.fullmatch(commit):
         return None
     try:
-        told = run_git(root, "config", "--get", "remote.origin.url").stdout
+        remote = run_git(root, "config", "--get", "remote.origin.url").stdout
     except PromptHubError:
         # Without git the commit is named all the same.
         return None
-    found = _GITHUB.fullmatch(os.fsdecode(told).strip())
+    found = _GITHUB.fullmatch(os.fsdecode(remote).strip())
     return f"https://github.com/{found[1]}/commit/{commit}" if found else None
 
 

@@ -47,8 +47,9 @@ def _loss(example: ExampleView) -> Iterator[str]:
     candidate = example.candidate
     if candidate is None:
         return
-    before = "" if example.champion is None else f", champion {score(example.champion.score)}"
-    yield f"    {one_line(example.id)}  {score(candidate.score)}{before}"
+    other = None if example.champion is None else example.champion.score
+    before = "" if example.champion is None else f", champion {score(other, candidate.score)}"
+    yield f"    {one_line(example.id)}  {score(candidate.score, other)}{before}"
     known = example.example
     if known is not None:
         yield f"      input     {_line(json.dumps(known.input, ensure_ascii=False))}"

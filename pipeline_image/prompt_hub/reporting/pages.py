@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from prompt_hub.core import wording
 from prompt_hub.reporting import words
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -56,7 +57,7 @@ def short(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return a text of bearable length, saying how much of it was left out."""
     if len(text) <= longest:
         return text
-    return f"{text[:longest]}\n… and {len(text) - longest} more characters"
+    return f"{text[:longest]}\n… and {wording.count(len(text) - longest, 'more character')}"
 
 
 def folded(text: str, around: int = 160) -> str:
@@ -64,7 +65,9 @@ def folded(text: str, around: int = 160) -> str:
     if len(text) <= 2 * around + 40:
         return text
     left_out = len(text) - 2 * around
-    return f"{text[:around]} [… {left_out} characters unchanged …] {text[-around:]}"
+    return (
+        f"{text[:around]} [… {wording.count(left_out, 'character')} unchanged …] {text[-around:]}"
+    )
 
 
 def evaluation_file(task: str, version: str) -> str:
@@ -117,7 +120,8 @@ def environment(folder: Path = TEMPLATES) -> Environment:
     )
     made.filters |= {
         "clock": clock,
-        "count": words.count,
+        "count": wording.count,
+        "noun": wording.noun,
         "day": day,
         "duration": words.duration,
         "folded": folded,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from prompt_hub.core.wording import count
 from prompt_hub.reporting.answers import Change, Outcome
 from prompt_hub.reporting.evaluation import EvaluationView
-from prompt_hub.reporting.words import count
 
 
 def lead(view: EvaluationView) -> str:

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from prompt_hub.core import wording
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting import words
@@ -95,11 +96,11 @@ class _Cost:
 
     def in_words(self) -> str:
         known = words.money(math.fsum(self._usd)) if self._usd or not self._unknown else "unknown"
-        text = f"{words.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
+        text = f"{wording.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
         if self._usd and self._unknown:
             text += ", and that of models without a price"
         if self._remembered:
-            text += f"; {words.count(self._remembered, 'verdict')} remembered, without a call"
+            text += f"; {wording.count(self._remembered, 'verdict')} remembered, without a call"
         return f"{text}."
 
 
@@ -123,6 +124,6 @@ def _diff(view: EvaluationView) -> Sequence[str]:
     text = "\n\n".join(blocks)
     if len(text) > LONGEST_DIFF:
         text = f"{text[:LONGEST_DIFF]}\n… (prompt-hub diff shows the rest)"
-    places = words.count(len(view.changes), "place")
+    places = wording.count(len(view.changes), "place")
     summary = f"<details><summary>The prompt differs in {places}</summary>"
     return ["", summary, "", *fenced(text), "", "</details>"]

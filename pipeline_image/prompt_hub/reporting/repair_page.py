@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.changes import Change, ChangedRecord, ChangeTally, FieldTally, Pair
 from prompt_hub.batch.run_manifest import RunManifest, VersionCount
+from prompt_hub.core import wording
 from prompt_hub.reporting import pages, words
 from prompt_hub.reporting.markdown import code, escaped, table
 from prompt_hub.repository.schema import JsonObject
@@ -98,8 +99,8 @@ def _page(view: RepairView, records: Sequence[ChangedRecord], longest: int) -> s
         )
     if cut.texts:
         left_out.append(
-            f"{words.count(cut.texts, 'text')} cut after {longest:,} characters; the whole ones are"
-            f" in {view.changes_file}, and in the output."
+            f"{wording.count(cut.texts, 'text')} cut after {longest:,} characters; the whole ones"
+            f" are in {view.changes_file}, and in the output."
         )
     return pages.page(
         "repair.html.j2",
@@ -168,7 +169,7 @@ def repair_markdown(view: RepairView) -> str:
         *(f"- {escaped(fact)}" for fact in facts(view)),
     ]
     for field in view.fields:
-        head = (f"{field.title}: {words.count(field.tally.changed, 'record')}", "before", "after")
+        head = (f"{field.title}: {wording.count(field.tally.changed, 'record')}", "before", "after")
         pairs = field.pairs(PAIRS_IN_SUMMARY)
         rows = [[f"{n:,}", _side(before), _side(after)] for (before, after), n in pairs]
         lines += ["", *table((code(head[0]), *head[1:]), rows, 0)]
@@ -177,7 +178,7 @@ def repair_markdown(view: RepairView) -> str:
 
 def headline(changes: ChangeTally) -> str:
     """How many records came out otherwise, of how many, in words."""
-    again = words.count(changes.records, "record")
+    again = wording.count(changes.records, "record")
     return f"{changes.changed:,} of {again} made again came out otherwise"
 
 
@@ -187,11 +188,12 @@ def facts(view: RepairView) -> list[str]:
     assert manifest.repair_of is not None
     untouched = manifest.records - changes.records
     return [
-        f"{words.count(manifest.records, 'record')} in the output, {untouched:,} of other versions"
-        " left as they were",
-        f"{changes.mended:,} had an error and have an output now, {changes.lost:,} the other way"
-        " round",
-        f"{words.count(manifest.spent.calls, 'call')}, {manifest.spent.input_tokens:,} tokens in"
+        f"{wording.count(manifest.records, 'record')} in the output, {untouched:,} of other"
+        " versions left as they were",
+        f"{changes.mended:,} had an error and {wording.noun(changes.mended, 'has', 'have')} an"
+        f" output now, {changes.lost:,} the other way round",
+        f"{wording.count(manifest.spent.calls, 'call')},"
+        f" {wording.count(manifest.spent.input_tokens, 'token')} in"
         f" and {manifest.spent.output_tokens:,} out, {words.money(manifest.spent.usd)}",
         f"repair of run {manifest.repair_of.run}: {manifest.repair_of.reason}",
     ]

@@ -52,8 +52,8 @@ class ActionRow:
     @property
     def summary(self) -> str:
         """What it said; of several, what the one said that did not succeed."""
-        said = [a for a in self.actions if len(self.actions) == 1 or a.status != "Succeeded"]
-        return "\n".join(words.commit_words(action.summary) for action in said)
+        shown = [a for a in self.actions if len(self.actions) == 1 or a.status != "Succeeded"]
+        return "\n".join(words.commit_words(action.summary) for action in shown)
 
 
 def run_page(run: RunReport) -> str:
@@ -146,7 +146,7 @@ def _scores(
             score=sample.score,
             threshold=sample.threshold,
             kind="candidate" if sample.version == rollback.from_ else "champion",
-            label=f"{sample.version}: {words.score(sample.score)}" if new else "",
+            label=f"{sample.version}: {words.score(sample.score, sample.threshold)}" if new else "",
         )
 
 
@@ -171,7 +171,7 @@ def _levels(
 
 
 def _limit(sample: Sample) -> str:
-    return f"threshold {words.score(sample.threshold)}"
+    return f"threshold {words.score(sample.threshold, sample.score)}"
 
 
 def _newest(samples: Sequence[Sample], version: str, otherwise: Sample) -> Sample:

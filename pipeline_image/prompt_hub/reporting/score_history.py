@@ -23,7 +23,7 @@ def score_history(view: EvaluationView) -> time_series.TimeSeries | None:
     if len(set(times)) < 2:
         return None
     start, end = min(times), max(times)
-    said = clock if start.date() == end.date() else day
+    moment = clock if start.date() == end.date() else day
     room = 0.04 * (end - start)
     named = len(judged) <= MOST_LABELS
     scores = [
@@ -65,8 +65,8 @@ def score_history(view: EvaluationView) -> time_series.TimeSeries | None:
             ]
         ),
         summary=time_series.summary(scores),
-        start=said(start),
-        end=said(end),
+        start=moment(start),
+        end=moment(end),
     )
 
 

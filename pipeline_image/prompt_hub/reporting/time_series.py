@@ -139,6 +139,7 @@ def marks(axes: Axes, moments: Iterable[datetime]) -> tuple[Mark, ...]:
 def summary(scores: Iterable[Score]) -> str:
     """Say the scores in words, oldest first."""
     return "; ".join(
-        f"{score.label or score.kind} {words.score(score.score)} of {words.score(score.threshold)}"
+        f"{score.label or score.kind} {words.score(score.score, score.threshold)}"
+        f" of {words.score(score.threshold, score.score)}"
         for score in scores
     )

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, assert_never
 
+from prompt_hub.core import wording
+from prompt_hub.core.wording import count
 from prompt_hub.gate.types import Status
 
 if TYPE_CHECKING:
@@ -25,13 +27,13 @@ _GREEN = {"ok", "succeeded", "pass", "active", "released", "won"}
 def commit_words(summary: str) -> str:
     """Return a summary of CodePipeline; that of a commit, which is JSON, as a sentence."""
     try:
-        told = json.loads(summary)
+        commit = json.loads(summary)
     except ValueError:
         return summary
-    message = told.get("CommitMessage") if isinstance(told, dict) else None
+    message = commit.get("CommitMessage") if isinstance(commit, dict) else None
     if not isinstance(message, str):
         return summary
-    provider = told.get("ProviderType")
+    provider = commit.get("ProviderType")
     return f"“{message}”{f', from {provider}' if isinstance(provider, str) else ''}"
 
 
@@ -65,14 +67,16 @@ def reasons(record: EvaluationRecord) -> Iterator[str]:
             continue
         from prompt_hub.gate.power import MOST_EXAMPLES, PROBABILITY
 
-        needed = f"more than {MOST_EXAMPLES:,}" if power.needed is None else f"{power.needed:,}"
+        needed = "more than " if power.needed is None else ""
+        needed += count(MOST_EXAMPLES if power.needed is None else power.needed, "example")
         below = max(0.0, round(record.threshold - power.margin, 6))
-        told = "none"
+        these = "this 1 tells" if power.n == 1 else f"these {power.n:,} tell"
+        detectable = "none"
         if power.detectable is not None:
-            told = f"one of {max(0.0, record.threshold - power.detectable):.2f}"
+            detectable = f"one of {max(0.0, record.threshold - power.detectable):.2f}"
         yield (
-            f"power: {needed} examples would tell a true score of {below:g} from the threshold"
-            f" (probability {PROBABILITY}); these {power.n:,} tell {told}"
+            f"power: {needed} would tell a true score of {below:g} from the threshold"
+            f" (probability {PROBABILITY}); {these} {detectable}"
         )
 
 
@@ -110,16 +114,25 @@ def short_of_full(examples: int) -> str:
     return f"{count(examples, 'example')} without the full score"
 
 
-def score(value: float | None) -> str:
-    """Return a score with three digits, or a dash where nothing was measured."""
-    return NONE if value is None else f"{value:.3f}"
+def score(value: float | None, *beside: float | None) -> str:
+    """Return a score with three digits, or a dash where nothing was measured.
+
+    It has more digits where it would be taken for one that stands `beside` it.
+    """
+    return NONE if value is None else wording.score(value, *beside)
 
 
-def signed(value: float | None) -> str:
-    """Return a difference of scores; its minus is as wide as its plus."""
+def signed(value: float | None, *beside: float | None) -> str:
+    """Return a difference of scores; its minus is as wide as its plus.
+
+    It has more digits where it would be taken for one that stands `beside` it.
+    """
     if value is None:
         return NONE
-    return "±0.000" if round(value, 3) == 0 else f"{value:+.3f}".replace("-", "−")
+    shown = wording.score(value, *beside)
+    if float(shown) == 0:
+        return f"±{shown.removeprefix('-')}"
+    return shown.replace("-", "−") if value < 0 else f"+{shown}"
 
 
 def duration(seconds: float) -> str:
@@ -148,8 +161,3 @@ def money(usd: float | None) -> str:
 def number(value: float) -> str:
     """Return a count with thousands apart; a fraction where partial matches were counted."""
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
-
-
-def count(n: int, singular: str, plural: str | None = None) -> str:
-    """`1 example`, `2,000 examples`."""
-    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"

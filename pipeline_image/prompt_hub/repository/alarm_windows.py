@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prompt_hub.core.wording import count
 from prompt_hub.repository.schema import ScoreWatch
 
 _HOUR = 60
@@ -20,9 +21,10 @@ def alarm_problems(watch: ScoreWatch) -> Iterator[tuple[str, str, str]]:
     most = (7 * _DAY if hourly else _DAY) // watch.every_minutes
     if watch.evaluation_periods > most:
         window = "seven days" if hourly else "one day where samples come within the hour"
+        every = count(watch.every_minutes, "minute")
         yield (
             "evaluation_periods",
-            f"{watch.evaluation_periods} with a sample every {watch.every_minutes} minutes",
+            f"{watch.evaluation_periods} with a sample every {every}",
             f"at most {most}: CloudWatch looks back {window}",
         )
     if watch.datapoints_to_alarm > watch.evaluation_periods:

@@ -161,17 +161,20 @@ def _unreadable(file: str, rule: str, found: str, expected: str) -> InvalidDocum
     return InvalidDocumentsError([Problem(file, 1, 1, "", found, expected, rule)])
 
 
-def decoded(raw: bytes, file: str) -> str:
-    """Return the text of a file; raises `InvalidDocumentsError` for bytes that are not UTF-8."""
+def decoded(raw: bytes, file: str, first_line: int = 1) -> str:
+    """Return the text of a file, or of its lines from one on.
+
+    Raises `InvalidDocumentsError` for bytes that are not UTF-8.
+    """
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         before = raw[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8")) + 1
         found = f"byte 0x{raw[error.start]:02x}"
-        if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        if first_line == 1 and raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
             found += " (the file is UTF-16)"
-        line = before.count(b"\n") + 1
+        line = before.count(b"\n") + first_line
         problem = Problem(file, line, column, "", found, "UTF-8 text", "utf-8")
         raise InvalidDocumentsError([problem]) from None
 

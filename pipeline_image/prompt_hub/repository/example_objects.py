@@ -95,10 +95,10 @@ def _explained(what: str, done: str = "read") -> Iterator[None]:
         yield
     except (BotoCoreError, Boto3Error, ClientError) as error:
         # What S3 said is what an upload that failed comes from.
-        said = error if isinstance(error, ClientError) else error.__context__
+        answer = error if isinstance(error, ClientError) else error.__context__
         reason = type(error).__name__
-        if isinstance(said, ClientError):
-            reason = said.response["Error"]["Code"]
+        if isinstance(answer, ClientError):
+            reason = answer.response["Error"]["Code"]
         if reason in _DENIED:
             # What may not list a bucket is not told what is missing there.
             reason += ", which S3 also says of what is not there"

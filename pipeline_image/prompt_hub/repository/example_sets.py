@@ -19,13 +19,14 @@ from typing import IO, Annotated, Literal, Protocol
 
 from pydantic import Field
 
-from prompt_hub.core import aws_names
+from prompt_hub.core import aws_names, wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
-from prompt_hub.repository.examples import NumberedExamples, read_example_file
+from prompt_hub.repository.examples import read_example_file
 from prompt_hub.repository.json import line_document
+from prompt_hub.repository.many_examples import NumberedExamples
 from prompt_hub.repository.schema import Count, Strict
 
 SETS_DIR = Path(".prompt-hub") / "examples"
@@ -178,7 +179,7 @@ def examples_of(reference: ExampleSet, file: str, root: Path) -> NumberedExample
     """
     examples = read_example_file(open_set(reference, file, root), file)
     if len(examples) != reference.count:
-        raise _invalid(file, "count", f"{len(examples)} examples", str(reference.count))
+        raise _invalid(file, "count", wording.count(len(examples), "example"), str(reference.count))
     return examples
 
 
@@ -251,7 +252,7 @@ def _require_size(reference: StoredLines, file: str, hint: str) -> None:
             exit_code=ExitCode.NOT_MEASURED,
         )
     if size != reference.size:
-        raise _invalid(file, "size", f"{size} bytes in S3", str(reference.size))
+        raise _invalid(file, "size", f"{wording.count(size, 'byte')} in S3", str(reference.size))
 
 
 def _verified(stream: IO[bytes], reference: StoredLines, file: str) -> IO[bytes]:
@@ -264,7 +265,7 @@ def _verified(stream: IO[bytes], reference: StoredLines, file: str) -> IO[bytes]
         sha256.update(part)
     _require_sha256(sha256.hexdigest(), reference, file)
     if readable.tell() != reference.size:
-        raise _invalid(file, "size", f"{readable.tell()} bytes", str(reference.size))
+        raise _invalid(file, "size", wording.count(readable.tell(), "byte"), str(reference.size))
     readable.seek(0)
     return readable
 

@@ -17,7 +17,7 @@ from prompt_hub.repository.templates import MAX_TEMPLATE
 
 _INCLUDE = re.compile(r"""\{%-?\s*include\s+(['"])(?P<name>[^'"]+)\1\s*-?%\}""")
 MAX_DEPTH = 5
-"""Blocks inside blocks; deeper, nobody finds the words that the model reads."""
+"""Blocks inside blocks: nested deeper, the words that the model reads are hard to find."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from prompt_hub.core.foreign_text import shortened
+from prompt_hub.core.wording import noun
 from prompt_hub.repository.contracts import SchemaViolation, at, fits, violations
 from prompt_hub.repository.schema import JsonObject
 
@@ -84,11 +85,15 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
             more = f", and {len(allowed) - MOST_NAMES} more" if len(allowed) > MOST_NAMES else ""
             yield where, f"must be one of: {', '.join(allowed[:MOST_NAMES])}{more}"
         case "minLength":
-            yield where, f"must have at least {wanted} characters"
+            yield where, f"must have at least {_characters(wanted)}"
         case "maxLength":
-            yield where, f"must have at most {wanted} characters"
+            yield where, f"must have at most {_characters(wanted)}"
         case rule:
             yield where, f"breaks the rule {rule!r}: {wanted!r}"
+
+
+def _characters(wanted: object) -> str:
+    return f"{wanted} {noun(wanted, 'character')}"
 
 
 def _words(wanted: object) -> list[str]:

@@ -47,8 +47,8 @@ def _problems(document: Document, model: type, error: ValidationError) -> Iterat
     for item in items:
         if follows_from_others(item):
             continue
-        message = tuple(item["loc"])
-        location = _in_file(document, message)
+        path = tuple(item["loc"])
+        location = _in_file(document, path)
         kind = item["type"]
         if kind == "missing" and location in misspelt:
             # It is there, under another name: that line says so.
@@ -66,7 +66,7 @@ def _problems(document: Document, model: type, error: ValidationError) -> Iterat
         elif kind == "missing":
             yield document.problem(location, "nothing", "this field", rule="missing-key")
         elif kind in _UNKNOWN_KEY:
-            known = _keys_at(model, message[:-1])
+            known = _keys_at(model, path[:-1])
             yield document.key_problem(
                 location,
                 f"the key {location[-1]!r}",
@@ -88,7 +88,7 @@ def _problems(document: Document, model: type, error: ValidationError) -> Iterat
             meant = closest(item["input"], choices) if isinstance(item["input"], str) else ""
             real = _real(document, location)
             # A member of a union is a step for pydantic, and none in the schema.
-            place = message if real == location else message[:-1]
+            place = path if real == location else path[:-1]
             yield document.problem(
                 real,
                 _found(document, item["input"]),
@@ -101,9 +101,9 @@ def _problems(document: Document, model: type, error: ValidationError) -> Iterat
 def _meant(document: Document, model: type, item: ErrorDetails) -> Iterator[Location]:
     """Yield the place of the key that an unknown one is most likely meant to be."""
     if item["type"] in _UNKNOWN_KEY:
-        message = tuple(item["loc"])
-        *inside, written = _in_file(document, message)
-        if known := closest(str(written), _keys_at(model, message[:-1])):
+        path = tuple(item["loc"])
+        *inside, written = _in_file(document, path)
+        if known := closest(str(written), _keys_at(model, path[:-1])):
             yield (*inside, known)
 
 

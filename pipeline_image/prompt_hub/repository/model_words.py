@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prompt_hub.core.foreign_text import shortened
+from prompt_hub.core.wording import noun
 from prompt_hub.repository.schema import TASK_PATTERN, VERSION_PATTERN
 
 if TYPE_CHECKING:
@@ -80,9 +81,13 @@ def expected_words(error: ErrorDetails, schema: Mapping[str, object]) -> str:
             return _PATTERNS.get(pattern, f"a text of the form {pattern}")
         case "string_too_short":
             least = context.get("min_length")
-            return "a text that is not empty" if least == 1 else f"at least {least} characters"
+            return (
+                "a text that is not empty"
+                if least == 1
+                else f"at least {_counted(least, 'character')}"
+            )
         case "string_too_long":
-            return f"at most {context.get('max_length')} characters"
+            return f"at most {_counted(context.get('max_length'), 'character')}"
         case "too_short":
             return _entries("at least", context.get("min_length"))
         case "too_long":
@@ -102,7 +107,11 @@ def follows_from_others(error: ErrorDetails) -> bool:
 
 
 def _entries(bound: str, number: object) -> str:
-    return f"{bound} {'one entry' if number == 1 else f'{number} entries'}"
+    return f"{bound} {'one entry' if number == 1 else _counted(number, 'entry', 'entries')}"
+
+
+def _counted(number: object, singular: str, plural: str | None = None) -> str:
+    return f"{number} {noun(number, singular, plural)}"
 
 
 def _keys(schema: Mapping[str, object]) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import links_followed
+from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import (
     REGISTRY as REGISTRY,
 )
@@ -19,7 +21,6 @@ from prompt_hub.repository.documents import (
     Problem,
     closest,
     open_bytes,
-    read_bytes,
     read_text,
     to_model,
 )
@@ -96,7 +97,7 @@ class PromptRepository:
         root = Path(chosen.get(aws_names.ENV_ROOT, "."))
         if not (root / "prompts").is_dir():
             raise PromptHubError(
-                f"there is no folder 'prompts' in {root.resolve()}.",
+                f"there is no folder 'prompts' in {links_followed(root)}.",
                 hint=f"Run the command in the repository's folder or set {aws_names.ENV_ROOT}.",
             )
         repository = cls(root)
@@ -154,10 +155,11 @@ class PromptRepository:
         """
         path = self.path(EXAMPLES, f"{task}.jsonl")
         name = self.relative(path)
-        raw = read_bytes(path, name)
-        reference = reference_in(raw, name)
-        if reference is None:
-            return read_examples(raw, name)
+        with open_bytes(path, name) as stream:
+            reference = reference_in(stream.read(LONGEST_REFERENCE), name)
+            if reference is None:
+                stream.seek(0)
+                return read_examples(stream, name).examples
         return examples_of(reference, name, self.root).examples
 
     def stream_examples(self, task: str) -> Iterator[Example]:
@@ -336,8 +338,8 @@ def _drawn(task: str, few_shot: FewShot, examples: Sequence[Example]) -> FewShot
     pool = [example for example in examples if example.split == "shot"]
     if len(pool) < few_shot.count:
         raise PromptHubError(
-            f"{TEMPLATES}/{task}.yaml: few_shot.count is {few_shot.count}, but only"
-            f" {len(pool)} examples have split: shot.",
+            f"{TEMPLATES}/{task}.yaml: few_shot.count is {few_shot.count}, and"
+            f" {count(len(pool), 'example')} with split: shot is all there is.",
             hint="Lower the count or label more examples as shots.",
             exit_code=ExitCode.BLOCKED,
         )

@@ -68,6 +68,10 @@ class Strict(BaseModel):
         defer_build=True,
     )
 
+    def to_json(self) -> str:
+        """Return it as it is stored: JSON by the names of its file, indented for people."""
+        return self.model_dump_json(by_alias=True, indent=2) + "\n"
+
 
 # --- Prompt ------------------------------------------------------------------------------------
 

@@ -38,8 +38,19 @@ def conflict_marker(line: str) -> str:
 
 def conflict_at(text: str) -> int | None:
     """Return where the first conflict begins that git has left in a text, None without one."""
+    begin = conflict_begin(text)
+    return begin if begin is not None and has_conflict_end(text, begin) else None
+
+
+def conflict_begin(text: str) -> int | None:
+    """Return where the first line stands with which git begins a conflict, None without one."""
     begin = _BEGIN.search(text)
-    return begin.start() if begin and _END.search(text, begin.end()) else None
+    return begin and begin.start()
+
+
+def has_conflict_end(text: str, at: int = 0) -> bool:
+    """Whether git ends a conflict behind a place."""
+    return _END.search(text, at) is not None
 
 
 # --- YAML --------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from prompt_hub.core.wording import count
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
-from prompt_hub.reporting.words import count
 from prompt_hub.repository.schema import (
     Example,
     JsonObject,
@@ -76,10 +76,6 @@ class Review(Strict):
         return tuple(
             sorted(found, key=lambda finding: (order.index(finding.severity), finding.line or 0))
         )
-
-    def to_json(self) -> str:
-        """Return the review as it is logged."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
 
 
 def questions(text: str, purpose: str, examples: Sequence[Example]) -> JsonObject:

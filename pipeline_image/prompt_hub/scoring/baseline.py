@@ -44,7 +44,7 @@ def majority_baseline(
 
 def _commonness(examples: Sequence[Example]) -> Callable[[JsonObject], float]:
     """How common the values of a guess are, property by property."""
-    tally = Tally(len(examples))
+    tally = Tally()
 
     def keys(value: JsonObject) -> list[Hashable]:
         return [(name, identity(item, folded)) for name, item in value.items()]

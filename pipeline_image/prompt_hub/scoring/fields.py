@@ -296,7 +296,7 @@ def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[
 
 def _field_worths(fields: Iterable[Field], examples: Sequence[Example]) -> list[GuessWorth]:
     """Return what guesses of each field are worth, from one look at the examples."""
-    tallies = [(each, Tally(len(examples))) for each in fields]
+    tallies = [(each, Tally()) for each in fields]
     lists = set[Field]()
     for example in examples:
         for each, tally in tallies:

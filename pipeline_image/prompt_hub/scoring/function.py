@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import links_followed
 
 ResultT = TypeVar("ResultT")
 Function = Callable[..., object]
@@ -158,7 +159,7 @@ def _fingerprint(path: Path, entry: str, folder: Path) -> str:
 
 
 def _root(root: Path | None) -> Path:
-    return (root or Path(os.environ.get(aws_names.ENV_ROOT, "."))).resolve()
+    return links_followed(root or Path(os.environ.get(aws_names.ENV_ROOT, ".")))
 
 
 def _files(spec: ModuleSpec) -> Iterator[Path]:

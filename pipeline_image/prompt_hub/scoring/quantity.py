@@ -78,7 +78,7 @@ class QuantityReader:
     """Decimal mark of the field; without one a comma is never taken for it."""
 
     def key(self, value: str | float) -> Hashable:
-        """Equal for values that are the same quantity; the text itself for what is none."""
+        """Equal for values that are the same quantity; the text itself for any other value."""
         try:
             return self.read(value)
         except NoQuantityError:

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-from prompt_hub.core.generated_page import replace_generated_part
+from prompt_hub.core.generated_page import rewrite
 from prompt_hub.scoring.registry import SCORER_TYPES
 
 SOURCE = "prompt_hub/scoring/scorers"
@@ -27,11 +24,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def up_to_date(page: str) -> str:
-    """Return `page` with its generated part as the code has it now."""
-    return replace_generated_part(page, SOURCE, table())
-
-
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(up_to_date(path.read_text(encoding="utf-8")), encoding="utf-8")
+    rewrite(SOURCE, table())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from functools import cached_property
 
 from prompt_hub.core.slots import Slots
 
@@ -18,10 +17,10 @@ class Tally:
     of them would then seem worth the other one's examples, too.
     """
 
-    def __init__(self, examples: int) -> None:
-        """Begin with nothing; as many values may come as there are examples."""
-        self._room = max(0, examples - MANY)
+    def __init__(self) -> None:
+        """Begin with nothing."""
         self._first: dict[Hashable, float] = {}
+        self._later = Slots()
 
     def add(self, value: Hashable, weight: float) -> None:
         """Add the weight, above 0, of an example that expects `value`."""
@@ -30,10 +29,6 @@ class Tally:
             self._first[value] = (known or 0.0) + weight
             return
         self._later[_bits(value)] += weight
-
-    @cached_property
-    def _later(self) -> Slots:
-        return Slots(self._room)
 
     def __getitem__(self, value: Hashable) -> float:
         known = self._first.get(value)

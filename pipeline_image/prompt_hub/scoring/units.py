@@ -160,7 +160,7 @@ def _in_words(text: str) -> Unit | None:
 
 
 def declared_unit(text: str) -> Unit:
-    """Return the unit that a field declares; raises `ValueError` for what is none."""
+    """Return the unit that a field declares; raises `ValueError` for an unknown one."""
     name = spelled(text)
     unit = Unit("K") if name == "K" else find_unit(name)
     if unit is None:

@@ -18,6 +18,7 @@ from pydantic_core import from_json
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import log_line
 from prompt_hub.service.quotas import Quota, QuotaTable
@@ -118,7 +119,7 @@ class Callers:
             log_line("caller_over_quota", caller=caller, requests_per_minute=quota)
         return ServiceError(
             ErrorCode.OVER_QUOTA,
-            f"the quota of caller {caller!r} is {quota} calls a minute, and it is used up",
+            f"the quota of caller {caller!r} is {count(quota, 'call')} a minute, and it is used up",
             retry_after=seconds,
             quota={"caller": caller, "requests_per_minute": quota},
         )

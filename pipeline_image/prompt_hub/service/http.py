@@ -34,6 +34,7 @@ from prompt_hub.core.json_strict import (
     strict_json,
 )
 from prompt_hub.core.log_setup import describe_exception
+from prompt_hub.core.wording import count
 from prompt_hub.release.ledger_poller import ServingState
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.admission import Admission, Refusals
@@ -66,7 +67,7 @@ _JSON_HEADER = (b"content-type", JSON.encode())
 
 
 class _CallerLeftError(Exception):
-    """Nobody is there to be answered, and nothing went wrong here."""
+    """The caller has left before the answer; nothing went wrong here."""
 
 
 class _Response(NamedTuple):
@@ -173,7 +174,9 @@ class ServiceApp:
         admission = self._admission
         if not admission.enter():
             self._refusals.add()
-            message = f"the service has {admission.most} calls in hand and takes on no other"
+            message = (
+                f"the service has {count(admission.most, 'call')} in hand and takes on no other"
+            )
             await _send(send, _error(ServiceError(ErrorCode.OVERLOADED, message), trace_id))
             return
         try:
@@ -242,7 +245,7 @@ class _Shared:
 
 
 class LastResort:
-    """Answers what nobody foresaw. Nothing reaches the server, which would log it its own way."""
+    """Answers unexpected errors, so that the server does not, which would log them its own way."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app

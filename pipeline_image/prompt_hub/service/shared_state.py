@@ -26,7 +26,8 @@ from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient, Request
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.rate_limit import Limiter, Slot
-from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
+from prompt_hub.release.carried import CarriedHashes
+from prompt_hub.release.ledger_poller import ServedVersion, ServingState, find_served
 
 _PART = 8
 """Tasks in one part of a change: a third of a millisecond to take in, their prompts parsed."""
@@ -92,14 +93,8 @@ class StateChange:
             gone=[task for task in before.served if task not in after.served],
         )
 
-    def apply(self, before: ServingState) -> ServingState:
-        """Return the state after the change."""
-        coming = _ComingState(before)
-        coming.add(self)
-        return coming.state(self)
 
-
-class _ComingState:
+class ComingState:
     """The state after a change, made part by part: in one go it would hold up calls."""
 
     def __init__(self, before: ServingState) -> None:
@@ -215,11 +210,11 @@ class FollowedState:
         place: int,
         state: ServingState,
         number: int,
-        contents: ReleaseContents,
+        release: CarriedHashes,
         rest: Callable[[float], None] = time.sleep,
     ) -> None:
         """Begin with `state`, which is that of change `number`; later ones come by `changes`."""
-        self._contents = contents
+        self._release = release
         self._rest = rest
         self.prompts: PackedPrompts | None = None
         self._memory = memory
@@ -227,7 +222,7 @@ class FollowedState:
         self._place = place
         self._shown = (number, state)
         self._next: tuple[int, ServingState] | None = None
-        self._coming: _ComingState | None = None
+        self._coming: ComingState | None = None
         self._left: list[tuple[str, str]] = []
         self._before: ServingState | None = None
         """What was shown before: it is large, and let go where that holds up no call."""
@@ -246,8 +241,8 @@ class FollowedState:
         return self._shown[1]
 
     def find(self, task: str, stage: str) -> ServedVersion:
-        """Return the version of `task` that is served now; raises as `ReleaseContents.find`."""
-        return self._contents.find(task, stage, self.state)
+        """Return the version of `task` that is served now; raises as `find_served`."""
+        return find_served(self._release, task, stage, self.state)
 
     def run(self, every_seconds: float, stop: threading.Event) -> None:
         """Take changes in while no call asks for them, until `stop` is set."""
@@ -274,7 +269,7 @@ class FollowedState:
         # The number of one change moves before the next is sent.
         self._show(part.number - 1)
         if self._coming is None:
-            self._coming = _ComingState(self._shown[1])
+            self._coming = ComingState(self._shown[1])
         left = self._coming.add(part)
         if self.prompts is not None:
             self.prompts.take(part.packed, left)

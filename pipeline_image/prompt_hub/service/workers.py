@@ -220,7 +220,7 @@ class Supervisor:
                 place=place,
                 state=self._told,
                 number=self._memory.change,
-                contents=self._poller.contents,
+                release=self._poller.release,
             )
             self._serve(place, self._sockets[place], followed)
             code = 0

@@ -68,7 +68,11 @@ _BITS = 3.6
 """Bits a character above which a text of 20 characters or more is taken for random."""
 
 
-def find(text: str) -> Iterator[tuple[int, int, str]]:
+Found = tuple[int, int, str]
+"""Line and column of a key, and what it looks like."""
+
+
+def find(text: str) -> Iterator[Found]:
     """Yield `(line, column, what it looks like)` of the first `MOST` keys in `text`."""
     if len(text) > _LARGE and not _hinted()(text):
         return

@@ -18,6 +18,7 @@ from prompt_hub.repository.documents import (
 from prompt_hub.repository.examples import ExampleLines
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
 from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.many_examples import NumberedExamples
 from prompt_hub.repository.reader import (
     ARCHIVE,
     EVALS,
@@ -126,9 +127,10 @@ class TaskFiles:
     templates: tuple[MessageTemplate, ...]
     examples: Sequence[tuple[int, Example]]
     examples_file: str
-    examples_text: str | None
-    """None where the file is missing or no text."""
-    example_lines: ExampleLines
+    no_examples: bool
+    """Whether the file is there and blank."""
+    example_lines: ExampleLines | NumberedExamples
+    """Says what stands on a line of it."""
     judge: Source[Prompt] | None
     production: Source[Prompt] | None
     archive: tuple[Source[Prompt], ...]
@@ -181,7 +183,7 @@ class TaskFiles:
     def without_examples(self) -> TaskFiles:
         """Return what is kept of a task when its rules have been asked."""
         nothing = ExampleLines("", self.examples_file)
-        return replace(self, examples=(), examples_text=None, example_lines=nothing)
+        return replace(self, examples=(), no_examples=False, example_lines=nothing)
 
     def registry_problem(self, location: Location, found: str, expected: str) -> Problem:
         """Return a problem in the registry, below this task's entry."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import IO, NamedTuple, cast
 
 from pydantic import JsonValue
 
@@ -17,18 +18,17 @@ from prompt_hub.repository.documents import (
     Document,
     InvalidDocumentsError,
     Problem,
-    decoded,
+    open_bytes,
     read_bytes,
     to_model,
 )
 from prompt_hub.repository.example_sets import LONGEST_REFERENCE, examples_of, reference_in
-from prompt_hub.repository.examples import ExampleLines, parse_examples
+from prompt_hub.repository.examples import ExampleLines, parse_examples, read_examples
 from prompt_hub.repository.includes import BlockError, ExpandedTemplate
 from prompt_hub.repository.json import parse_json
-from prompt_hub.repository.json_positions import position
+from prompt_hub.repository.many_examples import NumberedExamples, numbered_facts
 from prompt_hub.repository.reader import (
     ARCHIVE,
-    EVALS,
     EXAMPLES,
     METADATA,
     PRODUCTION,
@@ -41,19 +41,25 @@ from prompt_hub.repository.reader import (
 )
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import Example, Prompt
-from prompt_hub.repository.syntax_words import (
-    CONFLICT,
-    ONE_SIDE,
-    conflict_at,
-    conflict_marker,
-)
 from prompt_hub.repository.templates import TemplateAnalysis, read
 from prompt_hub.repository.yaml import parse_yaml
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.validation import secrets
-from prompt_hub.validation.hidden_characters import HIDDEN, find_hidden, in_words
 from prompt_hub.validation.rules.reading import UNREACHABLE
+from prompt_hub.validation.text_scan import BOM, TextScan, pieces
 from prompt_hub.validation.tree import ContentT, Finding, MessageTemplate, Source, TaskFiles, Tree
+
+LARGE = 4_000_000
+"""Bytes of a file of examples above which neither its text nor they are held in memory."""
+
+
+class _ExampleFile(NamedTuple):
+    """What a file of examples holds."""
+
+    examples: Sequence[tuple[int, Example]] = ()
+    lines: ExampleLines | NumberedExamples | None = None
+    blank: bool = False
+    """Whether it could be read, and nothing stands in it."""
 
 
 def read_tree(
@@ -121,9 +127,9 @@ class _Reader:
         """Whether a path is a plain file inside the tree; notes what else it is."""
         name = self._repository.relative(path)
         if not is_text(name):
-            message = name.encode("utf-8", "backslashreplace").decode()
+            shown = name.encode("utf-8", "backslashreplace").decode()
             found, expected = "a file name that is not UTF-8", "a name of plain letters"
-            self._note(Problem(message, 1, 1, "", found, expected, "utf-8"))
+            self._note(Problem(shown, 1, 1, "", found, expected, "utf-8"))
             return False
         if not path.is_symlink():
             if path.is_file():
@@ -156,11 +162,12 @@ class _Reader:
                 self._evidence_bytes[path] = raw
             if not self._is_visible(path):
                 text = self._tree.texts[name] = raw.decode("utf-8", errors="replace")
-                self._look_for_keys(text, name)
+                self._note_keys(name, tuple(secrets.find(text)))
                 return
-            text = self._tree.texts[name] = self._text(raw, name)
-            if (conflict := _conflict(text, name)) is not None:
-                self._note(conflict)
+            scan = self._scanned(name, [(0, raw)])
+            text = self._tree.texts[name] = scan.text
+            if scan.conflict is not None:
+                pass  # What the parser says of the markers follows from them.
             elif path.suffix in {".yaml", ".yml"}:
                 self._documents[path] = parse_yaml(text, name)
             elif path.suffix == ".json" and path.parent.name == REVIEWS:
@@ -176,16 +183,25 @@ class _Reader:
         proposed = self._proposed.get(path)
         return read_bytes(path, name) if proposed is None else proposed.encode("utf-8")
 
-    def _text(self, raw: bytes, name: str) -> str:
-        """Return a file's text, having looked for what no text should have in it."""
-        text = decoded(raw, name)
-        self._note(*_odd_characters(raw, text, name))
-        text = text.removeprefix("\ufeff")
-        self._look_for_keys(text, name)
-        return text
+    @contextmanager
+    def _opened(self, path: Path, name: str) -> Iterator[IO[bytes]]:
+        if (proposed := self._proposed.get(path)) is not None:
+            yield BytesIO(proposed.encode("utf-8"))
+        else:
+            with open_bytes(path, name) as stream:
+                yield stream
 
-    def _look_for_keys(self, text: str, name: str) -> None:
-        if keys := tuple(secrets.find(text)):
+    def _scanned(self, name: str, parts: Iterable[tuple[int, bytes]]) -> TextScan:
+        """Look for what no text should have in it, and note that."""
+        scan = TextScan(name)
+        for before, raw in parts:
+            scan.look(raw, before)
+        self._note(*scan.odd.values(), *([scan.conflict] if scan.conflict else ()))
+        self._note_keys(name, tuple(scan.keys))
+        return scan
+
+    def _note_keys(self, name: str, keys: tuple[secrets.Found, ...]) -> None:
+        if keys:
             self._tree.keys[name] = keys
 
     def _names(self, registry: Source[Registry] | None) -> set[str]:
@@ -243,43 +259,62 @@ class _Reader:
             if isinstance(data, dict) and "schema" in data and (draft := self._prompt(path)):
                 self._tree.drafts.append(draft)
 
-    def _examples(self, task: str) -> tuple[str | None, Sequence[tuple[int, Example]]]:
-        """Return the text of a task's examples, and the examples if every line is one."""
+    def _examples(self, task: str) -> _ExampleFile:
+        """Return what the file of a task's examples holds; no examples where a line is none."""
         path = self._repository.path(EXAMPLES, f"{task}.jsonl")
         name = self._repository.relative(path)
-        text = self._tree.texts.get(name)
-        if path in self._unread:
-            self._unread.remove(path)
-            try:
-                text = self._text(self._bytes(path, name), name)
-            except InvalidDocumentsError as error:
-                self._note(*error.problems)
-        if text is None:
-            return None, ()
-        if (conflict := _conflict(text, name)) is not None:
-            # What the parser says of the markers follows from them.
-            self._note(conflict)
-            return text, ()
-        if (in_s3 := self._set(text, name)) is not None:
-            return text, in_s3
+        if path not in self._unread:
+            hidden = self._tree.texts.get(name)
+            return _ExampleFile() if hidden is None else self._few_examples(hidden, name)
+        self._unread.remove(path)
+        try:
+            with self._opened(path, name) as stream:
+                raw = stream.read(LARGE + 1)
+                if len(raw) > LARGE:
+                    return self._many_examples(stream, name)
+            scan = self._scanned(name, [(0, raw)])
+            return _ExampleFile() if scan.conflict else self._few_examples(scan.text, name)
+        except InvalidDocumentsError as error:
+            self._note(*error.problems)
+            return _ExampleFile()
+
+    def _few_examples(self, text: str, name: str) -> _ExampleFile:
+        if (in_s3 := self._set(text[:LONGEST_REFERENCE].encode("utf-8"), name)) is not None:
+            return in_s3
         examples, problems = parse_examples(text, name)
         self._note(*problems)
-        return text, () if problems else tuple(examples)
+        lines = ExampleLines(text, name)
+        return _ExampleFile(() if problems else tuple(examples), lines, blank=not text.strip())
 
-    def _set(self, text: str, name: str) -> Sequence[tuple[int, Example]] | None:
+    def _many_examples(self, stream: IO[bytes], name: str) -> _ExampleFile:
+        """Return the examples in a large file: neither its text nor they are held in memory."""
+        stream.seek(0)
+        if self._scanned(name, pieces(stream)).conflict:
+            return _ExampleFile()
+        stream.seek(0)
+        start = len(BOM) if stream.read(len(BOM)) == BOM else 0
+        stream.seek(start)
+        if (in_s3 := self._set(stream.read(LONGEST_REFERENCE), name)) is not None:
+            return in_s3
+        stream.seek(start)
+        examples = read_examples(stream, name)
+        return _ExampleFile(examples, examples, blank=not examples)
+
+    def _set(self, beginning: bytes, name: str) -> _ExampleFile | None:
         """Return the examples in S3 that a file names, None where it has its own."""
         try:
-            reference = reference_in(text[:LONGEST_REFERENCE].encode("utf-8"), name)
+            reference = reference_in(beginning, name)
             if reference is None:
                 return None
-            return examples_of(reference, name, self._repository.root)
+            examples = examples_of(reference, name, self._repository.root)
+            return _ExampleFile(examples, examples)
         except InvalidDocumentsError as error:
             self._note(*error.problems)
         except PromptHubError as error:
             found = error.message.removeprefix(f"{name}: ").removesuffix(".")
             expected = f"examples in S3; {error.hint}".removesuffix(".")
             self._note(Problem(name, 1, 1, "", found, expected, UNREACHABLE))
-        return ()
+        return _ExampleFile()
 
     def _task(self, task: str, registry: Source[Registry] | None) -> TaskFiles:
         repository = self._repository
@@ -292,7 +327,7 @@ class _Reader:
         metadata = self._modelled(
             places[METADATA], lambda document: to_model(document, ScoringMetadata)
         )
-        text, examples = self._examples(task)
+        found = self._examples(task)
         examples_file = repository.relative(places[EXAMPLES])
         candidate = self._named(metadata.content.candidate) if metadata else None
         named = metadata and metadata.content.judge
@@ -308,12 +343,12 @@ class _Reader:
             ),
             metadata=metadata,
             candidate=candidate,
-            whole=self._whole(candidate, templates, examples),
+            whole=self._whole(candidate, templates, found.examples),
             templates=templates,
-            examples=examples,
+            examples=found.examples,
             examples_file=examples_file,
-            examples_text=text,
-            example_lines=ExampleLines(text or "", examples_file),
+            no_examples=found.blank,
+            example_lines=found.lines or ExampleLines("", examples_file),
             judge=self._pinned(named.task, named.version) if named else None,
             production=self._modelled(places[PRODUCTION], sealed),
             archive=tuple(source for source in archive if source is not None),
@@ -351,7 +386,7 @@ class _Reader:
         if candidate is None or len(templates) < len(candidate.content.messages):
             return None
         draft = candidate.content
-        shots = [example for _, example in examples if example.split == "shot"]
+        shots = [examples[place][1] for place in _shots(examples)]
         if draft.few_shot and len(shots) < draft.few_shot.count:
             if examples:
                 expected = f"at most {len(shots)}: so many examples have split: shot"
@@ -362,12 +397,9 @@ class _Reader:
         return self._repository.whole(draft, shots)
 
 
-def _conflict(text: str, file: str) -> Problem | None:
-    """Return the first conflict that git has left in a file, of whatever format."""
-    if (at := conflict_at(text)) is None:
-        return None
-    found = conflict_marker(text[at:].split("\n", 1)[0])
-    return Problem(file, *position(text, at), "", found, ONE_SIDE, CONFLICT)
+def _shots(examples: Sequence[tuple[int, Example]]) -> list[int]:
+    facts = enumerate(numbered_facts(examples))
+    return [place for place, (_, each) in facts if each.split == "shot"]
 
 
 def _is_there(layer: str, path: Path) -> bool:
@@ -381,35 +413,3 @@ def _walk(folder: Path) -> Iterator[Path]:
         folders.sort()
         yield from (here / name for name in folders if (here / name).is_symlink())
         yield from (here / name for name in sorted(files))
-
-
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_EVIDENCE = f"prompts/{EVALS}/"
-_VISIBLE = bytes([*b"\t\n", *range(0x20, 0x7F)])
-
-
-def _odd_characters(raw: bytes, text: str, file: str) -> Iterator[Problem]:
-    """Yield what is text, but should not stand in a file of ours; each kind told once."""
-    # Few files have anything but visible ASCII in most places: the rest is looked through first.
-    rest = raw.translate(None, _VISIBLE).decode("utf-8")
-    if not (_CONTROL.search(rest) or HIDDEN.search(rest) or "\r" in rest):
-        return
-    body = text
-    if text.startswith("\ufeff"):
-        body = " " + text[1:]
-        yield Problem(file, 1, 1, "", "a byte order mark", "UTF-8 without it", "bom")
-    if (at := body.find("\r")) >= 0:
-        what = (
-            "a Windows line end (CR LF)" if body[at + 1 : at + 2] == "\n" else "a carriage return"
-        )
-        yield Problem(file, *position(body, at), "", what, "line feeds alone", "crlf")
-    if file.startswith(_EVIDENCE):
-        return  # What models have answered stands there as they said it.
-    if control := _CONTROL.search(body):
-        found = in_words(control[0])
-        place = position(body, control.start())
-        yield Problem(file, *place, "", found, "visible text", "control-character")
-    for at, character in find_hidden(body):
-        found = in_words(character)
-        yield Problem(file, *position(body, at), "", found, "visible text", "hidden-character")
-        break

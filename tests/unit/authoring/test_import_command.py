@@ -332,7 +332,7 @@ def test_an_eval_alone_and_two_prompts_are_no_task(
     assert "two prompts: openai_prompt.json and langfuse_chat.json" in capsys.readouterr().err
     pair = (str(FIXTURES / "langfuse_text.json"), "--prompt", "3")
     assert workshop.take("x", *pair) == ExitCode.USAGE
-    assert "Its prompts are 1 to 2." in capsys.readouterr().err
+    assert "It has 2 prompts." in capsys.readouterr().err
 
 
 def test_rows_none_of_which_is_labelled_make_no_task(

@@ -80,6 +80,25 @@ def test_a_corrected_label_changes_its_line_and_not_a_byte_besides(
     assert list(json.loads(after[0])) == list(json.loads(before[0]))
 
 
+def test_a_file_with_windows_line_ends_keeps_them(
+    healthy: RepositoryFolder, first: Example
+) -> None:
+    """Validation says what they are; labels are not lost for them."""
+    path = healthy.path(FILE)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    before = path.read_bytes().split(b"\r\n")
+    add(healthy, grade(first, other(first)))
+    add(healthy, grade(None, "resistor"))
+    written = write_examples(healthy.repository, TASK, "Ann")
+    after = path.read_bytes().split(b"\r\n")
+    assert (written.corrected, written.added) == (1, 1)
+    assert not any(b"\n" in line or b"\r" in line for line in after)
+    assert after[1 : len(before) - 1] == before[1:-1]
+    assert json.loads(after[0])["expected"] == {"part_class": other(first)}
+    assert json.loads(after[-2])["input"] == NEW
+    assert after[-1] == b""
+
+
 def test_a_new_example_is_added_at_the_end_and_is_valid(healthy: RepositoryFolder) -> None:
     before = healthy.read(FILE)
     healthy.write(FILE, before.rstrip("\n"))

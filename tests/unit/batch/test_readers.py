@@ -31,7 +31,7 @@ def test_a_tab_separated_table(tmp_path: Path) -> None:
 
 def test_a_row_of_another_width_does_not_stop_the_next(tmp_path: Path) -> None:
     short, long, good = records(tmp_path / "parts.csv", "a,b\n1\n1,2,3\n1,2\n")
-    assert short.problem == "1 cells, where the header has 2"
+    assert short.problem == "1 cell, where the header has 2"
     assert long.problem == "3 cells, where the header has 2"
     assert (good.problem, good.line) == (None, 4)
 

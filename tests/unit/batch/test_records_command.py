@@ -280,7 +280,7 @@ def test_the_name_of_a_run_is_made_of_key_and_version(
     assert main(command) == ExitCode.OK
     # sha256 of "incoming/part-class/parts.csv v1", as the state machine makes it.
     run = "c74e9f27b0c67c97d4d36fa6bb5d6fb155f70edae9090ee0696dab25ebc334af"
-    assert f"run {run} of part-class 1.1.0: 1 records" in capsys.readouterr().out
+    assert f"run {run} of part-class 1.1.0: 1 record in 1 shard, " in capsys.readouterr().out
 
 
 def test_a_shard_of_refused_requests_ends_where_an_example_is_answered(

@@ -341,10 +341,11 @@ def test_answers_are_no_examples_of_a_task_that_is_no_judge(
         (f"{LABEL}?from=records", "without --label FILE"),
     ],
 )
-def test_what_cannot_be_graded_is_said(client: TestClient, path: str, words: str) -> None:
+def test_what_is_not_there_is_not_found_and_said(client: TestClient, path: str, words: str) -> None:
     answer = client.get(path)
-    assert answer.status_code == 422
+    assert answer.status_code == 404
     assert words in unescape(answer.text)
+    assert post(client, path, {"do": "grade"}).status_code == 404
 
 
 def test_an_item_that_is_not_there_is_no_page(client: TestClient) -> None:
@@ -445,5 +446,5 @@ def test_a_file_that_no_task_is_called_by_is_in_no_command_to_copy(
     assert "part-class" in shown(client, "/label")
     assert "echo" not in shown(client, "/label")
     answer = client.get(f"/label/{name}")
-    assert answer.status_code == 422
+    assert answer.status_code == 404
     assert "git commit" not in answer.text

@@ -60,6 +60,13 @@ def test_a_hostile_task_name_is_text(tmp_path: Path, browse: Browse) -> None:
     assert "&lt;script&gt;alert(1)" in missing.text
 
 
+@pytest.mark.parametrize(
+    "path", ["/task/no", "/label/no", "/incident/no/1", "/evaluation/no/version/1.0.0", "/no"]
+)
+def test_what_is_not_there_is_not_found(lived: Console, browse: Browse, path: str) -> None:
+    assert browse(lived).get(path).status_code == 404
+
+
 def test_now_shows_versions_score_alarm_incident_and_cost(lived: Console, browse: Browse) -> None:
     text = browse(lived).get("/").text
     for words in (

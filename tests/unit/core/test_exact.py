@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from random import Random
 
 import pytest
 
-from prompt_hub.core.exact import careful, earned, reaches, stated, surplus, weighted_mean
+from prompt_hub.core.exact import (
+    ExactSum,
+    careful,
+    earned,
+    reaches,
+    stated,
+    surplus,
+    weighted_mean,
+)
 
 
 def test_weights_of_3_3_4_earn_seven_tenths() -> None:
@@ -49,3 +59,14 @@ def test_what_is_no_rounding_stays(score: float) -> None:
 
 def test_an_irrational_score_is_taken_as_it_is_printed() -> None:
     assert earned(0.8414709848078965) == stated(0.8414709848078965)
+
+
+def test_a_sum_in_any_order_and_in_parts_is_that_of_all() -> None:
+    chance = Random(3)
+    numbers = [chance.choice((1e16, 1.0, 1e-9, 5e-324)) * chance.random() for _ in range(300)]
+    first, rest = ExactSum(), ExactSum()
+    for place, number in enumerate(numbers):
+        (rest if place % 3 else first).add(number)
+    first.merge(rest)
+    assert (float(first), first.count) == (math.fsum(numbers), 300)
+    assert float(ExactSum()) == 0.0

@@ -1,4 +1,4 @@
-"""The commit of a tree: git is asked where it can know."""
+"""What git is asked: the commit of a tree where it can know, and what commits brought."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
+from prompt_hub.core.git import UNKNOWN_COMMIT, added_and_removed, head_commit
 
 
 def git(where: Path, *words: str) -> str:
@@ -60,3 +60,19 @@ def test_where_no_git_is_a_folder_outside_git_has_no_commit_and_one_inside_says_
     assert head_commit(tmp_path) == UNKNOWN_COMMIT
     with pytest.raises(PromptHubError, match="git does not run"):
         head_commit(committed)
+
+
+@pytest.mark.parametrize("setting", ["log.showRoot", "log.showSignature", "i18n.logOutputEncoding"])
+def test_what_people_set_for_their_own_eyes_hides_no_file(tmp_path: Path, setting: str) -> None:
+    git(tmp_path, "init", "--quiet", ".")
+    values = {"log.showRoot": "false", "log.showSignature": "true"}
+    git(tmp_path, "config", setting, values.get(setting, "utf-16"))
+    (tmp_path / "prompts").mkdir()
+    for name in ("first", "second"):
+        (tmp_path / "prompts" / name).write_text(name)
+        git(tmp_path, "add", ".")
+        git(tmp_path, "commit", "--quiet", "--message", name)
+    assert list(added_and_removed(tmp_path, "prompts")) == [
+        ("prompts/second", True),
+        ("prompts/first", True),
+    ]

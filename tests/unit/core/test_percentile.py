@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.core.percentile import percentile
+from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.example_results import parse_details
 from prompt_hub.evaluation.record import parse_record
-from prompt_hub.evaluation.summary import latency
 from prompt_hub.reporting.charts import histogram, nice
 from tests.unit.building import RepositoryFolder
 
@@ -33,8 +33,9 @@ def test_a_stored_record_has_the_same_numbers(healthy: RepositoryFolder) -> None
         arm = parse_record(path.read_text("utf-8"), path.name).candidate
         details = parse_details(path.with_suffix(".jsonl").read_text("utf-8"), path.name)
         assert arm is not None
-        assert arm.seconds_p50 == latency(details["candidate"], 0.5)
-        assert arm.seconds_p95 == latency(details["candidate"], 0.95)
+        sums = sums_of(details["candidate"])
+        assert arm.seconds_p50 == sums.latency(0.5)
+        assert arm.seconds_p95 == sums.latency(0.95)
 
 
 def test_a_chart_ends_above_the_same_percentile() -> None:

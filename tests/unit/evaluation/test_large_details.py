@@ -32,8 +32,9 @@ from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository import examples as example_files
+from prompt_hub.repository import many_examples
 from prompt_hub.repository.documents import InvalidDocumentsError
-from prompt_hub.repository.examples import pick
+from prompt_hub.repository.many_examples import pick
 from prompt_hub.repository.schema import Example
 from prompt_hub.scoring import tally
 from prompt_hub.scoring.tally import Tally
@@ -153,7 +154,7 @@ def test_what_is_not_what_the_line_names_is_refused(
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
 
 
-@pytest.mark.parametrize(("change", "said"), [(1, "there is no answer"), (-1, "1 answers more")])
+@pytest.mark.parametrize(("change", "said"), [(1, "there is no answer"), (-1, "1 answer more")])
 def test_answers_that_are_missing_or_too_many_are_told(
     healthy: RepositoryFolder, large: Evaluation, change: int, said: str
 ) -> None:
@@ -216,7 +217,7 @@ def test_of_a_large_set_a_report_reads_what_was_asked(
         kept.update(example.id for example in found)
         return found
 
-    monkeypatch.setattr(example_files, "pick", few)
+    monkeypatch.setattr(many_examples, "pick", few)
     asked = {result.id for result in small.details["candidate"][:5]}
     some = {arm: tuple(r for r in found if r.id in asked) for arm, found in small.details.items()}
     view = read_view(evaluations, replace(small, details=some))
@@ -338,7 +339,7 @@ def test_the_history_says_how_answers_in_s3_are_fetched(large: Evaluation) -> No
 @pytest.mark.parametrize("few", [0, 3])
 def test_a_tally_sums_up_what_a_dict_does(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MANY", few)
-    found, sums = Tally(1000), dict[object, float]()
+    found, sums = Tally(), dict[object, float]()
     for number in range(1000):
         key, weight = (number * 7919 % 123, "x"), 0.1 * (1 + number % 3)
         found.add(key, weight)

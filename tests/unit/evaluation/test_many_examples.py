@@ -11,6 +11,7 @@ import sys
 import tempfile
 import tracemalloc
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,14 @@ from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.replay import replay
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
-from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
 from prompt_hub.repository import examples as example_files
 from prompt_hub.repository.documents import InvalidDocumentsError
-from prompt_hub.repository.examples import ManyExamples, facts_of, pick, read_examples
+from prompt_hub.repository.examples import read_examples
+from prompt_hub.repository.many_examples import ManyExamples, facts_of, pick
+from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
+from prompt_hub.scoring import tally
 from tests.unit.building import COMMIT, RepositoryFolder
 from tests.unit.judging import add_judge, use_judge
 from tests.unit.providers import Backend, FunctionProvider
@@ -130,6 +134,26 @@ def test_record_and_details_are_the_same_bytes_however_many_examples_are_kept(
     assert outcome(healthy, answer, tmp_path / "large") == small
 
 
+@pytest.mark.shipped
+@pytest.mark.parametrize("task", ["brand", "part-class"])
+def test_a_stored_record_is_made_again_byte_for_byte_where_little_is_kept(
+    task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = PromptRepository(Path(__file__).parents[3])
+    released = repository.registry().tasks[task].released
+    assert released is not None
+    stored = logged_evaluation(repository, task, released)
+    assert stored is not None
+    small = replay(repository, stored).record.to_json()
+    monkeypatch.setattr(example_files, "FEW", 0)
+    monkeypatch.setattr(tally, "MANY", 0)
+    assert isinstance(repository.examples(task), ManyExamples)
+    large = replay(repository, stored)
+    assert (large.record.to_json(), large.details) == (small, stored.details_text)
+    # The gate of then rounded its sums.
+    assert small == stored.text or stored.record.gate_version == "1"
+
+
 def test_examples_of_a_large_set_are_read_as_those_of_a_small_one(
     healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,7 +183,7 @@ def test_a_large_set_takes_little_memory() -> None:
     )
     tracemalloc.start()
     try:
-        examples = read_examples(raw, "examples.jsonl")
+        examples = read_examples(BytesIO(raw), "examples.jsonl").examples
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -187,7 +211,7 @@ def test_what_is_wrong_with_a_large_set_is_told_in_the_order_of_lines(
     for few in (0, 4096):
         monkeypatch.setattr(example_files, "FEW", few)
         with pytest.raises(InvalidDocumentsError) as caught:
-            read_examples(raw, "examples.jsonl")
+            read_examples(BytesIO(raw), "examples.jsonl")
         said.append(caught.value.problems)
     assert said[0] == said[1]
     assert [problem.line for problem in said[0]] == sorted(problem.line for problem in said[0])

@@ -220,7 +220,7 @@ def test_an_answer_too_many_is_named(evaluated: Evaluated) -> None:
     text = evaluated.details.read_text(encoding="utf-8")
     extra = json.dumps({**json.loads(text.splitlines()[0]), "repeat": 1})
     evaluated.details.write_text(f"{text}{extra}\n", encoding="utf-8")
-    assert "1 answers more than were asked for" in evaluated.changed()["details"]
+    assert "1 answer more than were asked for" in evaluated.changed()["details"]
 
 
 @pytest.mark.parametrize(

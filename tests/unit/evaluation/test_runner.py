@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Workload
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.example_results import Result, scores_of
@@ -17,7 +18,7 @@ from prompt_hub.evaluation.measure import Measurement, measure
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
-from prompt_hub.evaluation.summary import arm_of, missing_answers
+from prompt_hub.evaluation.summary import arm_of
 from prompt_hub.gate.types import GateSet
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
@@ -67,7 +68,7 @@ class Measured:
     @property
     def problems(self) -> tuple[str, ...]:
         """Why answers are missing."""
-        return tuple(missing_answers("this run", self.details))
+        return tuple(sums_of(self.details).missing("this run"))
 
 
 class Session:
@@ -102,7 +103,7 @@ class Session:
         measured = asyncio.run(main())
         scores = scores_of(measured.details, examples(count))
         whole = GateSet.of(examples(count))
-        arm = arm_of(self.prompt, measured.info, measured.details, whole, scores, 0.9)
+        arm = arm_of(self.prompt, measured.info, sums_of(measured.details), whole, scores, 0.9)
         return Measured(measured.details, arm)
 
 
@@ -252,8 +253,8 @@ def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     assert estimate.tokens == pytest.approx(50 * sum(TOKENS), rel=0.05)
     assert estimate.usd == pytest.approx(50 * (TOKENS[0] + 2 * TOKENS[1]) / 1e6, rel=0.05)
     words = estimate.in_words(Budget())
-    assert words.startswith("80 calls, 30 of them answered before, about 23")
-    assert "(budget: 2000 calls, 10000000 tokens, $5, 3600 s)" in words
+    assert words.startswith("80 calls, 30 of them answered before, about 2,3")
+    assert "(budget: 2,000 calls, 10,000,000 tokens, $5, 3600 s)" in words
     assert "which will not do for all of it)" in estimate.in_words(Budget(calls=49))
 
 

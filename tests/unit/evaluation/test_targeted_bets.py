@@ -31,6 +31,18 @@ def aimed(
     return TargetedTest.of([pairs], whole, alpha, (1.0,), (1 - margin) / 2)
 
 
+def test_a_mirrored_test_is_that_of_what_is_lost() -> None:
+    chance = Random(5)
+    values = [chance.choice((0.0, 0.1, 0.5, 0.5, 0.7, 1.0)) for _ in range(60)]
+    weights = [chance.choice((0.5, 1.0, 3.0)) for _ in values]
+    mirrored = aimed(values, 0.1, weights=weights).mirrored(0.55)
+    pairs = [(1 - value, weight) for value, weight in zip(values, weights, strict=True)]
+    found = TargetedTest.of([pairs], weights, ALPHA, (1.0,), 0.55)
+    assert mirrored.sample.rounds == found.sample.rounds
+    assert (mirrored.betting, mirrored.shown) == (found.betting, found.shown)
+    assert mirrored.lower_bound() == found.lower_bound() > 0
+
+
 @pytest.mark.parametrize("margin", [0.02, 0.05, 0.1, 0.2, 0.5])
 @pytest.mark.parametrize("alpha", [0.1, 0.05, 0.01])
 def test_ties_pass_with_the_fewest_examples_that_any_test_can_do_with(

@@ -12,7 +12,7 @@ from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.llm.answer_text import without_thinking
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig, Reasoning
-from prompt_hub.llm.response import ModelResponse, Usage, output_in
+from prompt_hub.llm.response import Answer, ModelResponse, Usage, output_in
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 from tests.unit.llm.calling import FIELDS
@@ -103,6 +103,54 @@ def test_white_space_of_every_kind_around_an_object_is_none_of_it(
     allowed = prompt.model_copy(update={"output_fence": "allowed"})
     fenced = f"```json\n{around.format(TEXT)}\n```"
     assert output_in(around.format(fenced), allowed) == ({"part_class": "diode"}, None)
+
+
+ALOUD = (
+    "the answer is not JSON (the model reasons aloud before it; `reasoning` in its alias takes that"
+    " off)"
+)
+ALONE = "the answer is not JSON (it is the model's thinking, with no answer behind it)"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # Qwen3; then Qwen3-Thinking and DeepSeek-R1, whose template writes the opening tag.
+        (f"<think>\nA diode, I think.\n</think>\n\n{TEXT}", ALOUD),
+        (f"A diode, I think.\n</think>\n\n{TEXT}", ALOUD),
+        (f"<think>\n\n</think>\n\n```json\n{TEXT}\n```", ALOUD),
+        (f"[THINK]a[/THINK]{TEXT}", ALOUD),
+        (f"◁think▷a◁/think▷{TEXT}", ALOUD),
+        ("<think>\nA diode, I think.\n</think>\n", ALONE),
+        ("<think>\nA diode, I", ALONE),
+        ("A diode, I think.\n</think>", ALONE),
+        ("<b>diode</b>", "the answer is not JSON (Expecting value at column 1)"),
+        ("I <think> so", "the answer is not JSON (Expecting value at column 1)"),
+    ],
+)
+def test_thinking_aloud_is_named_and_what_takes_it_off(
+    prompt: Prompt, text: str, problem: str
+) -> None:
+    assert output_in(text, prompt) == (None, problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (
+            "<think>\nA diode",
+            ", in the model's thinking: reasoning.tokens of its alias make room for that",
+        ),
+        ('{"part_class": "di', ""),
+        ('<think>a</think>{"part_class": "di', ""),
+    ],
+)
+def test_thinking_that_was_cut_off_says_what_makes_room(
+    prompt: Prompt, text: str, where: str
+) -> None:
+    usage = Usage(input_tokens=1, output_tokens=32)
+    answer = Answer.of(ModelResponse(text=text, model="m", truncated=True, usage=usage), prompt)
+    assert answer.problem == f"the answer was cut off after 32 tokens{where}"
 
 
 FENCED = [

@@ -176,6 +176,14 @@ PROBLEMS: dict[str, tuple[Reply, str]] = {
         reply([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}], usage=SPENT),
         "no content (finish_reason stop)",
     ),
+    "thinking alone, DeepSeek": (
+        reply(None, reasoning_content="A diode?", usage=SPENT),
+        "no content (finish_reason stop, thinking alone)",
+    ),
+    "thinking alone, vLLM": (
+        reply("", reasoning="A diode?", usage=SPENT),
+        "no content (finish_reason stop, thinking alone)",
+    ),
     "cut off": (reply('{"part_cl', "length", usage=SPENT), "the answer was cut off after 6 tokens"),
     "cut off, Mistral": (
         reply('{"part_cl', "model_length", usage=SPENT),
@@ -227,3 +235,18 @@ def test_a_message_of_another_form_is_not_readable(prompt: Prompt, parts: object
         pytest.raises(ModelUnavailableError, match="its answer was not readable"),
     ):
         ask(server, prompt)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"reasoning_content": "A resistor?"},
+        {"reasoning": "A resistor?", "reasoning_details": [{"type": "reasoning.text"}]},
+        {"reasoning_content": None},
+    ],
+)
+def test_thinking_beside_an_answer_is_none_of_it(prompt: Prompt, beside: dict[str, object]) -> None:
+    with scripted(reply(**beside)) as server:
+        answer = ask(server, prompt)
+    assert answer.problem is None
+    assert answer.output == {"part_class": "diode"}

@@ -295,7 +295,7 @@ def test_an_endpoint_may_prove_itself_by_the_certificate_that_is_trusted(
         url = server.url.replace("127.0.0.1", host) + "/v1"
         once = Retries(attempts=1, attempts_if_busy=1)
         monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-        why = r"no connection \(its certificate is not trusted: self-signed certificate\), 1 times"
+        why = r"no connection \(its certificate is not trusted: self-signed certificate\), 1 time\."
         with pytest.raises(ModelUnavailableError, match=why):
             call_each(prompt, url, "Schottky diode", retries=once)
         assert not server.asked
@@ -346,7 +346,7 @@ def test_a_redirect_that_leads_nowhere_is_no_connection(
 ) -> None:
     server.replies[:] = [(307, {"Location": location}, {})]
     once = Retries(attempts=1, attempts_if_busy=1)
-    with pytest.raises(ModelUnavailableError, match="no connection, 1 times"):
+    with pytest.raises(ModelUnavailableError, match=r"no connection, 1 time\."):
         call_each(prompt, f"{server.url}/v1", "Schottky diode", retries=once)
 
 

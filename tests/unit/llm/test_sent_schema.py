@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
 
+from prompt_hub.core.generated_page import replace_generated_part
+from prompt_hub.llm import schemas_page
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.response import Answer
@@ -315,3 +318,10 @@ def test_an_optional_property_gets_through_a_strict_endpoint(healthy: Repository
     assert form["json_schema"]["strict"] is True
     assert list(refusals(form["json_schema"]["schema"])) == []
     assert answer.output == {"part_class": "resistor"}
+
+
+@pytest.mark.shipped
+def test_the_page_says_what_becomes_of_each_word() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "schemas.md").read_text(encoding="utf-8")
+    written = replace_generated_part(page, schemas_page.SOURCE, schemas_page.tables())
+    assert page == written, "run `make docs`"

@@ -35,9 +35,13 @@ class Metrics:
     """What CloudWatch was sent."""
 
     data: list[MetricDatumTypeDef] = field(default_factory=list)
+    requests: list[int] = field(default_factory=list)
+    """How many data each request had."""
 
     def put_metric_data(self, *, Namespace: str, MetricData: Iterable[MetricDatumTypeDef]) -> None:  # noqa: N803
+        before = len(self.data)
         self.data += MetricData
+        self.requests.append(len(self.data) - before)
 
     def tasks(self, metric: str) -> list[str]:
         """Tasks that a metric came for, without those by version; of the stage alone, empty."""

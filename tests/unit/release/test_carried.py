@@ -99,7 +99,7 @@ def test_a_broken_manifest_stops_the_start(
 
 def prompts_of(folder: RepositoryFolder) -> CarriedPrompts:
     hashes = CarriedHashes.of(load(folder.root))
-    return CarriedPrompts(folder.repository, hashes.carries, hashes.champions)
+    return CarriedPrompts(folder.repository, hashes)
 
 
 def damage(folder: RepositoryFolder) -> None:
@@ -120,7 +120,7 @@ def test_a_very_large_image_is_looked_through_and_its_champions_are_checked(
 ) -> None:
     monkeypatch.setattr(carried, "CHECKED_AT_START", 2)
     hashes = CarriedHashes.of(load(healthy.root))
-    prompts = CarriedPrompts(healthy.repository, hashes.carries, hashes.champions)
+    prompts = CarriedPrompts(healthy.repository, hashes)
     text = healthy.read(OLD_FILE)
     damage(healthy)
     prompts.require_all()
@@ -131,12 +131,12 @@ def test_a_very_large_image_is_looked_through_and_its_champions_are_checked(
 
     healthy.path(OLD_FILE).unlink()
     with pytest.raises(PromptHubError, match=r"part-class 1\.0\.0 is missing"):
-        CarriedPrompts(healthy.repository, hashes.carries, hashes.champions).require_all()
+        CarriedPrompts(healthy.repository, hashes).require_all()
     healthy.write(OLD_FILE, text)
     champion = "prompts/02-production/part-class.yaml"
     healthy.write(champion, healthy.read(champion).replace("role: user", "role: system", 1))
     with pytest.raises(PromptHubError, match="as it was promoted"):
-        CarriedPrompts(healthy.repository, hashes.carries, hashes.champions).require_all()
+        CarriedPrompts(healthy.repository, hashes).require_all()
 
 
 def test_what_was_prepared_is_served_whatever_becomes_of_its_file(
@@ -189,9 +189,9 @@ def test_a_pointer_to_a_damaged_version_is_refused_and_the_last_good_one_kept(
     healthy: RepositoryFolder,
 ) -> None:
     hashes = CarriedHashes.of(load(healthy.root))
-    prompts = CarriedPrompts(healthy.repository, hashes.carries, hashes.champions)
+    prompts = CarriedPrompts(healthy.repository, hashes)
     ledger, heard = FakeLedger(), Heard()
-    poller = LedgerPoller.of_release(hashes, ledger, heard, prompts)
+    poller = LedgerPoller(hashes, ledger, heard, prompts)
     old = VersionRef(version="1.0.0", sha256=hashes.carries["part-class"]["1.0.0"])
     text = healthy.read(OLD_FILE)
     damage(healthy)
@@ -214,11 +214,11 @@ def test_a_pointer_to_a_damaged_version_is_refused_and_the_last_good_one_kept(
 
 def test_a_snapshot_holds_nothing_that_is_damaged(healthy: RepositoryFolder) -> None:
     hashes = CarriedHashes.of(quarantined(load(healthy.root), "part-class", "1.1.0"))
-    prompts = CarriedPrompts(healthy.repository, hashes.carries, hashes.champions)
+    prompts = CarriedPrompts(healthy.repository, hashes)
     damage(healthy)
     ledger, times = FakeLedger(), iter([0.0])
     ledger.table.away = True
-    poller = LedgerPoller.of_release(
+    poller = LedgerPoller(
         hashes, ledger, Heard(), prompts, clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
     )
     poller.poll()

@@ -31,7 +31,7 @@ def test_the_page_says_how_many_of_how_many_and_the_commonest_change_first() -> 
     html = repair_page(view(tally(100)))
     assert "50 of 100" in html
     assert "107 records in the output; 7 that other versions answered stay as they were" in html
-    assert "1 had an error and have an output now" in html
+    assert "1 had an error and has an output now" in html
     assert html.index("<del>resistor</del>") < html.index('<span class="soft">nothing</span>')
     shown = payload(html)
     assert shown["fields"] == ["part_class", "error of the record", "mount"]

@@ -164,7 +164,7 @@ def test_a_page_of_a_long_run_stays_small() -> None:
     data["executions"] = [*executions] * 10
     html = run_page(RunReport.model_validate(data))
     assert len(html.encode()) < 300_000
-    assert f"and {50_000 - LONGEST_TEXT} more characters" in html
+    assert f"and {50_000 - LONGEST_TEXT:,} more characters" in html
 
 
 def test_it_serves_dark_and_light_and_narrow_screens() -> None:
@@ -183,7 +183,7 @@ def test_a_run_that_broke_off_early_is_told_too() -> None:
     data |= {"executions": [], "steps": [cast(list[JsonObject], data["steps"])[0]]}
     cast(list[JsonObject], data["steps"])[0]["status"] = "failed"
     message = read(data).texts()
-    assert "0 of 1 steps ended as they should" in message
+    assert "0 of 1 step ended as it should" in message
     assert "The rollback" not in message
     assert "Pipeline executions" not in message
 

@@ -17,7 +17,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository import example_objects, example_sets
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.example_sets import SETS_DIR
-from prompt_hub.repository.examples import ManyExamples
+from prompt_hub.repository.many_examples import ManyExamples
 from prompt_hub.repository.schema import Example
 from tests.unit.building import RepositoryFolder
 from tests.unit.llm.batch_server import BatchServer, batch_server

@@ -31,7 +31,7 @@ SCHEMA: JsonObject = {
             {"part_number": 7, "title": "FET"},
             [("part_number", "must be a string, is a number")],
         ),
-        ({"part_number": "", "title": "FET"}, [("part_number", "must have at least 1 characters")]),
+        ({"part_number": "", "title": "FET"}, [("part_number", "must have at least 1 character")]),
         ({"part_number": "x", "title": "longer"}, [("title", "must have at most 5 characters")]),
         (
             {"part_number": "x", "title": "FET", "colour": "red", "shape": 1},

@@ -20,14 +20,14 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_minus_one_is_not_minus_two(one: JsonValue, other: JsonValue) -> None:
     """Python has the same hash for both."""
-    weights = tally.Tally(2)
+    weights = tally.Tally()
     weights.add(identity(one), 1.0)
     weights.add(identity(other), 2.0)
     assert (weights[identity(one)], weights[identity(other)]) == (1.0, 2.0)
 
 
 def test_values_that_are_equal_are_one() -> None:
-    weights = tally.Tally(4)
+    weights = tally.Tally()
     for value in (1, 1.0, -1, -1.0):
         weights.add(identity(value), 1.0)
     weights.add(identity({"a": 1, "b": None}), 1.0)
@@ -47,7 +47,7 @@ def test_places_of_numbers_do_not_pile_up(step: float, monkeypatch: pytest.Monke
             super().__setitem__(key, value)
 
     monkeypatch.setattr(tally, "Slots", Seen)
-    weights = tally.Tally(1000)
+    weights = tally.Tally()
     for number in range(1000):
         weights.add(identity(number * step), 1.0)
     assert len(places) > 900

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,17 +143,7 @@ def service(built: Path) -> Iterator[Running]:
             release=release.release,
             prompts=carried_prompts(PromptRepository(built), CarriedHashes.of(release)),
             seconds_per_call={"part-class": 0.7},
-            poller=LedgerPoller(
-                ledger,
-                release=release.release,
-                carries=release.carries(),
-                champions={
-                    name: champion.reference
-                    for name, task in release.tasks.items()
-                    if (champion := task.version(task.champion)) is not None
-                },
-                report=Heard(),
-            ),
+            poller=LedgerPoller(CarriedHashes.of(release), ledger, Heard()),
             client=client,
         )
         listener.bind(("127.0.0.1", 0))
@@ -203,13 +193,8 @@ def unstarted(
     `changed` prompts take the place of the image's own.
     """
     release = load(built)
-    poller = LedgerPoller(
-        ledger,
-        release=release.release,
-        carries=release.carries(),
-        champions=champions or {},
-        report=Heard(),
-    )
+    hashes = replace(CarriedHashes.of(release), champions=champions or {}, snapshot=champions or {})
+    poller = LedgerPoller(hashes, ledger, Heard())
     poller.poll()
     prompts = carried_prompts(PromptRepository(built), CarriedHashes.of(release))
     service = PromptService(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
+from prompt_hub.release.carried import CarriedHashes
 from prompt_hub.release.ledger_poller import (
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
@@ -22,6 +23,7 @@ NEW = VersionRef(version="1.1.0", sha256="new")
 BRAND = VersionRef(version="1.0.0", sha256="brand")
 CARRIES = {"part-class": {"1.0.0": "old", "1.1.0": "new"}, "brand": {"1.0.0": "brand"}}
 CHAMPIONS = {"part-class": NEW, "brand": BRAND}
+IMAGE = CarriedHashes(release="exec-2", carries=CARRIES, champions=CHAMPIONS, snapshot=CHAMPIONS)
 
 
 @dataclass
@@ -33,14 +35,7 @@ class World:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.follower = LedgerPoller(
-            self.ledger,
-            release="exec-2",
-            carries=CARRIES,
-            champions=CHAMPIONS,
-            report=self.heard,
-            clock=lambda: self.now,
-        )
+        self.follower = LedgerPoller(IMAGE, self.ledger, self.heard, clock=lambda: self.now)
 
     def poll(self, after: float = 0.0) -> None:
         self.now += after
@@ -267,15 +262,8 @@ def test_a_ledger_that_goes_away_leaves_the_last_good_pointers(world: World) -> 
 def test_a_snapshot_leaves_out_what_did_harm(world: World) -> None:
     """The ledger is away at the start: the image's ways back are served, not its bad champions."""
     world.ledger.table.away = True
-    world.follower = LedgerPoller(
-        world.ledger,
-        release="exec-2",
-        carries=CARRIES,
-        champions=CHAMPIONS,
-        snapshot={"part-class": OLD},
-        report=world.heard,
-        clock=lambda: world.now,
-    )
+    image = replace(IMAGE, snapshot={"part-class": OLD})
+    world.follower = LedgerPoller(image, world.ledger, world.heard, clock=lambda: world.now)
     world.poll()
     world.poll(after=61)
     assert world.served() == {"part-class": ("1.0.0", "snapshot")}

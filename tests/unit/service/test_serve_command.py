@@ -57,7 +57,7 @@ def test_a_container_whose_ledger_is_away_serves_no_champion_that_did_harm(
     image = image.model_copy(update={"quarantined": {"part-class": {"1.1.0": told}}})
     ledger, times = FakeLedger(), iter([0.0, SNAPSHOT_AFTER_SECONDS])
     ledger.table.away = True
-    poller = LedgerPoller.of_release(
+    poller = LedgerPoller(
         CarriedHashes.of(image), ledger, Heard(), clock=lambda: next(times, SNAPSHOT_AFTER_SECONDS)
     )
     poller.poll()

@@ -17,8 +17,10 @@ import pytest
 
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
+from prompt_hub.release.carried import CarriedHashes
+from prompt_hub.release.ledger_poller import ServedVersion, ServingState
 from prompt_hub.service.shared_state import (
+    ComingState,
     FollowedState,
     SharedLimiter,
     SharedMemory,
@@ -33,7 +35,7 @@ def served(version: str) -> ServedVersion:
     )
 
 
-CONTENTS = ReleaseContents(release="r", carries={}, champions={})
+IMAGE = CarriedHashes(release="r", carries={}, champions={}, snapshot={})
 STATES = [
     ServingState(),
     ServingState(ready=True, revision=4, served={"a": served("1"), "b": served("1")}),
@@ -53,7 +55,9 @@ def test_a_change_leads_from_one_state_to_the_next(
     before: ServingState, after: ServingState
 ) -> None:
     change = StateChange.between(before, after, 7)
-    assert change.apply(before) == after
+    coming = ComingState(before)
+    coming.add(change)
+    assert coming.state(change) == after
     assert change.number == 7
 
 
@@ -96,7 +100,7 @@ def test_a_worker_lays_a_change_by_until_its_number_moves() -> None:
     memory, (receiver, sender) = SharedMemory(2, []), Pipe(duplex=False)
     before = ServingState(served={"t1": served("0"), "t2": served("2")})
     shelf = Shelf({("t1", "0"): b"0", ("t2", "2"): b"2"})
-    followed = FollowedState(memory, receiver, place=1, state=before, number=0, contents=CONTENTS)
+    followed = FollowedState(memory, receiver, place=1, state=before, number=0, release=IMAGE)
     followed.prompts = shelf
     stop = threading.Event()
     thread = threading.Thread(target=followed.run, args=(0.01, stop))
@@ -132,9 +136,7 @@ def test_a_worker_lays_a_change_by_until_its_number_moves() -> None:
 
 def test_a_call_takes_in_what_the_thread_has_not_yet() -> None:
     memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
-    followed = FollowedState(
-        memory, receiver, place=0, state=STATES[0], number=0, contents=CONTENTS
-    )
+    followed = FollowedState(memory, receiver, place=0, state=STATES[0], number=0, release=IMAGE)
     for number, (left, reached) in enumerate(pairwise(STATES), start=1):
         for part in StateChange.between(left, reached, number).parts():
             sender.send(part)
@@ -150,9 +152,7 @@ def test_what_a_change_leads_back_to_is_kept_while_the_change_comes_in() -> None
         for number, version in enumerate(("1", "2", "1"))
     ]
     shelf = Shelf({(name, "1"): b"1" for name in names})
-    followed = FollowedState(
-        memory, receiver, place=0, state=states[0], number=0, contents=CONTENTS
-    )
+    followed = FollowedState(memory, receiver, place=0, state=states[0], number=0, release=IMAGE)
     followed.prompts = shelf
     stop = threading.Event()
     thread = threading.Thread(target=followed.run, args=(0.01, stop))
@@ -192,7 +192,7 @@ def test_calls_go_on_after_each_part_of_a_change() -> None:
         time.sleep(seconds)
 
     followed = FollowedState(
-        memory, receiver, place=0, state=STATES[1], number=0, contents=CONTENTS, rest=rest
+        memory, receiver, place=0, state=STATES[1], number=0, release=IMAGE, rest=rest
     )
     thread = threading.Thread(target=followed.run, args=(0.01, stop))
     thread.start()
@@ -219,9 +219,7 @@ class Ring:
 @pytest.mark.parametrize("tasks", [1, 100])
 def test_no_rubbish_stays_for_ever_because_a_pointer_moved(tasks: int) -> None:
     memory, (receiver, sender) = SharedMemory(1, []), Pipe(duplex=False)
-    followed = FollowedState(
-        memory, receiver, place=0, state=STATES[0], number=0, contents=CONTENTS
-    )
+    followed = FollowedState(memory, receiver, place=0, state=STATES[0], number=0, release=IMAGE)
     after = ServingState(revision=1, served={f"t{n}": served("1") for n in range(tasks)})
     for part in StateChange.between(STATES[0], after, 1).parts():
         sender.send(part)
@@ -249,7 +247,7 @@ class Follower:
     """As much of a `LedgerPoller` as a supervisor needs: its second look finds a change."""
 
     state = ServingState()
-    contents = CONTENTS
+    release = IMAGE
     looks = 0
 
     def run(self, every_seconds: float, stop: threading.Event, alone: threading.Lock) -> None:

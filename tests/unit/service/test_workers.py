@@ -137,7 +137,8 @@ def test_workers_stop_when_nobody_follows_the_ledger_for_them(team: Team) -> Non
 _ONE_IS_STUCK = """
 import os, signal, socket, threading, time
 from prompt_hub.ledger.items import VersionRef
-from prompt_hub.release.ledger_poller import ReleaseContents, ServedVersion, ServingState
+from prompt_hub.release.carried import CarriedHashes
+from prompt_hub.release.ledger_poller import ServedVersion, ServingState
 from prompt_hub.service import workers
 from prompt_hub.service.shared_state import SharedMemory
 
@@ -150,7 +151,7 @@ after = ServingState(revision=7, served={f"t{n}": version for n in range(300)})
 
 class Poller:
     state = ServingState()
-    contents = ReleaseContents(release="r", carries={}, champions={})
+    release = CarriedHashes(release="r", carries={}, champions={}, snapshot={})
 
     def run(self, every_seconds, stop, alone):
         self.state = after

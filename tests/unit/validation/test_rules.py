@@ -8,6 +8,8 @@ from pkgutil import walk_packages
 import pytest
 
 from prompt_hub import validation
+from prompt_hub.repository import examples as example_files
+from prompt_hub.validation import text_scan, tree_reader
 from prompt_hub.validation.check import TASK_RULES, TREE_RULES
 from prompt_hub.validation.rules.base import Rule
 from prompt_hub.validation.rules.reading import READING_RULES
@@ -60,6 +62,19 @@ def test_a_break_is_found_where_it_is_and_nowhere_else(
     assert {finding.rule for finding in findings} <= {case.rule, *case.also}, message
     if case.at is not None:
         assert case.at in {(item.problem.line, item.problem.column) for item in mine}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "/01-examples/" in case.file], ids=str)
+def test_a_large_file_of_examples_has_the_findings_of_a_small_one(
+    healthy: RepositoryFolder, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.damage(healthy)
+    small = healthy.findings()
+    monkeypatch.setattr(tree_reader, "LARGE", 0)
+    monkeypatch.setattr(example_files, "FEW", 0)
+    for module in (example_files, text_scan):
+        monkeypatch.setattr(module, "PIECE", 1)
+    assert healthy.findings() == small
 
 
 ALL_RULES = {rule.id: rule for rule in (*TASK_RULES, *TREE_RULES)}

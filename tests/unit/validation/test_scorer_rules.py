@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from prompt_hub.repository.schema import JsonObject
+from prompt_hub.validation.rules import scorers
 from prompt_hub.validation.tree import Finding
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import PROMPT, TASK, TEMPLATE, USER, add_judge, use_judge
@@ -189,7 +190,12 @@ TEXT: JsonObject = {"type": "text", "field": "maker.name"}
 QUANTITY: JsonObject = {"type": "quantity", "field": "maker.name"}
 
 
-def test_values_that_differ_only_by_what_is_thrown_away_are_told(rich: RepositoryFolder) -> None:
+@pytest.mark.parametrize("many", [0, scorers.MANY])
+def test_values_that_differ_only_by_what_is_thrown_away_are_told(
+    rich: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """Also where there are so many different ones that little is kept of each."""
+    monkeypatch.setattr(scorers, "MANY", many)
     (told,) = expecting(rich, TEXT, "10 mΩ", "10 V", "10 MΩ", "10 mΩ")
     assert told == (
         f"lost-difference: {USER}:10:31: scorers.0.field: found '10 mΩ' and '10 MΩ' expected as"

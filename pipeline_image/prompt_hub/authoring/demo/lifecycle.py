@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 from prompt_hub.authoring.demo.memory_ledger import MemoryLedger
@@ -19,6 +20,7 @@ from prompt_hub.authoring.demo.model import ALIAS, RuleReader, aliases
 from prompt_hub.authoring.starter import DEFAULT_INPUT, DEFAULT_OUTPUT, parse_fields, starter
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import UNKNOWN_COMMIT
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
@@ -42,7 +44,7 @@ from prompt_hub.reporting.run_model import FinalPointer, Moment, Rollback, RunRe
 from prompt_hub.reporting.run_model import Step as ReportStep
 from prompt_hub.reporting.run_page import run_page
 from prompt_hub.reporting.sources import Evaluations
-from prompt_hub.reporting.words import count, score, signed
+from prompt_hub.reporting.words import score, signed
 from prompt_hub.repository.examples import read_examples
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.transaction import apply
@@ -138,7 +140,7 @@ class Demo:
             comment="Made by `prompt-hub demo`.",
             prompt={**prompt, "messages": messages},
             metadata={**made.metadata, "threshold": THRESHOLDS[version]},
-            examples=read_examples(EXAMPLES.read_bytes(), EXAMPLES.name),
+            examples=read_examples(BytesIO(EXAMPLES.read_bytes()), EXAMPLES.name).examples,
         )
         files = {
             path: text.replace("version: 0.1.0", f"version: {version}")
@@ -148,15 +150,18 @@ class Demo:
         tree, findings = check(self._repository, TASK)
         if wrong := next((finding for finding in findings if finding.is_error), None):
             raise _broken(str(wrong.problem))
-        self._tell(f"written and validated: {len(tree.files)} files below prompts/, none wrong")
+        self._tell(
+            f"written and validated: {count(len(tree.files), 'file')} below prompts/, none wrong"
+        )
 
     def _tell_verdict(self, record: EvaluationRecord) -> None:
         arm, champion = record.candidate, record.champion
         assert arm is not None
         beside = f" · released {champion.version} {score(champion.score)}" if champion else ""
         self._tell(
-            f"{TASK} {record.version}: {record.verdict.status} · score {score(arm.score)} on"
-            f" {arm.n} examples · threshold {score(record.threshold)}{beside}"
+            f"{TASK} {record.version}: {record.verdict.status}"
+            f" · score {score(arm.score, record.threshold)} on {count(arm.n, 'example')}"
+            f" · threshold {score(record.threshold, arm.score)}{beside}"
         )
         page = f"{TASK}-{record.version}.html"
         self._versions.append(
@@ -340,8 +345,8 @@ class Demo:
 def _measured(found: Measurement) -> str:
     version, threshold = found.carried.version, found.carried.threshold
     return (
-        f"{version} scores {score(found.score)} ({signed(found.margin)} against its threshold"
-        f" {score(threshold)})"
+        f"{version} scores {score(found.score, threshold)}"
+        f" ({signed(found.margin, 0.0)} against its threshold {score(threshold, found.score)})"
     )
 
 

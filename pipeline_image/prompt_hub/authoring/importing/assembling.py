@@ -16,9 +16,9 @@ from prompt_hub.authoring.importing.form import (
     asking_for_json,
     unusable,
 )
-from prompt_hub.authoring.importing.labels import Labelled, Reference, Row, labelled, made_up
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import NO_PROVIDER
+from prompt_hub.authoring.importing.rows import Labelled, Reference, Row, labelled, made_up
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.repository.placeholders import PLACEHOLDER_ID
 from prompt_hub.repository.schema import Example

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.importing import javascript as js
 from prompt_hub.authoring.importing.notes import Place
 from prompt_hub.core.json_strict import MAX_DEPTH, is_deeper, strict_json, unique_keys
+from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, read_text
 from prompt_hub.repository.json_positions import JsonScanner, Location
 from prompt_hub.repository.syntax_words import json_words, yaml_words
@@ -216,7 +217,7 @@ def parsed_rows(text: str, name: str) -> Node:
                 header = [cell.strip() for cell in cells]
             elif any(cells):
                 if len(cells) != len(header):
-                    found, expected = f"{len(cells)} cells", f"{len(header)}, as in the header"
+                    found, expected = count(len(cells), "cell"), f"{len(header)}, as in the header"
                     raise broken(name, start, found, expected)
                 lines[(len(rows),)] = start
                 rows.append(dict(zip(header, cells, strict=True)))

@@ -23,9 +23,9 @@ from prompt_hub.authoring.importing.formats import (
     openai_prompt,
     prompty,
 )
-from prompt_hub.authoring.importing.labels import Reference, Row, rows_of
 from prompt_hub.authoring.importing.messages import chosen
 from prompt_hub.authoring.importing.notes import Notes
+from prompt_hub.authoring.importing.rows import Reference, Row, rows_of
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
 Format = Literal[

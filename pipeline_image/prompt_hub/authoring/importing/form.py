@@ -181,7 +181,7 @@ def as_file(messages: Sequence[ChatMessage]) -> list[JsonObject]:
 
 
 class Fields:
-    """The entries of one object that is read: whatever nobody asks for is listed at the end."""
+    """Reads the entries of one object; those that were not asked for are listed at the end."""
 
     def __init__(self, node: Node, notes: Notes) -> None:
         self.node = node

@@ -11,6 +11,7 @@ from prompt_hub.authoring.importing.reasons import HISTORY
 from prompt_hub.authoring.importing.schemas import in_todays_draft, why_unusable
 from prompt_hub.authoring.importing.templates import Converted
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.repository.schema import JsonObject
 
 Convert = Callable[[str, Place], Converted]
@@ -117,7 +118,7 @@ def chosen(node: Node, wanted: int | None, notes: Notes, what: str) -> Node:
     prompts: Sequence[Node] = [*(data if data is not None else node).elements()]
     number = wanted or 1
     if not 1 <= number <= len(prompts):
-        hint = f"Its prompts are 1 to {len(prompts)}." if prompts else "Export it again."
+        hint = f"It has {count(len(prompts), 'prompt')}." if prompts else "Export it again."
         raise PromptHubError(f"{node.source.file}: there is no prompt {number}.", hint=hint)
     for index, other in enumerate(prompts, start=1):
         if index != number:

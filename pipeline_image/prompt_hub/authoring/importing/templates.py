@@ -42,7 +42,7 @@ class Converted:
 
 
 def literal(text: str) -> str:
-    """Return a text as a template that says it: what only looks like a tag is none."""
+    """Escape a text, so that as a template it says just that."""
     return _MARK.sub("{{ '{' }}", text)
 
 

@@ -68,7 +68,7 @@ def imported(config: Path, choices: Choices) -> Imported:
     scoring = scoring_of(cases, notes, schema=model.schema, parsed=model.parsed)
     if not scoring.labelled:
         raise unusable("no test in it says what the right answer is", notes)
-    message = project.config.get("description")
+    description = project.config.get("description")
     fit = fitted(scoring.labelled, chosen, notes)
     examples = [*_without_hidden(_examples(fit.labelled, fit.inputs), fit.labelled, notes)]
     if not examples:
@@ -79,7 +79,7 @@ def imported(config: Path, choices: Choices) -> Imported:
         comment=f"Imported from {config.name} (promptfoo). docs/coming-from-elsewhere.md",
         prompt={
             "description": choices.description
-            or (str(message.data) if message else f"Imported: {choices.task}"),
+            or (str(description.data) if description else f"Imported: {choices.task}"),
             "model": {"alias": model.alias, "parameters": model.parameters},
             "input": fit.contract,
             "output": scoring.output,

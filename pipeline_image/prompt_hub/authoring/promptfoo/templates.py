@@ -73,8 +73,8 @@ def to_jinja(text: str) -> Translated:
         return Translated(text, problem=str(error))
     except (TemplateError, RecursionError) as error:
         # Jinja2 says the line of the template below, in a line of its own.
-        said = str(error).partition("\n")[0]
-        return Translated(text, problem=f"a template that Jinja2 cannot read ({said})")
+        reason = str(error).partition("\n")[0]
+        return Translated(text, problem=f"a template that Jinja2 cannot read ({reason})")
     for fault in analysis.faults:
         unread = f"a template that Jinja2 cannot read ({fault.found})"
         problem = unread if fault.rule == "template-syntax" else fault.found

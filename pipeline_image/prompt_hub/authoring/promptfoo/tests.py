@@ -238,12 +238,12 @@ class _Reader:
             given = self._project.resolved(node.get("assert"))
             if given is not None and not (shared and options.get("disableDefaultAsserts") is True):
                 asserted += [(element, shared) for element in given.elements()]
-        said = [element.data for element, _ in asserted]
+        values = [element.data for element, _ in asserted]
         for node in (self._default, test):
-            said += [node.data] if isinstance(node.data, Unkept) else []
+            values += [node.data] if isinstance(node.data, Unkept) else []
             parts = (node.get(key) for key in ("vars", "assert", "options"))
-            said += [part.data for part in parts if part is not None]
-        return _Written(tuple(asserted), unkept(said))
+            values += [part.data for part in parts if part is not None]
+        return _Written(tuple(asserted), unkept(values))
 
     def _variables(self, given: Node, *, of_all: bool) -> Iterator[dict[str, JsonValue]]:
         """Yield variables, also those of files that stand in their place."""
@@ -290,7 +290,7 @@ class _Reader:
             for element, shared in written.asserted
             for found in self._assertions(element, values, shared=shared)
         ]
-        said = [*values.values(), *(found.value for found in assertions)]
+        every = [*values.values(), *(found.value for found in assertions)]
         description = test.get("description")
         threshold = test.get("threshold") or self._default.get("threshold")
         return TestCase(
@@ -301,7 +301,7 @@ class _Reader:
             place=test.place,
             lenient=_number(threshold) is not None,
             parsed=str(options.get("transform")).strip() == "JSON.parse(output)",
-            problem=problem or unkept(said) or written.unkept,
+            problem=problem or unkept(every) or written.unkept,
         )
 
     def _assertions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from prompt_hub.core import aws_names
+from prompt_hub.core.wording import count
 from prompt_hub.doctor.base import Check, Finding, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.ledger.items import Pointer
@@ -21,18 +22,19 @@ def _examine(readers: Readers) -> Iterator[Finding]:
     yield from _registry(readers, pointers)
     service = readers.service
     if service["runningCount"] < service["desiredCount"]:
+        wanted = count(service["desiredCount"], "task")
         yield Finding(
-            f"{service['runningCount']} of {service['desiredCount']} tasks of the service run.",
+            f"The service runs {service['runningCount']} of {wanted}.",
             "Look why in the service's events.",
             f"aws ecs describe-services --cluster {aws_names.cluster(stage)}"
             f" --services {aws_names.service(stage)}",
         )
     release = running_release(readers.of_stage.client("ecs"), stage)
     deployed = readers.ledger.deployed()
-    told = deployed.release.release if deployed else "no release"
-    if told != release:
+    in_ledger = deployed.release.release if deployed else "no release"
+    if in_ledger != release:
         yield Finding(
-            f"The service runs release {release}; the ledger says {told}.",
+            f"The service runs release {release}; the ledger says {in_ledger}.",
             "Retry the stage's Activate, or start an execution, which activates what it deploys.",
             start(),
         )

@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import JsonValue
+from pydantic import BaseModel, Field, JsonValue, TypeAdapter
 
 from prompt_hub.doctor.base import Check, Finding, NotCheckedError
-from prompt_hub.doctor.readers import Readers, Template
+from prompt_hub.doctor.readers import Readers, Resource, Template
 
 if TYPE_CHECKING:
     from mypy_boto3_service_quotas import ServiceQuotasClient
@@ -40,6 +40,22 @@ COUNTED = {
 """What each resource of a type takes one of."""
 VCPU = Quota("fargate", "L-3032A538", "Fargate On-Demand vCPU resource count")
 BUILDS = Quota("codebuild", "L-9D07B6EF", "Concurrently running builds for Linux/Small environment")
+
+
+class _Provider(BaseModel):
+    provider: Annotated[str, Field(alias="Provider")]
+
+
+class _Action(BaseModel):
+    kind: Annotated[_Provider, Field(alias="ActionTypeId")]
+    order: Annotated[int, Field(alias="RunOrder")] = 1
+
+
+class _Stage(BaseModel):
+    actions: Annotated[list[_Action], Field(alias="Actions")]
+
+
+_STAGES = TypeAdapter(list[_Stage])
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
@@ -75,10 +91,25 @@ def needs(templates: Iterable[Template]) -> Mapping[Quota, float]:
         for resource in template.resources.values():
             if resource.kind in COUNTED:
                 need[COUNTED[resource.kind]] += 1
-            elif resource.kind == "AWS::CodeBuild::Project":
-                need[BUILDS] = 1  # more builds than one wait for each other
+            elif resource.kind == "AWS::CodePipeline::Pipeline":
+                need[BUILDS] += _builds(resource)
         cores += _cores(template)
     return {**need, VCPU: cores}
+
+
+def _builds(pipeline: Resource) -> int:
+    """Return how many builds of `pipeline` start together, at most.
+
+    By AWS's guide ("Builds in AWS CodeBuild") five wait for each that may run. Accounts that may
+    run one were seen to refuse a second: "Cannot have more than 1 builds in queue for the account".
+    """
+    most = 0
+    for stage in _STAGES.validate_python(pipeline.properties.get("Stages", [])):
+        together = Counter(
+            action.order for action in stage.actions if action.kind.provider == "CodeBuild"
+        )
+        most = max([most, *together.values()])
+    return most
 
 
 def _cores(template: Template) -> float:
@@ -108,7 +139,7 @@ def _children(template: Template) -> int:
 
 
 def _number(value: JsonValue) -> float:
-    """Read a number, which templates may write as text; 0 for what is none."""
+    """Read a number, which templates may write as text; 0 for anything else."""
     text = str(value)
     return float(text) if text.replace(".", "", 1).isdecimal() else 0
 

@@ -35,6 +35,10 @@ _FILTER = "content_filter"
 """Gemini's endpoint says why after a colon: `content_filter: PROHIBITED_CONTENT`."""
 
 
+_THINKING = ("reasoning_content", "reasoning")
+"""Where thinking stands beside an answer: of DeepSeek, SGLang, older vLLM; of newer, OpenRouter."""
+
+
 class ReportedError(Exception):
     """A failure that an endpoint tells inside HTTP 200."""
 
@@ -57,8 +61,8 @@ def read_completion(body: bytes) -> ModelResponse:
             # Half a character, another encoding: what is odd and can be read is read.
             completion = json.loads(body)
         _raise_reported(completion)
-        if "choices" not in completion and (told := read_refusal(200, body)).message:
-            raise ReportedError(told)
+        if "choices" not in completion and (refusal := read_refusal(200, body)).message:
+            raise ReportedError(refusal)
         choice = completion["choices"][0]
         _raise_reported(choice)
         return _read_choice(completion, choice)
@@ -89,12 +93,13 @@ def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> Mo
     elif refusal or kind == "refusal":
         withheld = refused(str(refusal or text))
     elif not text.strip() and kind not in CUT_OFF:
-        told = f"finish_reason {finish or 'missing'}"
+        reason = f"finish_reason {finish or 'missing'}"
+        reason += ", thinking alone" if any(map(message.get, _THINKING)) else ""
         # Without counts, null still says that the message is whole and has no text.
         whole = output_tokens if usage else content is None and finish
         if not whole and not (message.get("tool_calls") or message.get("function_call")):
-            raise TransientError(f"its answer was empty: {no_content(told).reason}")
-        withheld = no_content(told)
+            raise TransientError(f"its answer was empty: {no_content(reason).reason}")
+        withheld = no_content(reason)
     return ModelResponse(
         text=repair_surrogates(text),
         model=intern(str(completion.get("model") or "")),

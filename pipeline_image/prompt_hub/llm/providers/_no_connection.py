@@ -20,8 +20,8 @@ def no_connection(error: BaseException | None = None, why: str = "") -> Transien
         error: what a client raised; its causes say more than it does.
         why: what is known already, to be told before what the causes say.
     """
-    told = ": ".join(filter(None, (why, next(filter(None, map(_words, _causes(error))), ""))))
-    return TransientError(f"no connection ({told})" if told else "no connection")
+    reason = ": ".join(filter(None, (why, next(filter(None, map(_words, _causes(error))), ""))))
+    return TransientError(f"no connection ({reason})" if reason else "no connection")
 
 
 def _words(error: BaseException) -> str:

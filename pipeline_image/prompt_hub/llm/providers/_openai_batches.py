@@ -223,10 +223,10 @@ class OpenAIBatches:
         counts = batch.request_counts
         errors = (batch.errors.data if batch.errors else None) or []
         first = errors[0] if errors else None
-        told = ""
+        reason = ""
         if first is not None:
             refusal = Refusal(status=0, code=first.code or "", message=first.message or "")
-            told = refusal.in_words(()) + (f", line {first.line}" if first.line else "")
+            reason = refusal.in_words(()) + (f", line {first.line}" if first.line else "")
         return BatchState(
             id=batch.id,
             status=batch.status,
@@ -234,7 +234,7 @@ class OpenAIBatches:
             answered=counts.completed if counts else 0,
             failed=counts.failed if counts else 0,
             total=counts.total if counts else 0,
-            reason=told,
+            reason=reason,
             queue_full=any(error.code in QUEUE_FULL for error in errors),
             files=self._files.results(batch) if phase == "ended" else (),
         )

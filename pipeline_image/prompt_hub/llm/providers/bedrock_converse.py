@@ -292,7 +292,7 @@ def _read(model: ModelConfig, answer: Mapping[str, Any]) -> ModelResponse:
 def _withheld(stop: str, text: str, output_tokens: int) -> Withheld | None:
     """Say why an answer holds none; raises `TransientError` where nothing was answered at all."""
     if stop in STOPPED:
-        # A guardrail leaves its own text, which is nobody's answer.
+        # The text is the guardrail's own, not the model's answer.
         return FILTERED
     if stop in MALFORMED:
         return Withheld(f"the model wrote what Bedrock cannot read (stopReason {stop})")

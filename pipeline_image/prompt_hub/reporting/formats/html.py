@@ -16,6 +16,7 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
+from prompt_hub.core import wording
 from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.gate.types import Status
@@ -63,7 +64,7 @@ def _page(view: EvaluationView, examples: Sequence[ExampleView], longest: int) -
     left_out = []
     if cut.texts:
         left_out.append(
-            f"{words.count(cut.texts, 'text')} cut after {longest:,} characters; the whole ones"
+            f"{wording.count(cut.texts, 'text')} cut after {longest:,} characters; the whole ones"
             f" are in {view.evaluation.name.removesuffix('.json')}.jsonl."
         )
     if len(examples) < len(view.examples):

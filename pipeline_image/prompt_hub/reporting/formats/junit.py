@@ -97,7 +97,7 @@ def _case(name: str, example: ExampleView, answers: Answers) -> Xml.Element:
             message = "; ".join(answers.errors) or "not measured"
             tag, kind = "error", "not measured"
         case Outcome.WRONG:
-            message = "; ".join(answers.losses) or f"score {answers.score:.3f}"
+            message = "; ".join(answers.losses) or f"score {words.score(answers.score)}"
             tag, kind = "failure", "wrong"
         case _:
             assert_never(answers.outcome)
@@ -107,7 +107,7 @@ def _case(name: str, example: ExampleView, answers: Answers) -> Xml.Element:
 
 
 def _facts(example: ExampleView, answers: Answers) -> list[str]:
-    score = "not measured" if answers.score is None else f"{answers.score:.3f}"
+    score = "not measured" if answers.score is None else words.score(answers.score)
     facts = [f"score: {score}"]
     if example.example is not None:
         facts.append(f"input: {json.dumps(example.example.input, ensure_ascii=False)}")

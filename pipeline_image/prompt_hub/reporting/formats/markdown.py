@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from prompt_hub.gate.types import Status
@@ -29,9 +30,10 @@ def render(view: EvaluationView) -> str:
         lines += [sentence, ""]
     if view.arms:
         head = ("version", "score", "interval", "examples", "cost", "latency p95")
-        rows = [_row(arm) for arm in view.arms]
-        rows.append(["threshold", words.score(record.threshold), "", "", "", ""])
-        rows.append(["majority guess", words.score(record.baseline), "", "", "", ""])
+        scores = [record.threshold, record.baseline, *(arm.arm.score for arm in view.arms)]
+        rows = [_row(arm, scores) for arm in view.arms]
+        rows.append(["threshold", words.score(record.threshold, *scores), "", "", "", ""])
+        rows.append(["majority guess", words.score(record.baseline, *scores), "", "", "", ""])
         lines += [*table(head, rows, 5), ""]
     lines += [f"- {escaped(reason)}" for reason in words.reasons(record)]
     if verdict.overridden_by:
@@ -62,12 +64,12 @@ def _sign(status: Status) -> str:
             assert_never(status)
 
 
-def _row(arm: ArmView) -> list[str]:
+def _row(arm: ArmView, scores: Sequence[float | None]) -> list[str]:
     low, high = arm.arm.interval
     measured = arm.arm.score is not None
     return [
         f"{arm.name} {arm.arm.version}",
-        f"**{words.score(arm.arm.score)}**",
+        f"**{words.score(arm.arm.score, *scores)}**",
         f"{low:.3f} to {high:.3f}" if measured else "",
         f"{arm.arm.n:,}" + (f" × {arm.arm.repeats}" if arm.arm.repeats > 1 else ""),
         words.money(arm.arm.usd),
@@ -99,8 +101,9 @@ def _loss(example: ExampleView, *, with_champion: bool) -> list[str]:
     arms = [example.candidate, *([example.champion] if with_champion else [])]
     row = row_of(example.example, *arms)
     texts = (row.input, row.expected, *row.answers)
+    scores = [arm.score if arm else None for arm in arms]
     return [
         code(example.id),
         *(code(text, _CELL) for text in texts),
-        *(words.score(arm.score if arm else None) for arm in arms),
+        *(words.score(score, *scores) for score in scores),
     ]

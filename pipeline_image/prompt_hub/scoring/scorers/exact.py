@@ -62,7 +62,7 @@ class WholeScorer(PureScorer):
     def guess_worth(self, examples: Sequence[Example]) -> GuessWorth:
         """Count how often each output is expected."""
         weight = self.weight
-        tally = Tally(len(examples))
+        tally = Tally()
         for example in examples:
             tally.add(identity(example.expected), example.weight)
         return GuessWorth(lambda guess: weight * tally[identity(guess)], graded=False)

@@ -39,7 +39,7 @@ class RegexSettings(PureSettings):
     """Pattern in RE2's syntax that the whole text must match."""
 
     def build(self, schema: JsonObject, root: Path | None) -> PureScorer:
-        """Compile the pattern; raises `PromptHubError` where it is none."""
+        """Compile the pattern; raises `PromptHubError` if it is not valid."""
         from prompt_hub.scoring.patterns import matcher
 
         try:

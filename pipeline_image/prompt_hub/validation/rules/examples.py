@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
@@ -16,7 +18,9 @@ from prompt_hub.repository.contracts import (
     schema_problems,
 )
 from prompt_hub.repository.documents import Problem, closest
+from prompt_hub.repository.examples import FEW
 from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.many_examples import numbered_facts
 from prompt_hub.repository.placeholders import is_placeholder, placeholder_reason
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.rules.base import Rule, task_rule
@@ -29,12 +33,26 @@ def _ids_are_unique(files: TaskFiles) -> Iterator[Problem]:
 
     Rename the second one, or delete it if it is the same example twice.
     """
+    repeated = _repeated_hashes(files)
     first: dict[str, int] = {}
-    for line, example in files.examples:
+    for line, example in numbered_facts(files.examples) if repeated else ():
+        if hash(example.id) not in repeated:
+            continue
         if example.id in first:
             found = f"{example.id!r}, which line {first[example.id]} has already"
             yield files.example_problem(line, ("id",), found, "an id of its own")
         first.setdefault(example.id, line)
+
+
+def _repeated_hashes(files: TaskFiles) -> set[int]:
+    """Return the hashes that several ids have; all ids of a large set would take 150 MB."""
+    hashes = array("q", (hash(example.id) for _, example in numbered_facts(files.examples)))
+    if len(hashes) <= FEW and len(set(hashes)) == len(hashes):
+        return set()
+    parts = [array("q") for _ in range(256)]
+    for number in hashes:
+        parts[number % 256].append(number)
+    return {n for part in parts for n, count in Counter(part).items() if count > 1}
 
 
 @task_rule("example-input")
@@ -145,9 +163,10 @@ def _something_to_score(files: TaskFiles) -> Iterator[Problem]:
     Label some examples `split: eval`, or leave their `split` out.
     """
     expected = "at least one example with split: eval"
-    if files.examples and all(example.split != "eval" for _, example in files.examples):
+    shots = (example.split != "eval" for _, example in numbered_facts(files.examples))
+    if files.examples and all(shots):
         yield files.example_problem(1, (), "shots only", expected)
-    elif files.examples_text is not None and not files.examples_text.strip():
+    elif files.no_examples:
         yield files.example_problem(1, (), "no examples", expected)
 
 
@@ -159,7 +178,8 @@ def _tags_exist(files: TaskFiles) -> Iterator[Problem]:
     """
     if files.metadata is None or not files.examples:
         return
-    scored = (example for _, example in files.examples if example.split == "eval")
+    facts = numbered_facts(files.examples)
+    scored = (example for _, example in facts if example.split == "eval")
     tags = {tag for example in scored for tag in example.tags}
     for tag in files.metadata.content.gate.tags:
         if tag not in tags:
@@ -176,10 +196,11 @@ def _nothing_is_left_to_replace(files: TaskFiles) -> Iterator[Problem]:
 
     Replace it by what is yours, ids included: promotion refuses it.
     """
-    left = [(line, example) for line, example in files.examples if is_placeholder(example)]
-    for line, example in left[:1]:
-        more = f", and {len(left) - 1} more" if len(left) > 1 else ""
-        found = f"{example.id!r}{more}, as `prompt-hub new` wrote {'them' if more else 'it'}"
+    left = ((line, example.id) for line, example in files.examples if is_placeholder(example))
+    for line, name in left:
+        others = sum(1 for _ in left)
+        more = f", and {others} more" if others else ""
+        found = f"{name!r}{more}, as `prompt-hub new` wrote {'them' if more else 'it'}"
         yield files.example_problem(line, (), found, "examples of your own")
     if files.candidate and (reason := placeholder_reason(files.candidate.content, ())):
         yield files.candidate.problem(("messages",), reason, "what the model is to do")

@@ -13,6 +13,7 @@ from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.json_positions import Location
+from prompt_hub.repository.many_examples import numbered_facts
 from prompt_hub.repository.reader import EXAMPLES, METADATA, path_inside
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import TaskFiles
@@ -156,7 +157,7 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
         yield files.metadata.problem(("score_watch", name), found, expected)
     if watch.calls_a_day is None:
         return
-    round_ = sum(example.split == "eval" for _, example in files.examples)
+    round_ = sum(example.split == "eval" for _, example in numbered_facts(files.examples))
     if watch.calls_a_day < round_:
         expected = f"at least {round_}, what one round takes"
         yield files.metadata.problem(
@@ -184,7 +185,8 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
     from prompt_hub.gate.power import least_margin
 
     gate = files.metadata.content.gate
-    scored = (example for _, example in files.examples if example.split == "eval")
+    facts = numbered_facts(files.examples)
+    scored = (example for _, example in facts if example.split == "eval")
     examples = [*islice(scored, _EXAMPLES_HELD_TO_MARGIN + 1)]
     if not 0 < len(examples) <= _EXAMPLES_HELD_TO_MARGIN:
         return

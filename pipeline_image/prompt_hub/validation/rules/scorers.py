@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property, partial
 
+from prompt_hub.core.slots import Slots
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.json_positions import Location
@@ -12,6 +14,7 @@ from prompt_hub.scoring.comparison import lost, unread, without_unit
 from prompt_hub.scoring.fields import at
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.judge import contract_complaints
+from prompt_hub.scoring.tally import MANY
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import TaskFiles
 
@@ -75,17 +78,18 @@ def _differences_count(files: TaskFiles) -> Iterator[Problem]:
     """
     for location, field, values in _compared(files):
         how = field.how
-        first: dict[Hashable, tuple[str, int]] = {}
-        seen: set[str] = set()
-        for line, text in values:
+        known, seen = _FirstOfEach(), set[str]()
+        for line, text in values():
             if text in seen:
                 continue
-            seen.add(text)
+            if len(seen) < MANY:
+                seen.add(text)
             kept = lost(how, text)
             if kept is None:
                 break
-            other, where = first.setdefault(how.canonical(text), (text, line))
-            if kept != lost(how, other):
+            same = how.canonical(text)
+            if known.differs(same, kept):
+                where, other = next(each for each in values() if how.canonical(each[1]) == same)
                 found = (
                     f"{other!r} and {text!r} expected as {field.path} in lines {where} and {line}"
                     f" of the examples, which {how.compare} calls the same"
@@ -93,6 +97,27 @@ def _differences_count(files: TaskFiles) -> Iterator[Problem]:
                 expected = "a comparison that tells them apart, or one spelling"
                 yield _in_metadata(files, location, found, expected)
                 break
+
+
+class _FirstOfEach:
+    """What is kept of the first of all texts that count as the same; of very many a hash."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, str] = {}
+
+    @cached_property
+    def _hashes(self) -> Slots:
+        return Slots()
+
+    def differs(self, same: Hashable, kept: str) -> bool:
+        """Whether something else was kept of the first text that counts as the same."""
+        if len(self._kept) < MANY or same in self._kept:
+            return self._kept.setdefault(same, kept) != kept
+        number = 1 + hash(kept) % 2**52
+        first = self._hashes[hash(same)]
+        if not first:
+            self._hashes[hash(same)] = number
+        return first not in (0, number)
 
 
 @task_rule("unread-quantity", "warning")
@@ -106,7 +131,7 @@ def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
         if field.how.compare != "quantity":
             continue
         units: dict[bool, str] = {}
-        for line, text in values:
+        for line, text in values():
             if reason := unread(field.how, text):
                 found = f"{text!r} expected in line {line} of the examples: {reason}"
                 yield _in_metadata(files, location, found, "a quantity, or another comparison")
@@ -120,17 +145,18 @@ def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
 
 def _compared(
     files: TaskFiles,
-) -> Iterator[tuple[Location, ComparedField, Iterator[tuple[int, str]]]]:
-    """Yield the fields that scorers name, where, and the texts expected in them by line."""
+) -> Iterator[tuple[Location, ComparedField, Callable[[], Iterator[tuple[int, str]]]]]:
+    """Yield the fields that scorers name, where, and what yields the texts expected in them."""
     if files.metadata is None:
         return
     for index, scorer in enumerate(files.metadata.content.scorers):
         for field in scorer.compared(files.expected_names):
             path = field.path.split(".")
-            yield ("scorers", index, *field.location), field, _expected(files, path)
+            yield ("scorers", index, *field.location), field, partial(_expected, files, path)
 
 
 def _expected(files: TaskFiles, path: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield the texts that are expected in a field, each with its line."""
     # Most paths are one name.
     name = path[0] if len(path) == 1 else None
     for line, example in files.examples:

@@ -27,9 +27,9 @@ def langfuse(node: Node, notes: Notes) -> Draft:
     name = f"Langfuse prompt {named(prompt)}"
     chat = Chat(notes, convert)
     prompt.text("type")
-    if (said := prompt.take("prompt")) is None:
+    if (text := prompt.take("prompt")) is None:
         raise broken(*node.place, "no 'prompt'", "a text or a list of messages")
-    chat.read(said, role="user")
+    chat.read(text, role="user")
     config = prompt.part("config")
     draft = Draft(
         name=name,

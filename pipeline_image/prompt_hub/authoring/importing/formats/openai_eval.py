@@ -7,10 +7,10 @@ import re
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, with_question
 from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE
-from prompt_hub.authoring.importing.labels import Reference, Row, rows_of
 from prompt_hub.authoring.importing.messages import Chat, response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import A_JUDGE
+from prompt_hub.authoring.importing.rows import Reference, Row, rows_of
 from prompt_hub.authoring.importing.templates import from_names
 
 _ANSWER = re.compile(r"\{\{\s*sample\.(?:output_text|output_json\.(?P<field>[A-Za-z_]\w*))\s*\}\}")

@@ -22,8 +22,8 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
     prompt.text("object")
     chat = Chat(notes, lambda text, place: from_names(text, place, notes))
     for key, role in (("instructions", "system"), ("messages", "user"), ("input", "user")):
-        if (said := prompt.take(key)) is not None:
-            chat.read(said, role=role)
+        if (messages := prompt.take(key)) is not None:
+            chat.read(messages, role=role)
     format_ = prompt.take("response_format")
     if (text := prompt.inner("text")) is not None:
         format_ = text.take("format") or format_

@@ -153,7 +153,7 @@ def _parsed(answer: JsonValue) -> JsonValue:
 
 
 def _expected(answer: JsonValue, only: str | None) -> JsonValue:
-    """Return a right answer as an object: what is none is the only field that answers have."""
+    """Return a right answer as an object; any other value becomes the only field of answers."""
     if answer is None or isinstance(answer, dict) or only is None:
         return answer
     return {only: js.text(answer) if only == ANSWER else answer}
@@ -265,7 +265,7 @@ def _value(schema: JsonValue) -> JsonValue:
             return {name: _value(inner) for name, inner in properties(known).items()}
         case "array":
             number = known.get("minItems")
-            # A longer one is nobody's example: validation says what is missing.
+            # A longer list is not made up: validation then says what is missing.
             return [_value(known.get("items"))] * (min(number, 10) if type(number) is int else 1)
         case "boolean":
             return True

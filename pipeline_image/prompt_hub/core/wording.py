@@ -1,0 +1,32 @@
+"""Counts and scores as people say them: every text that tells of them takes them from here.
+
+Standard library only: the rollback Lambda carries this module, too.
+"""
+
+from __future__ import annotations
+
+_MOST_PLACES = 15
+"""Of a score in words: further digits are those of the float."""
+
+
+def noun(n: object, singular: str, plural: str | None = None) -> str:
+    """Return the word for what there are `n` of, without the number."""
+    return singular if n == 1 else plural or f"{singular}s"
+
+
+def count(n: int, singular: str, plural: str | None = None) -> str:
+    """`1 example`, `2,000 examples`."""
+    return f"{n:,} {noun(n, singular, plural)}"
+
+
+def score(value: float, *beside: float | None, places: int = 3) -> str:
+    """Return a score in three digits, in more where those would make it look like another.
+
+    `beside` is what stands beside it, such as its threshold: "0.900 is below 0.900" says nothing.
+    """
+    others = [other for other in beside if other is not None and other != value]
+    for enough in range(places, _MOST_PLACES + 1):
+        shown = f"{value:.{enough}f}"
+        if all(f"{other:.{enough}f}" != shown for other in others):
+            return shown
+    return f"{value:.{places}f}"
