@@ -8,7 +8,7 @@ import pytest
 
 from docs import permissions_comment
 from docs.permissions_comment import LONGEST
-from tests.infrastructure.synthesised import build
+from tests.infrastructure.synthesised import Assembly, build
 
 
 def test_what_comes_and_goes_is_shown_line_by_line() -> None:
@@ -32,10 +32,9 @@ def test_what_is_too_long_is_counted() -> None:
 
 
 def test_two_assemblies_are_compared_and_people_are_warned(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    assembly: Assembly, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before, after, comment = (tmp_path / name for name in ("before", "after", "comment.md"))
-    build(before).synth()
+    before, after, comment = assembly.path, tmp_path / "after", tmp_path / "comment.md"
     build(after, {"repository": "example/another"}).synth()
     words = [str(before), str(after), "--to", str(comment)]
     assert permissions_comment.main(words) == 0

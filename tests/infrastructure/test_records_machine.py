@@ -122,9 +122,14 @@ class Containers:
 
 
 @pytest.fixture(scope="module")
-def definition(synthesise: Callable[..., Assembly]) -> Json:
+def four_children(synthesise: Callable[..., Assembly]) -> Assembly:
     stage = {**CONTEXT["prompt-hub"]["stages"][0], "records": {"max_children": 4}}
-    return definition_of(synthesise({"stages": [stage]}))
+    return synthesise({"stages": [stage]})
+
+
+@pytest.fixture(scope="module")
+def definition(four_children: Assembly) -> Json:
+    return definition_of(four_children)
 
 
 def test_a_dropped_file_is_planned_answered_shard_by_shard_and_merged(definition: Json) -> None:
@@ -268,11 +273,8 @@ def test_a_rollback_has_the_records_of_the_version_made_again_that_was_left(
     ]
 
 
-def test_rollbacks_of_this_stage_alone_start_the_machine(
-    synthesise: Callable[..., Assembly],
-) -> None:
-    stage = {**CONTEXT["prompt-hub"]["stages"][0], "records": {"max_children": 4}}
-    rules = synthesise({"stages": [stage]}).resources("dev-service", "AWS::Events::Rule")
+def test_rollbacks_of_this_stage_alone_start_the_machine(four_children: Assembly) -> None:
+    rules = four_children.resources("dev-service", "AWS::Events::Rule")
     patterns = [rule.get("EventPattern") for rule in rules.values()]
     assert {
         "source": ["prompt-hub.rollback"],

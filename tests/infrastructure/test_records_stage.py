@@ -215,17 +215,23 @@ def test_every_name_is_short_enough_for_the_longest_settings(
     assert len(aws_names.records_state_machine(stage)) <= 80
 
 
+ON_CALL = {"principals": [f"arn:aws:iam::{HERE}:user/ann"]}
+
+
+def allowed_on_call(found: Assembly) -> dict[str, list[str]]:
+    return granted(statements_of(found, "dev-rollback", "OnCallRole"))
+
+
+@pytest.fixture(scope="module")
+def on_call(synthesise: Callable[..., Assembly]) -> dict[str, list[str]]:
+    return allowed_on_call(synthesise(stages(on_call=ON_CALL)))
+
+
 def test_people_on_call_may_have_a_failed_run_go_on(
-    synthesise: Callable[..., Assembly],
+    synthesise: Callable[..., Assembly], on_call: dict[str, list[str]]
 ) -> None:
-    who = {"principals": [f"arn:aws:iam::{HERE}:user/ann"]}
-
-    def allowed(**settings: object) -> dict[str, list[str]]:
-        found = synthesise(stages(on_call=who, **settings))
-        return granted(statements_of(found, "dev-rollback", "OnCallRole"))
-
-    without = allowed(records=None)
-    assert {action: on for action, on in allowed().items() if action not in without} == {
+    without = allowed_on_call(synthesise(stages(on_call=ON_CALL, records=None)))
+    assert {action: on for action, on in on_call.items() if action not in without} == {
         "states:ListExecutions": ["stateMachine:prompt-hub-dev-records"],
         "states:DescribeExecution": ["execution:prompt-hub-dev-records:*"],
         "states:GetExecutionHistory": ["execution:prompt-hub-dev-records:*"],
@@ -234,18 +240,13 @@ def test_people_on_call_may_have_a_failed_run_go_on(
 
 
 def test_people_on_call_repair_records_where_the_stage_says_so(
-    synthesise: Callable[..., Assembly],
+    synthesise: Callable[..., Assembly], on_call: dict[str, list[str]]
 ) -> None:
-    def allowed(**more: bool) -> dict[str, list[str]]:
-        who = {"principals": [f"arn:aws:iam::{HERE}:user/ann"], **more}
-        found = synthesise(stages(on_call=who))
-        return granted(statements_of(found, "dev-rollback", "OnCallRole"))
-
-    before, after = allowed(), allowed(repair=True)
+    after = allowed_on_call(synthesise(stages(on_call={**ON_CALL, "repair": True})))
     added = {
-        action: sorted({*on} - {*before.get(action, [])})
+        action: sorted({*on} - {*on_call.get(action, [])})
         for action, on in after.items()
-        if on != before.get(action)
+        if on != on_call.get(action)
     }
     runs = [f"/{prefix}*" for prefix in ("index/", "runs/", "work/")]
     assert {action: on for action, on in added.items() if action.startswith("s3:")} == {
