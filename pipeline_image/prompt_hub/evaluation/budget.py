@@ -20,6 +20,13 @@ logger = logging.getLogger(__name__)
 TOKENS_OUT = 256
 """Length of an answer where neither the prompt's `max_tokens` nor an earlier answer says more."""
 
+DENSEST_TOKENS_A_CHARACTER = 1.0
+"""Tokens that a character takes at most before an answer has said more.
+
+A part number, a value or a Chinese title takes about so many in some families of models, four
+times as many as English does (findings/tokens-of-part-records.sh).
+"""
+
 EPSILON_USD = 1e-9
 """US dollars that sums of fractions may be off by."""
 
@@ -75,7 +82,8 @@ class Forecast:
 
     def at_most(self, characters: int) -> Cost:
         """Return what one request of so many characters costs at most, as far as can be told."""
-        per_character = max(self._densest, 1 / CHARACTERS_A_TOKEN)
+        densest = self._densest if self._seen else DENSEST_TOKENS_A_CHARACTER
+        per_character = max(densest, 1 / CHARACTERS_A_TOKEN)
         out = self._max_tokens or max(self._longest, TOKENS_OUT)
         return self._cost(int(characters * per_character) + 1, out)
 
