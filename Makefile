@@ -8,14 +8,14 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
-# The fast tests wait for time limits, processes and sockets: four workers use two cores meanwhile.
-FAST_WORKERS = $(subst -n 2,-n 4,$(WORKERS))
+# The fast tests wait for time limits, processes and sockets: six workers use two cores meanwhile.
+FAST_WORKERS = $(subst -n 2,-n 6,$(WORKERS))
 # Of two plugins that came along they need nothing: one looks for its fixtures in every test, the other imports
 # all of hypothesis for its summary.
 FAST = $(FAST_WORKERS) -p no:anyio -p no:hypothesispytest
 # The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
 # emulator it shares. tests/local_aws/conftest.py has the longest files first.
-BY_FILE = $(if $(WORKERS),$(FAST_WORKERS) --dist loadfile --no-loadscope-reorder)
+BY_FILE = $(if $(WORKERS),$(subst -n 2,-n 4,$(WORKERS)) --dist loadfile --no-loadscope-reorder)
 # A trace and the doctor read git and AWS, and are tested on both alone: not counted, their packages would count as
 # never run.
 READERS := tests/local_aws/test_trace.py tests/local_aws/test_doctor.py

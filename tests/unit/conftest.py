@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,15 @@ def reads_code_alone(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if request.node.get_closest_marker("shipped") is None:
         assert not _opened, f"mark this test as shipped: it reads {sorted(set(_opened))}"
+
+
+@pytest.fixture
+def no_long_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands ask an ailing model as often as always, a thousandth of a second apart."""
+    from prompt_hub.llm import client
+    from prompt_hub.llm.retry import Retries
+
+    monkeypatch.setattr(client, "Retries", partial(Retries, first=0.001))
 
 
 @pytest.fixture(scope="session")

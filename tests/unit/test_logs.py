@@ -196,7 +196,9 @@ def test_a_change_of_a_pointer_can_be_seen(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.fixture
-def marked(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> RepositoryFolder:
+def marked(
+    healthy: RepositoryFolder, no_long_retries: None, monkeypatch: pytest.MonkeyPatch
+) -> RepositoryFolder:
     """A repository whose `brand` has the mark in its examples and a candidate to be measured."""
     examples: list[JsonObject] = [
         {"id": f"m-{n}", "input": {"manufacturer": f"{MAKER} {n}"}, "expected": {"brand": MARK}}

@@ -46,6 +46,7 @@ def model() -> Iterator[str]:
 def hub(
     healthy: RepositoryFolder,
     model: str,
+    no_long_retries: None,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Iterator[Hub]:

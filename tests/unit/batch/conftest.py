@@ -21,7 +21,7 @@ from tests.unit.building import RepositoryFolder
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+def model(no_long_retries: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
     """A model endpoint that `PROMPT_HUB_MODELS` names."""
     endpoint = Model()
     with serving(endpoint.respond) as url:

@@ -51,7 +51,7 @@ class Faulty(Model):
 
 
 @pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+def model(no_long_retries: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
     """Such a model, asked by two calls at once."""
     endpoint = Faulty()
     with serving(endpoint.respond) as url:
