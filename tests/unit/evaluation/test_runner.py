@@ -236,6 +236,13 @@ def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) 
     assert measured.arm.usd <= budget.usd
 
 
+def test_calls_that_wait_are_reserved_at_what_the_first_answers_have_told(session: Session) -> None:
+    # 47 tokens each of them takes; before an answer has told, 409 are set aside for one.
+    with faulty_provider(delay=0.005) as provider:
+        measured = session.run(on(provider), 40, budget=Budget(tokens=2000))
+    assert (measured.arm.n, measured.problems) == (40, ())
+
+
 def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     session: Session,
 ) -> None:
