@@ -13,7 +13,7 @@ FAST_WORKERS = $(subst -n 2,-n 6,$(WORKERS))
 # Of two plugins that came along they need nothing: one looks for its fixtures in every test, the other imports
 # all of hypothesis for its summary.
 FAST = $(FAST_WORKERS) -p no:anyio -p no:hypothesispytest
-# The local AWS is waited for half of the time: four workers there, too, and a file stays with one, whose
+# The local AWS is waited for half of the time: four workers there, and a file stays with one, whose
 # emulator it shares. tests/local_aws/conftest.py has the longest files first.
 BY_FILE = $(if $(WORKERS),$(subst -n 2,-n 4,$(WORKERS)) --dist loadfile --no-loadscope-reorder)
 # A trace and the doctor read git and AWS, and are tested on both alone: not counted, their packages would count as

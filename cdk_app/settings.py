@@ -324,6 +324,13 @@ class Settings(StrictSettings):
                     )
         return stages
 
+    @field_validator("models")
+    @classmethod
+    def _fit_into_a_build(cls, models: dict[str, ModelConfig]) -> dict[str, ModelConfig]:
+        # Beside each stage's, which may say less of an alias: evaluations are told these.
+        _require_room(models, "")
+        return models
+
     @field_validator("stages")
     @classmethod
     def _have_models_that_fit_into_a_build(
@@ -331,13 +338,7 @@ class Settings(StrictSettings):
     ) -> tuple[StageSettings, ...]:
         models: Mapping[str, ModelConfig] = info.data.get("models", {})
         for index, stage in enumerate(stages):
-            length = len(models_json({**models, **stage.models}))
-            if length > LONGEST_MODELS:
-                raise ValueError(
-                    f"[{index}] has models that make {length} characters of JSON;"
-                    f" {LONGEST_MODELS} fit into the environment of a build: leave out aliases that"
-                    " no prompt names."
-                )
+            _require_room({**models, **stage.models}, f"[{index}] has models that")
         return stages
 
     @field_validator("stages")
@@ -378,6 +379,15 @@ class Settings(StrictSettings):
                         f" {other.name}; name another one, such as {_free_network(stages)}."
                     )
         return stages
+
+
+def _require_room(models: Mapping[str, ModelConfig], whose: str) -> None:
+    length = len(models_json(models))
+    if length > LONGEST_MODELS:
+        raise ValueError(
+            f"{whose} make {length} characters of JSON; {LONGEST_MODELS} fit into the environment"
+            " of a build: leave out aliases that no prompt names."
+        )
 
 
 def _region_in(context: object) -> object:

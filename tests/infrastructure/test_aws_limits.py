@@ -214,10 +214,33 @@ def test_a_build_specification_has_25600_characters_at_most(widest: Assembly) ->
 
 
 def test_models_that_no_build_can_be_told_are_refused() -> None:
-    with pytest.raises(SettingsError, match=r"stages\[0\] has models that make \d+ characters"):
+    with pytest.raises(SettingsError, match=r"\.models make \d+ characters of JSON; 4000 fit"):
         Settings.from_context({**CONTEXT[CONTEXT_KEY], "models": models(40)})
     fit = Settings.from_context({**CONTEXT[CONTEXT_KEY], "models": as_many_models_as_fit()})
     assert len(models_json(fit.models)) <= LONGEST_MODELS
+
+
+def test_models_of_a_stage_that_no_build_can_be_told_are_refused() -> None:
+    more = {"price_per_million": {"input": 1.25, "output": 10.5}, "tokens_per_minute": 1_000_000}
+    changed = stage("a", 20, models={a: {**entry, **more} for a, entry in models(20).items()})
+    with pytest.raises(SettingsError, match=r"stages\[0\] has models that make \d+ characters"):
+        Settings.from_context({**CONTEXT[CONTEXT_KEY], "models": models(20), "stages": [changed]})
+
+
+def test_a_stage_that_says_less_of_its_models_makes_no_room_for_those_that_are_measured() -> None:
+    """Builds that evaluate are told the installation's own, whatever a stage says instead."""
+    less = {key: MODEL[key] for key in ("provider", "model")}
+    more = {**less, "requests_per_minute": 1_000, "tokens_per_minute": 1_000_000}
+    aliases = models(30)
+    changed = stage("a", 20, models=dict.fromkeys(aliases, less))
+    with pytest.raises(SettingsError, match=r"\.models make \d+ characters"):
+        Settings.from_context(
+            {
+                **CONTEXT[CONTEXT_KEY],
+                "models": dict.fromkeys(aliases, more),
+                "stages": [changed],
+            }
+        )
 
 
 # --- Events --------------------------------------------------------------------------------------

@@ -43,12 +43,13 @@ if command == "plan":
 elif command == "answer":
     shard, text = rest
     name = f"{shard}"
-    say(f"begin {name} {os.getpid()}")
     try:
         put(f"began/{name}", b"", IfNoneMatch="*")
         attempt = "first"
     except s3.exceptions.ClientError:
         attempt = "again"
+    # Said last: who hears it may kill this process, and the next attempt is not the first.
+    say(f"begin {name} {os.getpid()}")
     while (folder / f"hold-{name}").exists() and attempt == "first":
         time.sleep(0.02)
     failing = folder / f"fail-{name}"

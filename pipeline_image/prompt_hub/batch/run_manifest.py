@@ -85,10 +85,14 @@ class RunFacts(Strict):
     started: Moment
 
 
-class RunManifest(RunFacts):
+class _Manifest(Strict):
+    schema_: Annotated[Literal["prompt-hub/run-manifest@1"], Field(alias="schema")]
+
+
+# A file begins with what it is: the fields of the last base are written first.
+class RunManifest(RunFacts, _Manifest):
     """What a run was, written once, when all of its output is there."""
 
-    schema_: Annotated[Literal["prompt-hub/run-manifest@1"], Field(alias="schema")]
     outputs: tuple[RunOutput, ...]
     records: Whole
     """Records with a line in the output."""

@@ -49,10 +49,14 @@ class Measured(Strict):
     calls: Annotated[int, Field(ge=1)]
 
 
-class RunPlan(RunFacts):
+class _Plan(Strict):
+    schema_: Annotated[Literal["prompt-hub/run-plan@1"], Field(alias="schema")]
+
+
+# A file begins with what it is: the fields of the last base are written first.
+class RunPlan(RunFacts, _Plan):
     """What a run will be."""
 
-    schema_: Annotated[Literal["prompt-hub/run-plan@1"], Field(alias="schema")]
     version: Version
     """The version at the start; where versions are pinned, the one that answers all."""
     sha256: Sha256

@@ -110,6 +110,18 @@ def test_a_merge_waits_for_every_shard(
     assert not of_run(store, "manifest.json").exists()
 
 
+def test_what_a_run_leaves_begins_with_what_it_is(
+    records: Records, model: Model, store: Path
+) -> None:
+    key = drop(store, HEADER + "".join(ROWS))
+    assert records("plan", "--key", key) == ExitCode.OK
+    assert records("answer", "--shard", "0") == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    for name in ("plan", "manifest"):
+        written = json.loads(of_run(store, f"{name}.json").read_bytes())
+        assert next(iter(written.items())) == ("schema", f"prompt-hub/run-{name}@1")
+
+
 def files_of_run(store: Path) -> set[str]:
     """Names of all files of the run, those included that only serve to make the output."""
     return {path.name for path in store.rglob("*") if path.is_file() and "r" in path.parts}
