@@ -62,7 +62,7 @@ class Estimate:
         """One line for people, beside what they allow."""
         words = [count(self.calls, "call")]
         if self.cached:
-            words.append(f"{self.cached} of them answered before")
+            words.append(f"{self.cached:,} of them answered before")
         if self.cached < self.calls:
             words.append(f"about {count(self.tokens, 'token')}")
             words.append("no price known" if self.usd is None else f"about ${self.usd:.4f}")

@@ -307,7 +307,7 @@ class BatchPrefetcher:
             if len(answered) < state.answered:
                 known = count(state.answered, "answer")
                 provider.tell(
-                    f"the results of {name} hold {len(answered)} of its {known};"
+                    f"the results of {name} hold {len(answered):,} of its {known};"
                     " the others are lost"
                 )
         journal.over(batch)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.evaluation.answer_sums import sums_of
-from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Workload
+from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Estimate, Workload
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.example_results import Result, scores_of
 from prompt_hub.evaluation.measure import Measurement, measure
@@ -224,6 +224,12 @@ def test_when_the_time_is_up_nobody_waits_for_a_rate_limit_any_more(session: Ses
     assert measured.arm.seconds < 2
     (problem,) = measured.problems
     assert problem.startswith("the budget of 0.4 seconds is used up: 30 of 40 answers")
+
+
+def test_numbers_of_an_estimate_are_written_alike() -> None:
+    estimate = Estimate(calls=4000, cached=1936, tokens=97012, usd=0.0291)
+    words = "4,000 calls, 1,936 of them answered before, about 97,012 tokens, about $0.0291 ("
+    assert estimate.in_words(Budget()).startswith(words)
 
 
 def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) -> None:
