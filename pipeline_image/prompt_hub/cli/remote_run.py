@@ -101,7 +101,7 @@ def _wait(
         if plan is not None:
             out = sum(1 for _ in objects.keys(aws_names.run_key(task, run, f"{OUT}/")))
             if out != finished:
-                say(f"  {out} of {count(plan.shards, 'shard')} finished")
+                say(f"  {out:,} of {count(plan.shards, 'shard')} finished")
             finished = out
         execution = execution or execution_of(objects, task, run)
         if polls % POLLS_BETWEEN_EXECUTION_CHECKS == 0:

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
     elif unread:
-        print(f"{unread} of {wording.count(len(results), 'record')} could not be looked at")
+        print(f"{unread:,} of {wording.count(len(results), 'record')} could not be looked at")
     if any(result["same"] is False for result in results):
         return ExitCode.BLOCKED
     return ExitCode.NOT_MEASURED if unread else ExitCode.OK

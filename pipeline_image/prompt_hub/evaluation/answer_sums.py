@@ -115,7 +115,7 @@ class AnswerSums:
         """Yield why answers of somebody are missing and how many, each reason once."""
         answers = count(self.count, "answer")
         for reason, (_, missing) in sorted(self._errors.items(), key=lambda entry: entry[1]):
-            yield f"{reason.rstrip('.')}: {missing} of {answers} of {whom} are missing"
+            yield f"{reason.rstrip('.')}: {missing:,} of {answers} of {whom} are missing"
 
     def fields(self) -> Mapping[str, FieldScore]:
         """Return how much of each field was matched, given and wanted."""

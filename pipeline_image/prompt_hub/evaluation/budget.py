@@ -140,15 +140,22 @@ class BudgetTracker:
         self.tokens += usage.tokens
         self.usd += usage.usd or 0.0
 
-    async def reserve(self, most: Cost) -> None:
-        """Set aside what a call may cost; raises `BudgetReachedError` if it is not there."""
-        while (reason := self._missing(most)) is not None:
+    async def reserve(self, at_most: Callable[[], Cost]) -> Cost:
+        """Set aside what a call may cost, and return it.
+
+        It is asked for again when the calls that were waited for are paid: they have told more.
+
+        Raises:
+            BudgetReachedError: it is not there.
+        """
+        while (reason := self._missing(most := at_most())) is not None:
             if not self._in_flight:
                 raise BudgetReachedError(reason)
             logger.debug("a call waits for those in flight: %s", reason)
             self._settled.clear()
             await self._settled.wait()
         self._set_aside(most)
+        return most
 
     def commit(self, most: Cost, usage: Usage | None) -> None:
         """Pay for what was reserved as `most`; None for a call that was not answered."""

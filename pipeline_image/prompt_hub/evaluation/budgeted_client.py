@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -61,7 +62,7 @@ class Estimate:
         """One line for people, beside what they allow."""
         words = [count(self.calls, "call")]
         if self.cached:
-            words.append(f"{self.cached} of them answered before")
+            words.append(f"{self.cached:,} of them answered before")
         if self.cached < self.calls:
             words.append(f"about {count(self.tokens, 'token')}")
             words.append("no price known" if self.usd is None else f"about ${self.usd:.4f}")
@@ -185,8 +186,7 @@ class BudgetedClient:
             raise ModelUnavailableError(self.given_up)
         if session.consecutive_failures >= GIVE_UP_AFTER:
             raise ModelUnavailableError(session.last_failure)
-        most = session.forecast.at_most(request.characters)
-        await self._reserve(prompt, most)
+        most = await self._reserve(session, request.characters)
         logger.debug("%s %s: %.12s is asked for", prompt.task, prompt.version, key or "it")
         response = None
         try:
@@ -234,10 +234,11 @@ class BudgetedClient:
         filtered = response.withheld is not None and response.withheld.filtered
         return self._filtered_counts or not filtered
 
-    async def _reserve(self, prompt: Prompt, most: Cost) -> None:
+    async def _reserve(self, session: PromptSession, characters: int) -> Cost:
         try:
-            await self.tracker.reserve(most)
+            return await self.tracker.reserve(partial(session.forecast.at_most, characters))
         except BudgetReachedError as error:
+            prompt = session.prompt
             logger.info("%s %s: %s", prompt.task, prompt.version, error.message)
             raise
 

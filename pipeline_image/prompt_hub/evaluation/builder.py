@@ -139,6 +139,6 @@ def _filtered(sequential: SequentialResult, *, judged: bool) -> Iterator[str]:
         stopped = details.sums.filtered + (details.sums.judge_filtered if judged else 0)
         if stopped:
             yield (
-                f"{FILTERED.reason}: {stopped} of {count(len(details), 'answer')} of the {arm},"
+                f"{FILTERED.reason}: {stopped:,} of {count(len(details), 'answer')} of the {arm},"
                 " which count as wrong (gate.content_filter)"
             )

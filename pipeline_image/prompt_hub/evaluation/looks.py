@@ -124,7 +124,7 @@ async def measure_until_decided(
         )
         if conclusion.more is None:
             break
-        say(f"look {looks}, {seen} of {count(len(order), 'example')}: not decided yet")
+        say(f"look {looks}, {seen:,} of {count(len(order), 'example')}: not decided yet")
         match conclusion.more:
             case "examples":
                 pass

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from tempfile import TemporaryFile
 from typing import IO
 from uuid import uuid4
@@ -31,7 +32,7 @@ from prompt_hub.evaluation.batch_provider import (
     QueueFullError,
 )
 from prompt_hub.evaluation.budget import Cost
-from prompt_hub.evaluation.budgeted_client import BudgetedClient, PromptSession
+from prompt_hub.evaluation.budgeted_client import LEARN_FROM_EVERY, BudgetedClient, PromptSession
 from prompt_hub.evaluation.cache import KeyIndex, ResponseCacheFile
 from prompt_hub.llm.batches import BatchAnswer, BatchLimits, BatchState, BatchSupport
 from prompt_hub.llm.client import Request, answer_of_batch
@@ -146,6 +147,8 @@ class BatchPrefetcher:
             if not sent:
                 return
             rounds += 1
+            if batches.budget_reached:
+                self._learn(batches, questions)
             why = batches.problem or "its results lack every request"
             if len(batches.cache_file) == before:
                 raise GivenUpError(f"a batch brought no answer at all: {why}")
@@ -193,6 +196,13 @@ class BatchPrefetcher:
             if key not in cache_file and seen.find(key) is None:
                 seen.put(key, 0)
                 yield key, request
+
+    def _learn(self, batches: _Batches, questions: Questions) -> None:
+        """Take note of what some answers have cost: what is left is set aside by that."""
+        for fields, repeat in islice(questions(), 0, None, LEARN_FROM_EVERY):
+            request = self._budgeted.client.request(batches.session.prompt, fields)
+            key = batches.session.key(request, repeat)
+            batches.session.learn(request, batches.cache_file.get(key))
 
     def _is_large(self, batches: _Batches, questions: Questions) -> bool:
         least = batches.least
@@ -297,7 +307,7 @@ class BatchPrefetcher:
             if len(answered) < state.answered:
                 known = count(state.answered, "answer")
                 provider.tell(
-                    f"the results of {name} hold {len(answered)} of its {known};"
+                    f"the results of {name} hold {len(answered):,} of its {known};"
                     " the others are lost"
                 )
         journal.over(batch)

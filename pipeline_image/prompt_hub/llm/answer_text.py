@@ -51,6 +51,8 @@ def is_thinking_alone(text: str) -> bool:
     if without_thinking(text) is not text:
         return False
     text = trimmed(text)
+    if text.startswith(_ANSWER):
+        return False  # A tag in it is the answer's own.
     found = [*_THINKING.finditer(text)]
     return bool(found) and (found[0].start() == 0 or found[-1].end() == len(text))
 

@@ -15,7 +15,7 @@ def took(input_tokens: int, output_tokens: int = 0, usd: float | None = None) ->
 async def call(
     tracker: BudgetTracker, most: Cost, usage: Usage | None, seconds: float = 1.0
 ) -> None:
-    await tracker.reserve(most)
+    await tracker.reserve(lambda: most)
     await asyncio.sleep(seconds)
     tracker.commit(most, usage)
 

@@ -442,3 +442,12 @@ def test_bedrock_needs_a_folder_and_a_role(folder: RepositoryFolder) -> None:
         pytest.raises(PromptHubError, match="needs a batch_folder for batches"),
     ):
         evaluate(folder, server, provider="bedrock", base_url=None, region="us-east-1", model="m")
+
+
+def test_a_second_batch_is_reserved_at_what_the_first_has_told(folder: RepositoryFolder) -> None:
+    # 47 tokens each of them takes; before an answer has told, some 400 are set aside for one.
+    folder.edit(METADATA, "gate: {", "gate: {budget: {tokens: 5400}, ")
+    with batch_server() as server:
+        run = evaluate(folder, server)
+    assert run.record.verdict.status is Status.PASS
+    assert (len(server.batches), sum(server.paid.values()), sum(server.live.values())) == (2, 40, 0)

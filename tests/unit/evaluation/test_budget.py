@@ -38,7 +38,7 @@ def test_each_limit_allows_three_calls_and_no_fourth(budget: Budget, says: str) 
         for _ in range(3):
             await call(tracker, most, took(100, usd=0.1))
         with pytest.raises(BudgetReachedError, match=says):
-            await tracker.reserve(most)
+            await tracker.reserve(lambda: most)
         assert tracker.calls == 3
 
     in_virtual_time(main)
@@ -62,7 +62,7 @@ def test_a_call_without_an_answer_costs_nothing() -> None:
         await call(tracker, Cost(tokens=10), None)
         await call(tracker, Cost(tokens=10), took(10))
         with pytest.raises(BudgetReachedError):
-            await tracker.reserve(Cost(tokens=1))
+            await tracker.reserve(lambda: Cost(tokens=1))
 
     in_virtual_time(main)
 

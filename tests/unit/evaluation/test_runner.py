@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.evaluation.answer_sums import sums_of
-from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Workload
+from prompt_hub.evaluation.budgeted_client import GIVE_UP_AFTER, BudgetedClient, Estimate, Workload
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.example_results import Result, scores_of
 from prompt_hub.evaluation.measure import Measurement, measure
@@ -226,6 +226,12 @@ def test_when_the_time_is_up_nobody_waits_for_a_rate_limit_any_more(session: Ses
     assert problem.startswith("the budget of 0.4 seconds is used up: 30 of 40 answers")
 
 
+def test_numbers_of_an_estimate_are_written_alike() -> None:
+    estimate = Estimate(calls=4000, cached=1936, tokens=97012, usd=0.0291)
+    words = "4,000 calls, 1,936 of them answered before, about 97,012 tokens, about $0.0291 ("
+    assert estimate.in_words(Budget()).startswith(words)
+
+
 def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) -> None:
     budget = Budget(usd=0.001)
     with faulty_provider(delay=0.005) as provider:
@@ -234,6 +240,13 @@ def test_a_budget_of_money_is_not_overshot_by_calls_in_flight(session: Session) 
     assert 0 < measured.arm.n < 200
     # Every call is reserved at the most it may cost, so the last dollars are not used up.
     assert measured.arm.usd <= budget.usd
+
+
+def test_calls_that_wait_are_reserved_at_what_the_first_answers_have_told(session: Session) -> None:
+    # 47 tokens each of them takes; before an answer has told, 409 are set aside for one.
+    with faulty_provider(delay=0.005) as provider:
+        measured = session.run(on(provider), 40, budget=Budget(tokens=2000))
+    assert (measured.arm.n, measured.problems) == (40, ())
 
 
 def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(

@@ -142,6 +142,8 @@ def test_thinking_aloud_is_named_and_what_takes_it_off(
             ", in the model's thinking: reasoning.tokens of its alias make room for that",
         ),
         ('{"part_class": "di', ""),
+        ('{"part_class": "<think>', ""),
+        ('{"part_class": "the tag </think>', ""),
         ('<think>a</think>{"part_class": "di', ""),
     ],
 )
