@@ -12,8 +12,10 @@ from prompt_hub.core import aws_names
 
 
 @pytest.fixture(autouse=True)
-def of_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+def of_a_stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(aws_names.ENV_STAGE, "dev")
+    # A checkout in which commands have run has a folder of theirs, about which git is asked.
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(tmp_path))
 
 
 def test_a_port_that_is_taken_is_told(capsys: pytest.CaptureFixture[str]) -> None:
