@@ -148,10 +148,6 @@ class EvaluationRecord(Strict):
     finished_at: datetime
     remembered: bool
 
-    def to_json(self) -> str:
-        """Return the record as it is stored."""
-        return self.model_dump_json(by_alias=True, indent=2) + "\n"
-
 
 RESTORE = "Evaluate the task again with `prompt-hub evaluate`, or restore the file from git."
 """What to do about a record, or details of one, that cannot be read."""
