@@ -50,8 +50,8 @@ class AnswerSums:
         self.unmeasured += result.score is None
         self.repeats = max(self.repeats, 1 + result.repeat)
         if error := result.error:
-            first, count = self._errors.get(error, (place, 0))
-            self._errors[error] = (min(first, place), count + 1)
+            first, known = self._errors.get(error, (place, 0))
+            self._errors[error] = (min(first, place), known + 1)
         parts, usage = result.parts, result.usage
         if result.problem == FILTERED.reason:
             self.filtered += 1
@@ -89,8 +89,8 @@ class AnswerSums:
         for name, counts in later._fields.items():
             self._fields[name] += counts
         for error, (place, more) in later._errors.items():
-            first, count = self._errors.get(error, (places + place, 0))
-            self._errors[error] = (first, count + more)
+            first, known = self._errors.get(error, (places + place, 0))
+            self._errors[error] = (first, known + more)
 
     @property
     def untimed(self) -> int:
