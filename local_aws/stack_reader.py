@@ -96,6 +96,14 @@ class Observer:
         """Return what the results bucket holds under `key`."""
         return self._stack.objects.get_object(Bucket=self.bucket(), Key=key)["Body"].read()
 
+    def remembered(self) -> set[str]:
+        """Digests of all that was judged: whoever evaluates the same finds the verdict."""
+        pages = self._stack.objects.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket(), Prefix="verdicts/"
+        )
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return {Path(key).stem for key in keys if key.endswith(".json")}
+
     def pointer(self, task: str) -> Json:
         """Return a task's pointer in the ledger."""
         found = self._stack.tables.get_item(

@@ -1,0 +1,105 @@
+"""`make up` again: what it may find of an author's own pushes, and what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local_aws.executions import Executions
+from local_aws.lifecycle import TASK, Lifecycle
+from local_aws.processes import LocalRunError
+from local_aws.stack import LocalStack
+from local_aws.stack_reader import Observer
+
+
+class _Told(Observer):
+    """Tells what the push came to: one task, a candidate of it, judged by so many calls."""
+
+    calls = 0
+    known: frozenset[str] = frozenset()
+    serves = "1.0.0"
+
+    def await_service(self) -> None:
+        return
+
+    def remembered(self) -> set[str]:
+        return set(self.known)
+
+    def version_states(self, task: str) -> dict[str, str]:
+        return {"1.0.0": "active", "1.1.0": "quarantined"}
+
+    def task_names(self) -> list[str]:
+        return [TASK]
+
+    def tasks(self) -> dict[str, dict[str, object]]:
+        return {TASK: {"version": self.serves}}
+
+    def record(self, execution: str, task: str) -> dict[str, object]:
+        return {
+            "version": "1.2.0",
+            "digest": "ab12",
+            "remembered": not self.calls,
+            "candidate": {"n": self.calls},
+            "champion": None,
+            "verdict": {"status": "BLOCK"},
+        }
+
+
+class _Blocked(Executions):
+    """Each execution has ended, with nothing red in it but the verdict."""
+
+    def await_execution(self, known: set[str], lines: list[str]) -> str:
+        return "newest"
+
+    def require_green(self, execution: str, *, or_blocked: bool = False) -> bool:
+        if not or_blocked:
+            raise LocalRunError("the action Verdict / Verdict failed")
+        return False
+
+    def tell_verdicts(self, execution: str, lines: list[str]) -> None:
+        return
+
+
+class _Again(Lifecycle):
+    """A lifecycle that has been told already; `told` is what its observer says."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        super().__init__(stack)
+        self.told = _Told(stack)
+        self.observer = self.told
+        self.executions = _Blocked(stack, self.told, self.story)
+
+    def push_again(self, lines: list[str]) -> set[str]:
+        return {"first"}
+
+
+@pytest.fixture
+def again(tmp_path: Path) -> _Again:
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1", "branch": "main"}}}'
+    (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
+    return _Again(LocalStack(tmp_path, tmp_path))
+
+
+def test_it_judges_what_an_author_pushed_while_nothing_ran(
+    again: _Again, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again.told.calls = 48
+    again._further_push()
+    assert f"{TASK} 1.2.0: BLOCK, 48 model calls" in capsys.readouterr().out
+
+
+def test_it_pays_for_no_verdict_that_was_remembered(again: _Again) -> None:
+    again.told.known = frozenset({"ab12"})
+    again._further_push()
+    again.told.calls = 48
+    with pytest.raises(LocalRunError, match="evaluated again with unchanged inputs"):
+        again._further_push()
+
+
+def test_it_may_move_a_task_and_not_to_what_was_quarantined(again: _Again) -> None:
+    again.told.serves = "1.2.0"
+    again._further_push()
+    again.told.serves = "1.1.0"
+    with pytest.raises(LocalRunError, match=r"serves 1\.1\.0 again, which was quarantined"):
+        again._further_push()
