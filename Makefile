@@ -45,8 +45,10 @@ up: setup  ## the whole lifecycle on a local AWS: push, evaluate, promote, serve
 down:  ## stop what `make up` left running; state is kept
 	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local_aws down; fi
 
-clean: down  ## stop and remove everything that `make up` made
-	@rm -rf .local .prompt-hub cdk.out
+# `.prompt-hub` stays: it holds answers that were paid for, batches that are open, and grades that nobody has
+# written into an example file yet.
+clean: down  ## stop and remove everything that `make up` made, `.local/author` included
+	@rm -rf .local cdk.out
 
 status: setup  ## what runs here now
 	@$(VENV)/python -m local_aws status

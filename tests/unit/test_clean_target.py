@@ -1,0 +1,34 @@
+"""`make clean` removes what `make up` made, and nothing that somebody has paid for or graded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.processes
+@pytest.mark.shipped
+def test_clean_leaves_answers_and_grades_alone(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    ours = tmp_path / ".local" / "run.html"
+    theirs = [
+        tmp_path / ".prompt-hub" / "labels" / "part-class.jsonl",
+        tmp_path / ".prompt-hub" / "responses" / "part-class.jsonl",
+    ]
+    for file in (ours, *theirs):
+        file.parent.mkdir(parents=True)
+        file.write_text("{}\n", encoding="utf-8")
+    subprocess.run(
+        ["make", "--no-print-directory", "clean"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        check=True,
+    )
+    assert not (tmp_path / ".local").exists()
+    assert all(file.is_file() for file in theirs)
