@@ -32,6 +32,20 @@ def test_where_nothing_runs_it_says_what_starts_it(tmp_path: Path) -> None:
     assert not state.exists(), "looking leaves nothing behind"
 
 
+class _Running(LocalStack):
+    """A stack whose local AWS runs, as far as one asks no further."""
+
+    is_up = True
+
+
+def test_where_the_console_was_never_started_it_says_what_starts_it(tmp_path: Path) -> None:
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1"}}}'
+    (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
+    lines = status(_Running(tmp_path, tmp_path / "state"))
+    first = [next(lines) for _ in range(5)]
+    assert first[-1] == "console  it was not started yet: `make up` starts it."
+
+
 def test_a_task_is_one_line_with_what_is_active_and_what_is_wrong() -> None:
     samples: list[dict[str, object]] = [
         {"version": "1.0.0", "score": 0.8, "threshold": 0.7, "at": "2026-11-03T09:00:00Z"},
