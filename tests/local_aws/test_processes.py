@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,6 +38,14 @@ def test_what_runs_this_code_is_left_alone(server: Background) -> None:
     first = server.running()
     assert not server.start()
     assert server.running() == first
+
+
+def test_what_had_ended_before_anybody_looked_does_not_run(server: Background) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = json.dumps({"pid": ended.pid, "born": None})
+    (server.state / "server.pid").write_text(kept, encoding="utf-8")
+    assert server.running() is None
 
 
 def test_what_runs_older_code_is_started_anew(server: Background) -> None:
