@@ -293,6 +293,8 @@ class Lifecycle:
                     self.observer.url,
                 ],
                 quiet=True,
+                # It lists its runs where it runs: those of the checkout are their owner's.
+                extra={"PROMPT_HUB_ROOT": str(self.stack.demo)},
             )
             records = output.read_text(encoding="utf-8").splitlines()
             for line in records[:3]:
