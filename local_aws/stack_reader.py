@@ -118,13 +118,14 @@ class Observer:
         if prefix:
             condition += " AND begins_with(sk, :prefix)"
             values[":prefix"] = {"S": prefix}
-        found = self._stack.tables.query(
+        # A page has a megabyte: a stage that was left running has more samples than that in weeks.
+        pages = self._stack.tables.get_paginator("query").paginate(
             TableName=self.ledger,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
         )
-        return [_plain(item) for item in found["Items"]]
+        return [_plain(item) for page in pages for item in page["Items"]]
 
     def active(self) -> list[Json]:
         """Return every pointer, retired ones too; where there is no ledger yet, none."""
