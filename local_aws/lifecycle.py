@@ -21,7 +21,7 @@ from local_aws.processes import LocalRunError
 from local_aws.provider import behind
 from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
-from local_aws.stack import HUB, LocalStack
+from local_aws.stack import HUB, STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
 
 _TITLES = {
@@ -57,6 +57,7 @@ class Lifecycle:
         is paid for twice and that a quarantined version stays out. Of a checkout that was brought
         up to date meanwhile, the newer release is pushed.
         """
+        self._require_the_example()
         if not self._told.exists():
             self._show_released()
         self._start()
@@ -130,6 +131,20 @@ class Lifecycle:
         return before
 
     # --- steps ---------------------------------------------------------------------------------
+
+    def _require_the_example(self) -> None:
+        """Raise `LocalRunError` in a repository that has other stages or tasks than the story."""
+        stages = [each["name"] for each in cast("list[Json]", self.stack.settings["stages"])]
+        lacks = [] if STAGE in stages else [f"cdk.json has no stage {STAGE}"]
+        for task in self._demo_versions(("first-push",)):
+            if not (self.stack.root / "prompts" / "01-examples" / f"{task}.jsonl").exists():
+                lacks.append(f"prompts has no task {task}")
+        if lacks:
+            raise LocalRunError(
+                "`make up` tells a story of the example that Prompt Hub ships, and here"
+                f" {', '.join(lacks)}. Run it in a clone of Prompt Hub as it is; `make demo`,"
+                " `prompt-hub evaluate` and `prompt-hub dev` do without the example."
+            )
 
     def _start(self) -> None:
         with self.story.step("Models, and a local AWS, on loopback") as lines:
