@@ -73,11 +73,18 @@ class Executions:
     ) -> None:
         for action in reversed(self.observer.actions(execution)):
             key = action["actionExecutionId"]
-            if key in shown or action["status"] == "InProgress":
+            which = f"{execution[:8]}  " if several else ""
+            if action["status"] == "InProgress":
+                kind = action.get("input", {}).get("actionTypeId", {}).get("category")
+                if kind == "Approval" and f"{key} waits" not in shown:
+                    shown.add(f"{key} waits")
+                    name = f"{action['stageName']} / {action['actionName']}"
+                    say(lines, f"{which}{name} waits for somebody: {self.stack.mail} has its token")
+                continue
+            if key in shown:
                 continue
             shown.add(key)
             seconds = (action["lastUpdateTime"] - action["startTime"]).total_seconds()
-            which = f"{execution[:8]}  " if several else ""
             say(
                 lines,
                 f"{which}{action['status']:<9} {action['stageName']} / {action['actionName']}"

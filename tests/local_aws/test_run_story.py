@@ -138,6 +138,38 @@ def test_an_action_leads_to_the_log_of_its_build(
     assert (action["log"], action["provider"], action["seconds"]) == (log, "CodeBuild", 3.0)
 
 
+class _Waiting(Observer):
+    """Tells of an execution that stands before a stage until a person lets it in."""
+
+    def actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        action: ActionExecutionDetailTypeDef = {
+            "actionExecutionId": "1",
+            "stageName": "prod",
+            "actionName": "Approve",
+            "status": "InProgress",
+            "startTime": datetime(2026, 11, 3, tzinfo=UTC),
+            "input": {
+                "actionTypeId": {
+                    "category": "Approval",
+                    "owner": "AWS",
+                    "provider": "Manual",
+                    "version": "1",
+                }
+            },
+        }
+        return [action]
+
+
+def test_an_approval_that_waits_is_told_once(pushed: LocalStack) -> None:
+    story = Story("a run", Countdown(pushed.state / "seconds.json"))
+    executions = Executions(pushed, _Waiting(pushed), story)
+    lines: list[str] = []
+    shown: set[str] = set()
+    for _ in range(2):
+        executions._tell_actions("an execution", shown, lines, several=False)
+    assert lines == [f"prod / Approve waits for somebody: {pushed.mail} has its token"]
+
+
 @pytest.mark.parametrize(
     ("alarm", "shown"),
     [
