@@ -176,6 +176,19 @@ def test_when_no_source_has_them_the_sentence_says_what_to_do(hub: Hub, weights:
     assert leftovers(weights) == []
 
 
+def test_a_cache_that_takes_no_file_is_a_sentence(hub: Hub, weights: Weights) -> None:
+    cached(weights).mkdir(parents=True)
+    with pytest.raises(LocalModelError, match="cannot be kept in .* make room"):
+        fetch(weights)
+    assert hub.asked == []
+
+
+def test_a_cache_that_cannot_be_made_is_a_sentence(weights: Weights, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file", encoding="utf-8")
+    with pytest.raises(LocalModelError, match="name another cache in XDG_CACHE_HOME"):
+        fetch(weights)
+
+
 # --- Aliases -----------------------------------------------------------------------------------
 
 
