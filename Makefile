@@ -121,12 +121,12 @@ test: setup lint coverage property infrastructure waiting  ## everything that CI
 waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace and the doctor
 	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types $(addprefix --ignore=,$(READERS))
 
-lint: setup
+lint: setup  ## ruff, who may import whom, workflows and Dockerfile
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
 	@PATH="$(CURDIR)/$(VENV):$$PATH" actionlint .github/workflows/*.yml
 	@$(VENV)/zizmor --offline --quiet --persona pedantic .github && $(VENV)/hadolint pipeline_image/Dockerfile
 
-types: setup
+types: setup  ## mypy, strict, over the product
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py docs/site/*.py
 
 unit: setup  ## fast tests that stay in their process: what the core, the commands, the service and the Lambda do
