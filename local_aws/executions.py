@@ -172,7 +172,7 @@ class Executions:
                 f"{task} {record['version']}: {verdict['status']}: score"
                 f" {_score(candidate)} · threshold {record['threshold']:.3f}"
                 f" · released {champion['version'] if champion else 'none'}"
-                f" {_score(champion)} · majority guess {record['baseline']:.3f}",
+                f" {_score(champion)} · majority guess {_shown(record['baseline'], 'unknown')}",
             )
             page = self._evaluation_page(execution, task)
             say(lines, f"  every example: {self.stack.state / page}")
@@ -219,5 +219,9 @@ def only_verdict(failed: Sequence[ActionExecutionDetailTypeDef]) -> bool:
 
 
 def _score(arm: Mapping[str, object] | None) -> str:
-    score = arm["score"] if arm else None
-    return f"{score:.3f}" if isinstance(score, float | int) else "not measured"
+    return _shown(arm["score"] if arm else None, "not measured")
+
+
+def _shown(number: object, otherwise: str) -> str:
+    """Return a number as people read it; `otherwise` where there is none."""
+    return f"{number:.3f}" if isinstance(number, float | int) else otherwise

@@ -40,9 +40,11 @@ class _Told(Observer):
             "version": "1.2.0",
             "digest": "ab12",
             "remembered": not self.calls,
-            "candidate": {"n": self.calls},
+            "candidate": {"n": self.calls, "version": "1.2.0", "model": "m", "score": 0.75},
             "champion": None,
             "verdict": {"status": "BLOCK"},
+            "threshold": 0.8,
+            "baseline": None,
         }
 
 
@@ -57,8 +59,8 @@ class _Blocked(Executions):
             raise LocalRunError("the action Verdict / Verdict failed")
         return False
 
-    def tell_verdicts(self, execution: str, lines: list[str]) -> None:
-        return
+    def _evaluation_page(self, execution: str, task: str) -> str:
+        return f"evaluation-{task}.html"
 
 
 class _Again(Lifecycle):
@@ -86,7 +88,10 @@ def test_it_judges_what_an_author_pushed_while_nothing_ran(
 ) -> None:
     again.told.calls = 48
     again._further_push()
-    assert f"{TASK} 1.2.0: BLOCK, 48 model calls" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{TASK} 1.2.0: BLOCK, 48 model calls" in said
+    # Where a judge or a function of one's own scores, nobody knows what a constant answer would.
+    assert "score 0.750 · threshold 0.800 · released none not measured · majority guess unk" in said
 
 
 def test_it_pays_for_no_verdict_that_was_remembered(again: _Again) -> None:
