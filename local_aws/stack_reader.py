@@ -225,11 +225,18 @@ class Observer:
         return self._stack.demo if self._stack.demo.exists() else self._stack.root
 
     def ask(self, task: str) -> Json:
-        """One real request, with the input of the task's first scored example."""
+        """One real request, with the input of the task's first scored example.
+
+        Raises `LocalRunError` if the service has no answer, or git no example to ask about.
+        """
         path = self._tree / "prompts" / "01-examples" / f"{task}.jsonl"
         examples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
-        return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": fields})
+        # A set that lies in S3 is one line, which names it.
+        scored = (e for e in examples if "input" in e and e.get("split", "eval") == "eval")
+        first = next(scored, None)
+        if first is None:
+            raise LocalRunError(f"{path} has no scored example to ask about.")
+        return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": first["input"]})
 
     def locked_threshold(self, task: str, version: str) -> float:
         """Return the threshold that a released version was promoted with, by the registry."""

@@ -108,3 +108,12 @@ def test_it_may_move_a_task_and_not_to_what_was_quarantined(again: _Again) -> No
     again.told.serves = "1.1.0"
     with pytest.raises(LocalRunError, match=r"serves 1\.1\.0 again, which was quarantined"):
         again._further_push()
+
+
+def test_of_a_set_that_lies_in_s3_there_is_nothing_to_ask_the_service_about(tmp_path: Path) -> None:
+    (tmp_path / "cdk.json").write_text('{"context": {"prompt-hub": {}}}', encoding="utf-8")
+    examples = tmp_path / "prompts" / "01-examples" / "mine.jsonl"
+    examples.parent.mkdir(parents=True)
+    examples.write_text('{"schema": "prompt-hub/examples@1", "uri": "s3://a/b"}\n', "utf-8")
+    with pytest.raises(LocalRunError, match=r"mine\.jsonl has no scored example to ask about"):
+        Observer(LocalStack(tmp_path, tmp_path / "state")).ask("mine")
