@@ -136,9 +136,12 @@ class Lifecycle:
         """Raise `LocalRunError` in a repository that has other stages or tasks than the story."""
         stages = [each["name"] for each in cast("list[Json]", self.stack.settings["stages"])]
         lacks = [] if STAGE in stages else [f"cdk.json has no stage {STAGE}"]
-        for task in self._demo_versions(("first-push",)):
-            if not (self.stack.root / "prompts" / "01-examples" / f"{task}.jsonl").exists():
-                lacks.append(f"prompts has no task {task}")
+        examples = self.stack.root / "prompts" / "01-examples"
+        lacks += [
+            f"prompts has no task {task}"
+            for task in self._demo_versions(("first-push",))
+            if not (examples / f"{task}.jsonl").exists()
+        ]
         if lacks:
             raise LocalRunError(
                 "`make up` tells a story of the example that Prompt Hub ships, and here"
@@ -382,7 +385,7 @@ class Lifecycle:
 
 
 def quarantined(states: Mapping[str, str]) -> list[str]:
-    """Return, of the ledger's states of a task, the versions that may not come back."""
+    """Return the versions that may not come back, by the ledger's states of a task."""
     return [version for version, state in states.items() if state == "quarantined"]
 
 

@@ -97,7 +97,7 @@ class Observer:
         return self._stack.objects.get_object(Bucket=self.bucket(), Key=key)["Body"].read()
 
     def remembered(self) -> set[str]:
-        """Digests of all that was judged: whoever evaluates the same finds the verdict."""
+        """Return the digests of all that was judged: who evaluates the same finds the verdict."""
         pages = self._stack.objects.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket(), Prefix="verdicts/"
         )
