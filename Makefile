@@ -42,8 +42,10 @@ demo: setup  ## a prompt's life in seconds: no AWS, no model
 up: setup  ## the whole lifecycle on a local AWS: push, evaluate, promote, serve, roll back
 	@$(VENV)/python -m local_aws up
 
+# It takes the standard library alone: without `.venv` what was started by it would run on, and nothing know of it.
 down:  ## stop what `make up` left running; state is kept
-	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local_aws down; fi
+	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local_aws down; \
+	elif ls .local/*.pid >/dev/null 2>&1; then $(PYTHON) -m local_aws down; fi
 
 # `.prompt-hub` stays: it holds answers that were paid for, batches that are open, and grades that nobody has
 # written into an example file yet.

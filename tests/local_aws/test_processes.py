@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import pytest
 
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, digest_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -67,6 +70,26 @@ def test_what_a_release_started_that_kept_no_digest_is_started_anew(server: Back
     assert server.running() == first
     assert server.start()
     assert server.running() not in {None, first}
+
+
+def test_make_down_ends_what_an_environment_started_that_is_gone(
+    server: Background, tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "local_aws").symlink_to(ROOT / "local_aws")
+    model = replace(server, name="model", state=tmp_path / ".local")
+    model.start()
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    try:
+        subprocess.run(
+            ["make", "--no-print-directory", "down", f"PYTHON={sys.executable}"],
+            cwd=tmp_path,
+            env={**outside, "PROMPT_HUB_LOCAL_STATE": str(model.state)},
+            check=True,
+        )
+        assert model.running() is None
+    finally:
+        model.stop()
 
 
 def test_a_digest_is_that_of_the_code_alone(tmp_path: Path) -> None:
