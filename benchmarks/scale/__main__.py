@@ -23,7 +23,7 @@ from benchmarks.eval.printing import table
 from benchmarks.results import ROOT, Ratio, record
 from benchmarks.scale.repository import make_repository
 
-FOLDER = ROOT / ".prompt-hub" / "scale"
+FOLDER = ROOT / ".local" / "bench-scale"
 LINES = 1000
 """Example lines of each task."""
 RUNS = 5
