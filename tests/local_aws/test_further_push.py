@@ -18,10 +18,14 @@ class _Told(Observer):
 
     calls = 0
     known: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset({"first"})
     serves = "1.0.0"
 
     def await_service(self) -> None:
         return
+
+    def executions(self) -> set[str]:
+        return set(self.before)
 
     def remembered(self) -> set[str]:
         return set(self.known)
@@ -100,6 +104,15 @@ def test_it_pays_for_no_verdict_that_was_remembered(again: _Again) -> None:
     again.told.calls = 48
     with pytest.raises(LocalRunError, match="evaluated again with unchanged inputs"):
         again._further_push()
+
+
+def test_an_execution_that_was_under_way_has_paid_for_what_it_remembers_itself(
+    again: _Again,
+) -> None:
+    again.told.known = frozenset({"ab12"})
+    again.told.before = frozenset({"first", "newest"})
+    again.told.calls = 48
+    again._further_push()
 
 
 def test_it_may_move_a_task_and_not_to_what_was_quarantined(again: _Again) -> None:
