@@ -48,9 +48,12 @@ down:  ## stop what `make up` left running; state is kept
 	elif ls .local/*.pid >/dev/null 2>&1; then $(PYTHON) -m local_aws down; fi
 
 # `.prompt-hub` stays: it holds answers that were paid for, batches that are open, and grades that nobody has
-# written into an example file yet.
-clean: down  ## stop and remove everything that `make up` made, `.local/author` included
+# written into an example file yet. So do the weights, which other checkouts read, too.
+WEIGHTS = $${XDG_CACHE_HOME:-$$HOME/.cache}/prompt-hub/models
+clean: down  ## stop and remove all that `make up` and benchmarks made, `.local/author` included; says what it keeps
 	@rm -rf .local cdk.out
+	@if [ -d .prompt-hub ]; then echo "kept .prompt-hub: paid answers, open batches, grades"; fi
+	@if [ -d "$(WEIGHTS)" ]; then echo "kept $(WEIGHTS): weights of the local models"; fi
 
 status: setup  ## what runs here now
 	@$(VENV)/python -m local_aws status

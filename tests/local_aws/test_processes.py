@@ -82,7 +82,8 @@ def test_make_down_ends_what_an_environment_started_that_is_gone(
     outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     try:
         subprocess.run(
-            ["make", "--no-print-directory", "down", f"PYTHON={sys.executable}"],
+            # Without the packages of an environment, as a machine's own Python is.
+            ["make", "--no-print-directory", "down", f"PYTHON={sys.executable} -S"],
             cwd=tmp_path,
             env={**outside, "PROMPT_HUB_LOCAL_STATE": str(model.state)},
             check=True,
