@@ -178,7 +178,7 @@ def test_when_no_source_has_them_the_sentence_says_what_to_do(hub: Hub, weights:
 
 def test_a_cache_that_takes_no_file_is_a_sentence(hub: Hub, weights: Weights) -> None:
     cached(weights).mkdir(parents=True)
-    with pytest.raises(LocalModelError, match="cannot be kept in .* make room"):
+    with pytest.raises(LocalModelError, match=r"cannot be kept in .* make room"):
         fetch(weights)
     assert hub.asked == []
 
