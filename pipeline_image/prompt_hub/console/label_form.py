@@ -209,15 +209,6 @@ def read_json(text: str) -> JsonValue:
     return value
 
 
-def object_in(text: str) -> JsonObject | None:
-    """Return the object that a text is in JSON; None where it is none."""
-    try:
-        value = read_json(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def first(given: Given, name: str) -> str:
     """Return the first value of an input; nothing where there is none."""
     return next(iter(given.get(name, ())), "")

@@ -27,7 +27,7 @@ from prompt_hub.ledger.items import Event, Pointer, VersionRecord
 from prompt_hub.ledger.messages import done, headline, next_steps
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.reporting import pages, words
-from prompt_hub.reporting.answers import Change
+from prompt_hub.reporting.answers import Change, object_in
 from prompt_hub.reporting.diff import PromptComparison
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
@@ -412,6 +412,12 @@ def number(text: str | None, default: int = 1) -> int:
 @cache
 def _environment() -> Environment:
     environment = pages.environment(TEMPLATES)
-    environment.filters |= {"ago": ago, "fields": as_fields, "json": as_json, "moment": moment}
+    environment.filters |= {
+        "ago": ago,
+        "fields": as_fields,
+        "json": as_json,
+        "moment": moment,
+        "object": object_in,
+    }
     environment.globals |= {"marked": series.MARKED}
     return environment

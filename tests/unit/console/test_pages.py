@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -11,6 +12,8 @@ import pytest
 
 from prompt_hub.console.pages import Console
 from prompt_hub.console.stage import Recent
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import RESULTS_DIR
 from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.ledger.items import BY_HAND, EventKind
 from prompt_hub.reporting.answers import Change
@@ -24,7 +27,7 @@ from tests.unit.console.stages import (
     pointer,
 )
 from tests.unit.reporting.evaluations import Spec
-from tests.unit.reporting.history import TASK
+from tests.unit.reporting.history import TASK, jsonl
 
 OVER = 'event: over\ndata: "over"\n\n'
 """What a browser is told where nothing will change any more."""
@@ -58,6 +61,27 @@ def test_a_hostile_task_name_is_text(tmp_path: Path, browse: Browse) -> None:
     missing = browse(console).get("/task/%3Cscript%3Ealert(1)")
     assert missing.status_code == 404
     assert "&lt;script&gt;alert(1)" in missing.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param('{"brand": "\\ud83d"}', '<code>{"brand": "\\ud83d"}', id="half a character"),
+        pytest.param("[" * 5000, "<code>[[[", id="nested without end"),
+        pytest.param(
+            '```json\n{"brand": "Bolt"}\n```', "<dt>brand</dt><dd>Bolt</dd>", id="in a fence"
+        ),
+    ],
+)
+def test_whatever_a_model_answered_is_shown(
+    lived: Console, browse: Browse, answer: str, words: str
+) -> None:
+    details = lived.clone.root / RESULTS_DIR / aws_names.evaluation_details_key("local", TASK)
+    lines = map(json.loads, details.read_text("utf-8").splitlines())
+    details.write_text(jsonl([{**line, "answer": answer} for line in lines]), encoding="utf-8")
+    page = browse(lived).get(f"/evaluation/{TASK}/execution/local")
+    assert page.status_code == 200
+    assert words in unescape(page.text)
 
 
 @pytest.mark.parametrize(
