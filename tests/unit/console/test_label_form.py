@@ -126,6 +126,7 @@ def test_no_properties_are_one_box_of_json() -> None:
         ({"f3": ["true"]}, "ohms", "must be a number or null, is a boolean"),
         ({"f3": ["NaN"]}, "ohms", "not a finite number"),
         ({"f3": ["4"], "f3.is": ["null"]}, "ohms", "has a value and is null: which of the two?"),
+        ({"f5": ["a"], "f5.is": ["left out"]}, "notes", "has a value and is left out: which"),
         ({"f8": ["{"]}, "size", "is no JSON"),
         ({JSON: ["[1]"]}, "", "is no JSON object"),
         ({JSON: ['{"a": 1, "a": 2}']}, "", "the key 'a' twice"),
