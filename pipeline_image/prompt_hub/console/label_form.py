@@ -118,7 +118,7 @@ class LabelForm:
 
     def __init__(self, schema: JsonObject) -> None:
         self.schema = schema
-        self.digest = sha256_of(schema)
+        self.digest = sha256_of([schema, [*properties(schema)]])
         """Which contract it is: the places of its fields are those of no other."""
         must = required(schema)
         self.fields = tuple(

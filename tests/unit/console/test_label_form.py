@@ -140,6 +140,11 @@ def test_what_is_no_label_is_told_with_its_field(
     assert any(p["field"] == field and problem in p["problem"] for p in problems), problems
 
 
+def test_the_same_fields_in_another_order_are_another_form(form: LabelForm) -> None:
+    turned = dict(reversed(PROPERTIES.items()))
+    assert LabelForm({**SCHEMA, "properties": turned}).digest != form.digest
+
+
 def test_the_whole_contract_is_asked(form: LabelForm) -> None:
     given = {**form.filled(LABEL), "f4": ["x" * 81]}
     assert form.label(given)[1] == [{"field": "name", "problem": "must have at most 80 characters"}]
