@@ -121,6 +121,16 @@ def test_what_needs_somebody_comes_first(lived: Console, fake: FakeStage, browse
     assert places == sorted(places)
 
 
+@pytest.mark.parametrize("rings", [True, False])
+def test_an_alarm_of_a_task_that_is_not_shown_is_one(
+    lived: Console, fake: FakeStage, browse: Browse, *, rings: bool
+) -> None:
+    fake.all_alarms = fake.all_alarms[:1] if rings else []
+    text = browse(lived).get("/?search=none").text
+    assert "No task matches." in text
+    assert ("no alarm" in text) is not rings
+
+
 def test_five_hundred_tasks_take_one_question_and_those_of_one_page(
     tmp_path: Path, browse: Browse
 ) -> None:
