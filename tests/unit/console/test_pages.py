@@ -399,15 +399,19 @@ def test_what_is_not_there_is_said(lived: Console, browse: Browse, path: str) ->
     answer = browse(lived).get(path)
     assert answer.status_code == 404
     assert "Not here" in answer.text
+    assert "data-live" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/task/none", f"/incident/{TASK}/12"])
 def test_a_task_that_cannot_be_looked_up_is_not_called_missing(
-    lived: Console, fake: FakeStage, browse: Browse
+    lived: Console, fake: FakeStage, browse: Browse, path: str
 ) -> None:
-    fake.broken["pointers"] = denied("Query")
-    answer = browse(lived).get("/task/none")
+    fake.broken["pointers"] = fake.broken["recent"] = denied("Query")
+    answer = browse(lived).get(path)
     assert answer.status_code == 502
-    assert "is not known" in answer.text
+    assert "AWS refused Query (AccessDenied)." in answer.text
+    # Who waits sees it once AWS answers again.
+    assert "data-live" in answer.text
 
 
 def test_a_stream_begins_with_what_the_browser_does_not_show(
