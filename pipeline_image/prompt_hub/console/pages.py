@@ -142,6 +142,8 @@ class Console:
 
     def log(self, query: Query, execution: str, action: str) -> Page:
         """Return the end of the log of one action."""
+        if not _EXECUTION.fullmatch(execution):
+            return missing(f"There is no execution {execution} of this pipeline.")
         actions = self._actions(execution)
         found = next((each for each in actions.otherwise(()) if each.id == action), None)
         if found is None and actions.problem is None:

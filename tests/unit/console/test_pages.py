@@ -287,6 +287,13 @@ def test_a_log_shows_its_end(lived: Console, browse: Browse) -> None:
     assert browse(lived).get(f"/pipeline/{EXECUTION}/log/none").status_code == 404
 
 
+def test_aws_is_asked_for_no_log_of_what_is_no_id(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    assert browse(lived).get("/pipeline/none/log/id-Tests").status_code == 404
+    assert not fake.asked
+
+
 def test_a_task_shows_versions_with_who_and_why(lived: Console, browse: Browse) -> None:
     text = browse(lived).get(f"/task/{TASK}").text
     for words in ("quarantined", "below its threshold", "superseded", "blocked", "1.1.0", "0.832"):
