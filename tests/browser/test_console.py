@@ -201,7 +201,7 @@ def test_what_happens_appears_by_itself(visit: Visit, served: Served) -> None:
     served.stage.done.append(action("Drill", "InProgress"))
     expect(page.locator("#live")).to_contain_text("Drill")
     served.stage.runs.insert(
-        0, Execution(id="n3w", status="Failed", started=at(120), updated=at(120), revision="new")
+        0, Execution(id="n3w", status="Failed", started=at(120), revision="new")
     )
     expect(page.locator("#chosen")).to_have_text("Execution n3w")
 

@@ -383,8 +383,7 @@ def _chosen(executions: tuple[Execution, ...], wanted: str) -> Execution | None:
 
 def _older(id_: str, acted: Sequence[Action]) -> Execution:
     """Return an execution that is not among the newest, as far as its actions tell of it."""
-    updated = max(action.updated for action in acted)
-    return Execution(id=id_, status="", started=acted[0].started, updated=updated, revision="")
+    return Execution(id=id_, status="", started=acted[0].started, revision="")
 
 
 def _by_stage(actions: tuple[Action, ...]) -> dict[str, list[Action]]:

@@ -59,14 +59,8 @@ class Execution:
     id: str
     status: str
     started: datetime
-    updated: datetime
     revision: str
     """The commit and its message, as far as the pipeline says it."""
-
-    @property
-    def runs(self) -> bool:
-        """Whether something may still change."""
-        return self.status in {"InProgress", "Stopping"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,12 +246,10 @@ def _execution(found: PipelineExecutionSummaryTypeDef) -> Execution:
         if revision
         else ()
     )
-    started = found.get("startTime", datetime.fromtimestamp(0, UTC))
     return Execution(
         id=found.get("pipelineExecutionId", ""),
         status=found.get("status", "unknown"),
-        started=started,
-        updated=found.get("lastUpdateTime", started),
+        started=found.get("startTime", datetime.fromtimestamp(0, UTC)),
         revision=" ".join(filter(None, words)),
     )
 
