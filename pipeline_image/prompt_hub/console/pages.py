@@ -357,9 +357,7 @@ def digest(live: str) -> str:
 
 def missing(message: str) -> Page:
     """Return a page that says what is not there."""
-    return Page(
-        template="gone.html.j2", title="Not found", values={"message": message}, status=404
-    )
+    return Page(template="gone.html.j2", title="Not found", values={"message": message}, status=404)
 
 
 def _unknown(problem: str) -> Page:
