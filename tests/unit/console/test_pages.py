@@ -13,7 +13,8 @@ import pytest
 from prompt_hub.console.pages import Console
 from prompt_hub.console.stage import Recent
 from prompt_hub.core import aws_names
-from prompt_hub.evaluation.results import RESULTS_DIR
+from prompt_hub.evaluation import large_details
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.ledger.items import BY_HAND, EventKind
 from prompt_hub.reporting.answers import Change
@@ -82,6 +83,19 @@ def test_whatever_a_model_answered_is_shown(
     page = browse(lived).get(f"/evaluation/{TASK}/execution/local")
     assert page.status_code == 200
     assert words in unescape(page.text)
+
+
+def test_of_answers_that_are_too_many_none_are_searched(
+    lived: Console, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_details, "MAX_GROWING_BYTES", 100)
+    results = FolderResults(lived.clone.root / RESULTS_DIR)
+    key = aws_names.evaluation_details_key("local", TASK)
+    large_details.put_details(results, [key], (results.get(key) or "").splitlines())
+    text = browse(lived).get(f"/evaluation/{TASK}/execution/local").text
+    assert "answers are too many to be shown" in text
+    for words in ("No example matches", "0 examples", "Search", "Grade what"):
+        assert words not in text
 
 
 @pytest.mark.parametrize(
