@@ -157,8 +157,14 @@ class StageReader:
             )
             for page in pages
             for alarm in page["MetricAlarms"]
-            if alarm["StateValue"] == "ALARM" or _has_fallen_silent(alarm)
+            if self._is_own(alarm) and (alarm["StateValue"] == "ALARM" or _has_fallen_silent(alarm))
         )
+
+    def _is_own(self, alarm: MetricAlarmTypeDef) -> bool:
+        """Tell this stage's alarms from those of one whose name begins like it: `dev`, `dev-eu`."""
+        people = f":{aws_names.notification_topic(self.stage)}"
+        told = (*alarm.get("AlarmActions", ()), *alarm.get("InsufficientDataActions", ()))
+        return any(action.endswith(people) for action in told)
 
     def spent(self, versions: Iterable[tuple[str, str]]) -> dict[str, float]:
         """Return US dollars of today's calls (UTC) by task, of these tasks and versions."""
