@@ -95,6 +95,19 @@ def test_what_an_execution_evaluated_again_is_read_again_where_it_can_be(
     assert "may not be released" in client.get(path).text
 
 
+def test_a_look_at_what_is_held_asks_for_its_record_alone(
+    lived: Console, fake: FakeStage, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clone, "patience", 60.0)
+    clock = [0.0]
+    lived._asker._clock = lambda: clock[0]
+    client = browse(lived)
+    # The first look reads the answers, too; many who look within two seconds ask once.
+    for clock[0], asked in ((0, 2), (1, 2), (3, 3), (4, 3), (6, 4)):
+        client.get(f"/evaluation/{TASK}/execution/local?words=brand")
+        assert fake.asked["results"] == asked, clock
+
+
 def test_a_label_that_is_corrected_stands_beside_the_answers(
     lived: Console, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
