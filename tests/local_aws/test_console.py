@@ -71,6 +71,7 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
         ("prod", "prompt-hub-prod-down"),
     ):
         add_alarm(aws, name, ("ALARM", "as a test"), AlarmActions=people(stage))
+    add_alarm(aws, aws_names.score_alarm(STAGE, aws_names.DRILL_TASK), ("ALARM", "as a test"))
     silent = (("OK", "fell silent"), ("INSUFFICIENT_DATA", "fell silent"))
     told = {"AlarmActions": people(STAGE), "InsufficientDataActions": people(STAGE)}
     add_alarm(aws, "prompt-hub-dev-down", *silent, **told)
@@ -129,7 +130,7 @@ def test_the_stage_is_read(reader: StageReader) -> None:
 def test_the_alarms_are_those_of_the_stage_that_people_were_told_of(reader: StageReader) -> None:
     """One that has yet to hear anything is in the state of one that has fallen silent.
 
-    And one whose silence nobody is told of. The names of another stage begin as this one's do.
+    And one whose silence nobody is told of, as of a drill's. Another stage's begin like this one's.
     """
     assert {alarm.name: alarm.reason for alarm in reader.alarms()} == {
         "prompt-hub-dev-score-part-class": "as a test",
@@ -143,7 +144,8 @@ def test_make_status_names_the_alarms_that_the_console_names(
     """Each decides it for itself: neither may import the other."""
     lines = [*alarm_lines(pipelines.aws.client("cloudwatch"))]
     shown = {f"{alarm.name}: {alarm.reason}" for alarm in reader.alarms()}
-    others = {f"prompt-hub-{name}: as a test" for name in ("dev-eu-score-part-class", "prod-down")}
+    names = ("dev-eu-score-part-class", "dev-score-prompt-hub-drill", "prod-down")
+    others = {f"prompt-hub-{name}: as a test" for name in names}
     assert {*lines} == shown | others
     assert not shown & others
 

@@ -115,8 +115,7 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
         page=page,
         pages=pages,
         alarms=others,
-        # What a drill rings is meant to ring, and shown nowhere.
-        quiet=alarms.value is not None and not others and by_task.keys() <= {aws_names.DRILL_TASK},
+        quiet=alarms.value == (),
         commit=clone.commit(),
         unknown=gaps(
             pointers.problem,

@@ -161,7 +161,10 @@ class StageReader:
         )
 
     def _is_own(self, alarm: MetricAlarmTypeDef) -> bool:
-        """Tell this stage's alarms from those of one whose name begins like it: `dev`, `dev-eu`."""
+        """Tell this stage's alarms from those of one whose name begins like it: `dev`, `dev-eu`.
+
+        That of a drill, which is meant to ring, tells nobody and is nobody's.
+        """
         people = f":{aws_names.notification_topic(self.stage)}"
         told = (*alarm.get("AlarmActions", ()), *alarm.get("InsufficientDataActions", ()))
         return any(action.endswith(people) for action in told)
