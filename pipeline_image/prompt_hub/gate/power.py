@@ -82,6 +82,8 @@ class GateTest:
 
     def _chance(self, n: int, mean: float, up: float, down: float) -> float:
         """Probability that a mean of more than `mean` is shown, ties being 1/2."""
+        if mean <= 0:  # No loss is more than a margin of 1.
+            return 1.0
         equal = max(1, round(n * self.weighing.effective))
         stakes = BettingPlan(1.0, n * self.weighing.effective * self.weighing.reach**2, self.alpha)
         grown = [

@@ -89,6 +89,20 @@ def test_the_champion_against_itself_passes_only_with_enough_examples() -> None:
     assert decided(evidence(many, many), margin=0.05).status is Status.PASS
 
 
+def test_a_margin_of_1_accepts_every_loss_and_still_compares() -> None:
+    of = examples(40, tags=[["rare"]] * 10 + [[]] * 30)
+    given_ = evidence([0.0] * 10 + [1.0] * 30, [1.0] * 40, of=of)
+    conclusion = decided(given_, margin=1.0, tag_margin=1.0)
+    assert conclusion.status is Status.PASS
+    assert conclusion.comparison is not None
+    assert conclusion.comparison.difference == -0.25
+    assert -1 <= conclusion.comparison.low < -0.25 < conclusion.comparison.high
+    assert conclusion.tags["rare"].low == -1
+    power = with_power(conclusion, given_, 0.0, Gate(margin=1.0, tag_margin=1.0)).power
+    assert power is not None
+    assert power.detectable is None
+
+
 def test_no_rare_loss_passes_that_the_examples_cannot_show() -> None:
     # An interval of the normal approximation would have no width here.
     assert decided(evidence([1.0] * 20, [1.0] * 20)).status is Status.INCONCLUSIVE
