@@ -252,10 +252,10 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
     return high
 
 
-def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
+def least_margin(examples: Sequence[GateExample], gate: Gate) -> float:
     """Return the least margin, in thousandths, that a candidate can pass whose answers are equal.
 
-    With a narrower one these examples keep every comparison open. None: no margin would do.
+    With a narrower one these examples keep every comparison open.
     """
     weights = tuple(example.weight for example in examples)
     return _least_margin(weights, gate.confidence, gate.first_look)
@@ -263,7 +263,7 @@ def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
 
 # Most sets have one of a few sizes, equal weights and the default gate; `validate` asks for each.
 @lru_cache(maxsize=1024)
-def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float | None:
+def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float:
     scores = Scores(len(weights))
     for place in range(len(weights)):
         scores.add(place, 1.0)
@@ -273,9 +273,8 @@ def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int
         tried = Gate(margin=thousandths / 1000, confidence=confidence, first_look=first_look)
         return shows_not_worse(evidence, tried)
 
-    margins = range(1, 1001)
-    place = bisect_left(margins, True, key=passes)
-    return margins[place] / 1000 if place < len(margins) else None
+    margins = range(1, 1001)  # A margin of 1 accepts every loss.
+    return margins[bisect_left(margins, True, key=passes)] / 1000
 
 
 def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:
