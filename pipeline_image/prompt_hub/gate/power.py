@@ -335,7 +335,8 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
     )
     seen = "no score"
     if power.detectable is not None:
-        seen = f"a true score of {max(0.0, threshold - power.detectable):.2f}"
+        missed = max(0.0, threshold - power.detectable)
+        seen = f"a true score of {wording.score(missed, threshold, places=2)}"
     return power, (
         f"power: with {_these(n)} {seen} would miss the threshold (probability"
         f" {PROBABILITY}); for a true score {power.margin:g} below it that takes {_number(power)}"

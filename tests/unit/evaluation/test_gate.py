@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from prompt_hub.gate.power import with_power
-from prompt_hub.gate.types import Evidence, Status
+from prompt_hub.gate.types import Evidence, GateSet, Status
 from prompt_hub.repository.schema import Gate, Limits
-from tests.unit.evaluation.evidence import decided, evidence, examples
+from tests.unit.evaluation.evidence import decided, evidence, examples, scores_at
 
 # --- the score --------------------------------------------------------------------------------
 
@@ -241,6 +241,14 @@ def test_every_verdict_says_what_its_examples_could_show() -> None:
     assert "label about" in words
     first = verdict_text(evidence([1.0] * 40 + [0.0] * 8))
     assert "a true score of 0.43 would miss the threshold (probability 0.8)" in first
+
+
+def test_a_score_that_would_miss_the_threshold_does_not_look_like_it() -> None:
+    count = 20_000
+    many = GateSet([1.0] * count, {})
+    given_ = Evidence(examples=many, candidate=scores_at([1.0] * count, count))
+    found = with_power(decided(given_, threshold=0.85), given_, 0.85, Gate())
+    assert "a true score of 0.847 would miss the threshold" in found.reasons[-1]
 
 
 def test_more_examples_can_show_less() -> None:
