@@ -103,6 +103,11 @@ def test_a_margin_of_1_accepts_every_loss_and_still_compares() -> None:
     assert power.detectable is None
 
 
+def test_no_confidence_is_told_as_certainty() -> None:
+    conclusion = decided(evidence([1.0] * 100, [1.0] * 100), confidence=0.999)
+    assert any(", 99.9% sure: " in reason for reason in conclusion.reasons)
+
+
 def test_no_rare_loss_passes_that_the_examples_cannot_show() -> None:
     # An interval of the normal approximation would have no width here.
     assert decided(evidence([1.0] * 20, [1.0] * 20)).status is Status.INCONCLUSIVE
