@@ -112,10 +112,12 @@ class BatchPrefetcher:
         Raises `RenderError`, and `PromptHubError` for settings or files that stand in the way.
         """
         found = ((self._of(prompt), asked) for prompt, asked in questions)
-        each = [(batches, asked) for batches, asked in found if batches is not None]
+        # Versions of the same content are asked the same.
+        each = {id(batches): (batches, asked) for batches, asked in found if batches is not None}
+        fetched = (self._fetch_of(batches, asked) for batches, asked in each.values())
         started = time.monotonic()
         try:
-            await asyncio.gather(*(self._fetch_of(batches, asked) for batches, asked in each))
+            await asyncio.gather(*fetched)
         finally:
             self._budgeted.tracker.pause(time.monotonic() - started)
 
@@ -327,15 +329,17 @@ class BatchPrefetcher:
     def _of(self, prompt: Prompt) -> _Batches | None:
         """Return what is known of a prompt's batches, None where its model takes none."""
         session = self._budgeted.session(prompt)
-        if id(prompt) in self._batches:
-            return self._batches[id(prompt)]
+        # Versions of the same content share a cache file, and so its journal.
+        key = id(prompt if session.cache_file is None else session.cache_file)
+        if key in self._batches:
+            return self._batches[key]
         support = session.model.batches
         if support is None or session.cache_file is None:
             self._say(
                 f"  {prompt.task} {prompt.version}: {session.model.identity} takes no batches and"
                 " is asked by itself"
             )
-            self._batches[id(prompt)] = None
+            self._batches[key] = None
             return None
         journal = BatchJournal(session.cache_file.path)
         if session.cache_file.fresh:
@@ -355,7 +359,7 @@ class BatchPrefetcher:
             journal=journal,
             limits=support.limits,
         )
-        self._batches[id(prompt)] = batches
+        self._batches[key] = batches
         return batches
 
 

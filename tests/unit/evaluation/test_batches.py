@@ -385,6 +385,21 @@ def test_two_evaluations_do_not_pay_for_the_same_questions(folder: RepositoryFol
         other.close()
 
 
+def test_a_version_with_the_content_of_the_released_one_shares_its_batch(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.promote("part-class")
+    healthy.bump("part-class", "1.2.0", "1.3.0")
+    with_many_parts(healthy, 40, first_look=40, champion=True)
+    with batch_server() as server:
+        run = evaluate(healthy, server)
+    assert run.record.verdict.status is Status.PASS
+    assert run.record.champion is not None
+    assert run.record.champion.n == 40
+    assert (len(server.batches), sum(server.live.values())) == (1, 0)
+    assert set(server.paid.values()) == {1}
+
+
 def test_an_endpoint_of_ones_own_must_say_what_a_batch_costs(folder: RepositoryFolder) -> None:
     with (
         batch_server() as server,
