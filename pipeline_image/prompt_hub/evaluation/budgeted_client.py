@@ -36,6 +36,9 @@ SAMPLED = 100
 LEARN_FROM_EVERY = 20
 """An estimate reads the cost of one in so many of the stored responses."""
 
+FILTERED_OUT = f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
+"""Why an answer is missing that a content filter has stopped."""
+
 
 class Ask(Protocol):
     """Asks a model once; a second `repeat` of the same question is a call of its own."""
@@ -209,9 +212,7 @@ class BudgetedClient:
             self.tracker.commit(most, response.usage if response is not None else None)
         session.learn(request, response)
         if not self.counts(response):
-            raise ModelUnavailableError(
-                f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
-            )
+            raise ModelUnavailableError(FILTERED_OUT)
         return Answer.of(response, prompt)
 
     def stored(self, prompt: Prompt, fields: Mapping[str, JsonValue], repeat: int) -> Answer | None:

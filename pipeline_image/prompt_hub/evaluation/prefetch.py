@@ -32,7 +32,12 @@ from prompt_hub.evaluation.batch_provider import (
     QueueFullError,
 )
 from prompt_hub.evaluation.budget import Cost
-from prompt_hub.evaluation.budgeted_client import LEARN_FROM_EVERY, BudgetedClient, PromptSession
+from prompt_hub.evaluation.budgeted_client import (
+    FILTERED_OUT,
+    LEARN_FROM_EVERY,
+    BudgetedClient,
+    PromptSession,
+)
 from prompt_hub.evaluation.cache import KeyIndex, ResponseCacheFile
 from prompt_hub.llm.batches import BatchAnswer, BatchLimits, BatchState, BatchSupport
 from prompt_hub.llm.client import Request, answer_of_batch
@@ -325,6 +330,8 @@ class BatchPrefetcher:
             self._budgeted.tracker.pay(response.usage)
             if self._budgeted.counts(response):
                 cache_file.put(answer.custom_id, response)
+            else:
+                batches.problem = FILTERED_OUT
 
     def _of(self, prompt: Prompt) -> _Batches | None:
         """Return what is known of a prompt's batches, None where its model takes none."""

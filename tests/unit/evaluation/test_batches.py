@@ -144,6 +144,17 @@ def test_what_a_filter_stops_in_a_batch_is_a_wrong_answer_as_ever(folder: Reposi
     assert "stopped by the provider's content filter: 5 of 40 answers" in run.reasons
 
 
+def test_what_a_filter_stops_and_the_gate_does_not_count_is_told_as_that(
+    folder: RepositoryFolder,
+) -> None:
+    folder.edit(METADATA, "gate: {", "gate: {content_filter: not-measured, ")
+    with batch_server(faults=lambda question, batch: "filtered") as server:
+        run = evaluate(folder, server)
+    assert run.record.verdict.status is Status.NOT_MEASURED
+    assert "no answer at all: stopped by the provider's content filter, which" in run.reasons
+    assert sum(server.live.values()) == 0
+
+
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
