@@ -173,6 +173,7 @@ class BatchPrefetcher:
         """
         waiting: list[OpenBatch] = []
         parts: list[_Part] = []
+        sent = 0
         try:
             for part in self._parts(batches, questions):
                 parts.append(part)
@@ -183,15 +184,21 @@ class BatchPrefetcher:
                         await self._collect(batches, waiting)
                         _ask_for_less(batches, part.requests, alone=not waiting, why=str(error))
                         raise
+                sent += part.requests
                 if batches.alone:
                     await self._collect(batches, waiting)
                     waiting = []
+                    self._release(parts)
             await self._collect(batches, waiting)
         finally:
-            # What was answered is paid for by now.
-            for part in parts:
-                self._budgeted.tracker.release_batch(part.most, part.requests)
-        return sum(part.requests for part in parts)
+            self._release(parts)
+        return sent
+
+    def _release(self, parts: list[_Part]) -> None:
+        """Give back what is set aside for parts: what was answered of them is paid for by now."""
+        for part in parts:
+            self._budgeted.tracker.release_batch(part.most, part.requests)
+        parts.clear()
 
     def _missing(self, batches: _Batches, questions: Questions) -> Iterator[tuple[str, Request]]:
         """Yield key and request of each question that is not answered, once."""

@@ -198,6 +198,18 @@ def test_a_limit_of_waiting_tokens_makes_batches_smaller_and_one_after_the_other
     assert "Enqueued token limit reached" in run.words
 
 
+def test_what_a_batch_has_paid_for_is_not_set_aside_for_the_next_one_too(
+    healthy: RepositoryFolder,
+) -> None:
+    folder = with_many_parts(healthy, 120, first_look=120)
+    folder.edit(METADATA, "gate: {", "gate: {budget: {calls: 130}, ")
+    with batch_server(most_tokens=40 * TOKENS[0]) as server:
+        run = evaluate(folder, server, batch_requests=40)
+    assert run.record.verdict.status is Status.PASS
+    sizes = [len(server.requests_of(batch)) for batch in server.batches.values()]
+    assert (sizes, sum(server.live.values())) == ([40, 40, 40], 0)
+
+
 def test_a_queue_that_is_full_of_others_batches_is_said(folder: RepositoryFolder) -> None:
     with batch_server(most_tokens=0) as server:
         run = evaluate(folder, server)
