@@ -137,6 +137,7 @@ FITS = [
     ({"type": "text", "field": "maker.town"}, "field: found 'maker.town'"),
     ({"type": "number", "field": "part_class"}, "'part_class', which is no number"),
     ({"type": "regex", "field": "ohms", "pattern": "x"}, "no text in the output"),
+    ({"type": "regex", "field": "pins.name", "pattern": "x"}, "leads through the list 'pins'"),
     ({"type": "regex", "field": "part_class", "pattern": "("}, "pattern: found '(': missing )"),
     ({"type": "regex", "field": "part_class", "pattern": "(?=a)"}, "expected a pattern in RE2's"),
     ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema.type: found"),
