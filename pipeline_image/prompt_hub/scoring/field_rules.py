@@ -76,6 +76,19 @@ def list_complaint(prompt: Prompt, name: str, location: Location) -> Iterator[Co
             return
 
 
+def dotted_names(output: JsonObject) -> Iterator[str]:
+    """Yield the properties of an output that no path leads to, as their names have dots."""
+    waiting: list[JsonValue] = [output]
+    seen = set[int]()
+    while waiting:
+        schema = _resolved(waiting.pop(), output)
+        if isinstance(schema, dict) and id(schema) not in seen:
+            seen.add(id(schema))
+            declared = properties(schema)
+            yield from (name for name in declared if "." in name)
+            waiting += declared.values()
+
+
 def _through_a_list(prompt: Prompt, path: list[str]) -> bool:
     return any(
         may_be(_schema_at(prompt.output, path[:end]), "array") for end in range(1, len(path))

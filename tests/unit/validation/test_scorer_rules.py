@@ -167,6 +167,21 @@ def test_a_scorer_that_does_not_fit_the_prompt_is_told(
     assert says in "\n".join(str(finding.problem) for finding in findings)
 
 
+def test_a_value_that_no_path_leads_to_is_told_where_all_values_are_compared(
+    rich: RepositoryFolder,
+) -> None:
+    dotted = "anything: {type: object, properties: {v.out: {type: number}}}"
+    rich.edit(CANDIDATE, "anything: {}", dotted)
+    rich.stamp("part-class")
+    assert errors(rich) == []
+    with_scorer(rich, {"type": "json_fields"})
+    (told,) = errors(rich)
+    assert (told.rule, told.problem.found) == (
+        "scorers",
+        "no fields, with 'v.out' in the output, whose dot leads into an object",
+    )
+
+
 # --- Warnings about what is expected ------------------------------------------------------------
 
 
