@@ -294,11 +294,13 @@ class BudgetedClient:
                     session.learn(request, session.cache_file.get(key))
         return found, missing, characters
 
-    def release(self, prompt: Prompt) -> None:
-        """Give back what is known of a prompt that is not asked any more."""
-        session = self._sessions.pop(id(prompt), None)
-        if session is not None and session.cache_file is not None and self._store is not None:
-            self._store.release(session.cache_file)
+    def release(self, *, but: Prompt | None = None) -> None:
+        """Give back the cache files of prompts, `but` that of one which others ask, too."""
+        for session in self._sessions.values():
+            cache_file = session.cache_file
+            if cache_file is not None and session.prompt is not but and self._store is not None:
+                self._store.release(cache_file)
+        self._sessions.clear()
 
     def session(self, prompt: Prompt) -> PromptSession:
         """Return what is known of a prompt."""
