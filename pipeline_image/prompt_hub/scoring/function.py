@@ -142,8 +142,8 @@ def find(entry: str, root: Path | None = None) -> Path:
 def fingerprints(entries: Sequence[str], root: Path | None = None) -> Mapping[str, str]:
     """Hash of the code behind each entry point, for what must notice that it changed.
 
-    Of code in the repository's folder every file of the package counts, of an installed package
-    the module itself.
+    Of code in the repository's folder every file of the package counts, data that it reads among
+    them, of an installed package the module itself.
     """
     folder = _root(root)
     return {entry: _fingerprint(find(entry, root), entry, folder) for entry in entries}
@@ -153,9 +153,17 @@ def _fingerprint(path: Path, entry: str, folder: Path) -> str:
     package = folder / entry.partition(":")[0].split(".")[0]
     inside = path.is_relative_to(folder) and package.is_dir()
     digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")) if inside else [path]:
+    for file in _files_below(package) if inside else [path]:
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _files_below(package: Path) -> Iterator[Path]:
+    """Yield the files of a package, in order; neither hidden ones nor what Python has compiled."""
+    for file in sorted(package.rglob("*")):
+        parts = file.relative_to(package).parts
+        if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
+            yield file
 
 
 def _root(root: Path | None) -> Path:

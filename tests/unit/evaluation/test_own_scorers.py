@@ -136,8 +136,17 @@ def test_its_fingerprint_moves_with_any_file_of_its_package(root: Path) -> None:
     entry = "own_scorers_under_test.parts:told"
     before = fingerprints([entry], root)
     assert fingerprints([entry], root) == before
-    (root / "own_scorers_under_test" / "units.py").write_text("OHM = 1\n")
-    assert fingerprints([entry], root) != before
+    package = root / "own_scorers_under_test"
+    (package / "units.py").write_text("OHM = 1\n")
+    with_code = fingerprints([entry], root)
+    assert with_code != before
+    (package / "sizes.json").write_text('{"0603": "1608"}\n')
+    with_data = fingerprints([entry], root)
+    assert with_data != with_code
+    (package / "__pycache__").mkdir(exist_ok=True)
+    (package / "__pycache__" / "units.cpython-311.pyc").write_bytes(b"compiled")
+    (package / ".sizes.json.swp").write_bytes(b"being edited")
+    assert fingerprints([entry], root) == with_data
 
 
 def test_an_evaluation_with_a_broken_function_is_not_measured(
