@@ -144,17 +144,6 @@ def test_what_a_filter_stops_in_a_batch_is_a_wrong_answer_as_ever(folder: Reposi
     assert "stopped by the provider's content filter: 5 of 40 answers" in run.reasons
 
 
-def test_what_a_filter_stops_and_the_gate_does_not_count_is_told_as_that(
-    folder: RepositoryFolder,
-) -> None:
-    folder.edit(METADATA, "gate: {", "gate: {content_filter: not-measured, ")
-    with batch_server(faults=lambda question, batch: "filtered") as server:
-        run = evaluate(folder, server)
-    assert run.record.verdict.status is Status.NOT_MEASURED
-    assert "no answer at all: stopped by the provider's content filter, which" in run.reasons
-    assert sum(server.live.values()) == 0
-
-
 @pytest.mark.parametrize(
     ("behaviour", "words"),
     [
@@ -196,18 +185,6 @@ def test_a_limit_of_waiting_tokens_makes_batches_smaller_and_one_after_the_other
     good = [b for b in server.batches.values() if b.status == "completed"]
     assert sum(len(server.requests_of(batch)) for batch in good) == 80
     assert "Enqueued token limit reached" in run.words
-
-
-def test_what_a_batch_has_paid_for_is_not_set_aside_for_the_next_one_too(
-    healthy: RepositoryFolder,
-) -> None:
-    folder = with_many_parts(healthy, 120, first_look=120)
-    folder.edit(METADATA, "gate: {", "gate: {budget: {calls: 130}, ")
-    with batch_server(most_tokens=40 * TOKENS[0]) as server:
-        run = evaluate(folder, server, batch_requests=40)
-    assert run.record.verdict.status is Status.PASS
-    sizes = [len(server.requests_of(batch)) for batch in server.batches.values()]
-    assert (sizes, sum(server.live.values())) == ([40, 40, 40], 0)
 
 
 def test_a_queue_that_is_full_of_others_batches_is_said(folder: RepositoryFolder) -> None:
@@ -406,21 +383,6 @@ def test_two_evaluations_do_not_pay_for_the_same_questions(folder: RepositoryFol
         with pytest.raises(PromptHubError, match="another evaluation waits for batches"):
             evaluate(folder, server, fresh=True)
         other.close()
-
-
-def test_a_version_with_the_content_of_the_released_one_shares_its_batch(
-    healthy: RepositoryFolder,
-) -> None:
-    healthy.promote("part-class")
-    healthy.bump("part-class", "1.2.0", "1.3.0")
-    with_many_parts(healthy, 40, first_look=40, champion=True)
-    with batch_server() as server:
-        run = evaluate(healthy, server)
-    assert run.record.verdict.status is Status.PASS
-    assert run.record.champion is not None
-    assert run.record.champion.n == 40
-    assert (len(server.batches), sum(server.live.values())) == (1, 0)
-    assert set(server.paid.values()) == {1}
 
 
 def test_an_endpoint_of_ones_own_must_say_what_a_batch_costs(folder: RepositoryFolder) -> None:
