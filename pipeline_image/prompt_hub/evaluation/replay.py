@@ -39,6 +39,7 @@ from prompt_hub.scoring import (
     score_answer,
     weighted_mean,
 )
+from prompt_hub.scoring.function import fingerprints
 from prompt_hub.scoring.metadata import read_metadata
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.injection import CanaryPrompt, attack_on
@@ -217,7 +218,7 @@ def _made_again(inputs: Inputs, stored: Evaluation, root: Path, *, anew: bool = 
     provenance = Provenance(
         execution=record.execution,
         commit=record.commit,
-        digest=_digest(inputs, record, infos),
+        digest=_digest(inputs, record, infos, root, anew=anew),
         started_at=record.started_at,
         finished_at=record.finished_at,
         remembered=record.remembered,
@@ -234,7 +235,12 @@ def _in_words_of_then(replayed: Replayed, record: EvaluationRecord) -> Replayed:
 
 
 def _digest(
-    inputs: Inputs, record: EvaluationRecord, infos: Mapping[ArmName, MeasurementInfo]
+    inputs: Inputs,
+    record: EvaluationRecord,
+    infos: Mapping[ArmName, MeasurementInfo],
+    root: Path,
+    *,
+    anew: bool,
 ) -> str:
     """Return the digest with the models of then; kept where it is not known which model judged."""
     models = {inputs.arms[arm].sha256: info.model for arm, info in infos.items()}
@@ -243,7 +249,16 @@ def _digest(
     needed = (inputs.candidate, inputs.comparison_target, inputs.judge)
     if any(prompt is not None and prompt.sha256 not in models for prompt in needed):
         return record.digest
-    return inputs.digest(lambda prompt: models[prompt.sha256])
+
+    def digest(of: Inputs) -> str:
+        return of.digest(lambda prompt: models[prompt.sha256])
+
+    now = digest(inputs)
+    if anew or now == record.digest or not inputs.entries:
+        return now
+    # Once, data beside scorers of one's own did not count.
+    code = fingerprints(tuple(inputs.entries), root, code_alone=True)
+    return record.digest if digest(replace(inputs, entries=code)) == record.digest else now
 
 
 class _Answers:
