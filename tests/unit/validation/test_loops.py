@@ -20,6 +20,11 @@ SCHEMA: JsonObject = {
         "either": {"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 5}]},
         "open": {"type": "object"},
         "few": {"type": "object", "maxProperties": 5},
+        "sizes": {
+            "type": "object",
+            "additionalProperties": False,
+            "patternProperties": {"^mm_": {"type": "number"}},
+        },
         "loop": {"$ref": "#/$defs/loop"},
     },
     "$defs": {
@@ -52,6 +57,7 @@ def faults(template: str) -> list[str]:
         "{% for k, v in few | items %}{{ k }}{{ v }}{% endfor %}",
         "{% for k, v in (endless | first) | items %}{{ k }}{{ loop.index }}{% endfor %}",
         "{{ open.anything.at.all }} {{ parts[0].name }} {{ (parts | last).codes }}",
+        "{{ sizes.mm_wide }} {{ sizes['mm_high'] }}",
     ],
 )
 def test_what_the_schema_bounds_is_fine(template: str) -> None:
