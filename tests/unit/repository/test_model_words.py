@@ -25,6 +25,12 @@ CASES = {
     "threshold: 0.7\njudge: {task: a-b, version: v1}": (
         "judge.version: found 'v1'; expected a version such as 1.2.0"
     ),
+    "threshold: 0.7\njudge: {task: a-b, version: 1.2\u0660.0}": (
+        "judge.version: found '1.2\u0660.0'; expected a version such as 1.2.0"
+    ),
+    "threshold: 0.7\njudge: {task: a-b, version: 1.0.0, votes: true}": (
+        "judge.votes: found true; expected a whole number from 1 to 15"
+    ),
     "threshold: 0.7\noverride: {person: a, reason: short, version: 1.0.0}": (
         "override.reason: found 'short'; expected at least 10 characters"
     ),
