@@ -90,10 +90,12 @@ def _parts(uri: str) -> tuple[str, str]:
 def _explained(what: str, done: str = "read") -> Iterator[None]:
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from s3transfer.exceptions import RetriesExceededError
 
     try:
         yield
-    except (BotoCoreError, Boto3Error, ClientError) as error:
+    # The last is what a download that breaks off each time ends with: boto3 hands it on as it is.
+    except (BotoCoreError, Boto3Error, ClientError, RetriesExceededError) as error:
         # What S3 said is what an upload that failed comes from.
         answer = error if isinstance(error, ClientError) else error.__context__
         reason = type(error).__name__

@@ -238,6 +238,18 @@ def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
     assert main(["validate", "brand"]) == ExitCode.OK
 
 
+def test_a_download_that_breaks_off_each_time_is_not_measured(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    push()
+    forget(healthy)
+    s3.breaks_off = True
+    with pytest.raises(PromptHubError, match="cannot be read: RetriesExceededError") as caught:
+        healthy.repository.examples(TASK)
+    assert caught.value.exit_code == ExitCode.NOT_MEASURED
+    assert [*(healthy.root / SETS_DIR).iterdir()] == []
+
+
 def test_a_reference_stands_alone(healthy: RepositoryFolder, s3: BatchServer) -> None:
     line = healthy.read(EXAMPLES).splitlines()[0]
     push()
