@@ -32,8 +32,12 @@ def own_bucket() -> str:
     return aws_names.results_bucket(account, session.region_name)
 
 
-def size_of(uri: str, file: str) -> int | None:
-    """Return how many bytes an object has, None if there is none."""
+def size_of(uri: str, file: str, *, or_denied: bool = False) -> int | None:
+    """Return how many bytes an object has, None if there is none.
+
+    Of what is not there S3 tells who may not list the bucket that it is denied: with `or_denied`
+    that is None, too.
+    """
     from botocore.exceptions import ClientError
 
     bucket, key = _parts(uri)
@@ -41,7 +45,8 @@ def size_of(uri: str, file: str) -> int | None:
         try:
             return _client().head_object(Bucket=bucket, Key=key)["ContentLength"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
+            code = error.response["Error"]["Code"]
+            if code in _MISSING or (or_denied and code in _DENIED):
                 return None
             raise
 

@@ -127,6 +127,15 @@ def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer)
     assert push() == push(str(healthy.path(EXAMPLES))) == ExitCode.USAGE
 
 
+def test_who_may_not_list_the_bucket_stores_a_new_set(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    content = healthy.path(EXAMPLES).read_bytes()
+    s3.missing = 403
+    assert push() == ExitCode.OK
+    assert [*s3.files.values()] == [content]
+
+
 @pytest.mark.parametrize(
     ("bucket", "settings", "readable"),
     [
