@@ -39,8 +39,10 @@ METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 class SchemaViolation:
     """One way in which a value breaks a schema.
 
-    `keyword` is the schema's word for it and `value` what the schema says there. `names` are the
-    properties that are missing, or that there may not be.
+    `keyword` is the schema's word for it and `value` what the schema says there, but for words that
+    combine schemas: their errors, which quote what was found. So do the words that an enumeration
+    has of which a member is looked up (`large_enums.py`). `names` are the properties that are
+    missing, or that there may not be.
     """
 
     location: Location
