@@ -198,7 +198,8 @@ def _spelt(node: nodes.Node) -> str:
             nodes.Getattr(node=of, attr=name)
             | nodes.Getitem(node=of, arg=nodes.Const(value=str(name)))
         ):
-            return f"{_spelt(of)[:-1]}.{name}'" if _spelt(of).endswith("'") else repr(name)
+            before = _spelt(of)
+            return f"{before[:-1]}.{name}'" if before.endswith("'") else repr(name)
         case nodes.Filter(node=nodes.Node() as of):
             return _spelt(of)
         case nodes.Getitem(node=of):

@@ -26,9 +26,15 @@ SCHEMA: JsonObject = {
             "patternProperties": {"^mm_": {"type": "number"}},
         },
         "loop": {"$ref": "#/$defs/loop"},
+        "tree": {"$ref": "#/$defs/tree"},
     },
     "$defs": {
         "loop": {"$ref": "#/$defs/loop"},
+        "tree": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"child": {"$ref": "#/$defs/tree"}},
+        },
         "part": {
             "type": "object",
             "additionalProperties": False,
@@ -81,6 +87,10 @@ def test_what_the_schema_bounds_is_fine(template: str) -> None:
             "unbounded-loop: loops that may take",
         ),
         ("{{ parts[0].nmae }}", "undeclared-variable: the field 'nmae' of 'parts'"),
+        (
+            f"{{{{ tree{'.child' * 60}.nmae }}}}",
+            "undeclared-variable: the field 'nmae' of 'tree.child.child",
+        ),
         ("{{ title.x }}", "undeclared-variable: the field 'x' of 'title', which is of type"),
         (
             "{% for p in parts %}{{ p.codes.first }}{% endfor %}",
