@@ -76,7 +76,7 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
         case "additionalProperties" | "unevaluatedProperties":
             for name in _words(wanted):
                 yield prefix + name, "is not a field of this task"
-        case "type":
+        case "type" | "anyOf" | "oneOf" if wanted:
             types = sorted(_words(wanted), key=lambda word: (word == "null", word))
             expected = " or ".join(ARTICLES.get(type_, f"a {type_}") for type_ in types)
             found = NAMES_OF_TYPES.get(type(at(fields, violation.location)), "something else")
@@ -93,7 +93,7 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
         case "maxLength":
             yield where, f"must have at most {_characters(wanted)}"
         case rule:
-            # Of a rule that has no words here `wanted` may quote the value: `anyOf` holds errors.
+            # Of a rule that has no words here `wanted` may quote the value: `contains` and others.
             expected = expected_of(rule, wanted)
             yield where, f"must be {expected}" if expected else f"breaks the rule {rule!r}"
 

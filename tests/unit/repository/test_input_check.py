@@ -69,8 +69,21 @@ def test_a_value_is_never_repeated() -> None:
         ({"minimum": 3}, 1, "must be at least 3"),
         ({"pattern": "^a$"}, "secret", "must be a text that matches ^a$"),
         ({"uniqueItems": True}, ["secret", "secret"], "must be a list with each entry once"),
-        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "secret", "breaks the rule 'anyOf'"),
-        ({"oneOf": [{"type": "integer"}, {"type": "null"}]}, "secret", "breaks the rule 'oneOf'"),
+        (
+            {"anyOf": [{"type": "null"}, {"type": "integer"}]},
+            "secret",
+            "must be an integer or null, is a string",
+        ),
+        (
+            {"oneOf": [{"type": ["array", "null"]}, {"type": "null"}]},
+            "secret",
+            "must be a list or null, is a string",
+        ),
+        ({"anyOf": [{"maxLength": 3}, {"type": "null"}]}, "secret", "breaks the rule 'anyOf'"),
+        ({"anyOf": [{"items": {"type": "null"}}]}, ["secret"], "breaks the rule 'anyOf'"),
+        ({"oneOf": [{"type": "string"}, {"minLength": 1}]}, "secret", "breaks the rule 'oneOf'"),
+        ({"contains": {"const": 1}}, ["secret"], "breaks the rule 'contains'"),
+        ({"propertyNames": {"maxLength": 3}}, {"secret": 1}, "breaks the rule 'propertyNames'"),
         ({"unevaluatedItems": False}, ["secret"], "breaks the rule 'unevaluatedItems'"),
         (
             {"enum": [f"v{number}" for number in range(LARGE)]},
