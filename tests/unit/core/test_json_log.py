@@ -84,14 +84,14 @@ def test_what_is_refused_is_counted_and_left_where_it_is(tmp_path: Path) -> None
     log.close()
 
 
-@pytest.mark.parametrize("torn", [5, 3 << 20])
+@pytest.mark.parametrize("before", [3 << 20, 2**31 + 1])
+@pytest.mark.parametrize("torn", [5, (1 << 20) - 1, 1 << 20, 3 << 20])
 def test_a_torn_line_costs_nothing_else_of_a_file_that_is_too_large_for_one_read(
-    tmp_path: Path, torn: int
+    tmp_path: Path, torn: int, before: int
 ) -> None:
     log = JsonLinesLog(tmp_path / "log", exclusive=True)
     log.begin(TITLE)
     # Nothing but a hole is between: it takes no room on the disk.
-    before = 2**31 + 1
     os.truncate(log.path, before)
     with log.path.open("ab") as other:
         other.write(b"\n" + of(1) + b"x" * torn)
