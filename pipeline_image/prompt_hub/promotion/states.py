@@ -190,7 +190,7 @@ NAMED = Guard(
 INSISTED = Guard(
     "an explicit override",
     _unasked,
-    "Add --override if it shall be released again all the same.",
+    "Release it all the same by `prompt-hub promote downgrade --to VERSION --override`.",
 )
 
 

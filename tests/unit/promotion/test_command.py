@@ -198,6 +198,23 @@ def test_quarantine_needs_a_successor_for_the_champion_and_for_no_other(
     assert "1.2.0 is a candidate" in capsys.readouterr().err
 
 
+def test_a_successor_that_was_taken_out_is_released_as_the_refusal_says(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`quarantine` itself has no override: a hint must name a command that does."""
+    downgrade = ["promote", "downgrade", "part-class", *BY_ADA, "--to"]
+    quarantine = ["promote", "quarantine", "part-class", *BY_ADA, "--version", "1.0.0"]
+    assert main([*downgrade, "1.0.0"]) == ExitCode.OK
+    assert main([*quarantine, "--to", "1.1.0"]) == ExitCode.BLOCKED
+    hint = "Release it all the same by `prompt-hub promote downgrade --to VERSION --override`."
+    assert hint in capsys.readouterr().err
+    assert main([*downgrade, "1.1.0", "--override"]) == ExitCode.OK
+    assert main(quarantine) == ExitCode.OK
+    task = folder.repository.registry().tasks["part-class"]
+    assert (task.released, task.versions["1.0.0"].state) == ("1.1.0", "quarantined")
+    assert folder.findings() == []
+
+
 def test_the_version_of_a_retired_champion_is_not_promoted_again(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
