@@ -101,6 +101,14 @@ def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     assert "dev and later stages wait for the command above" in " ".join(body.split())
 
 
+def test_a_retired_task_is_brought_back_in_git() -> None:
+    """In the ledger nothing is active that a command could move."""
+    (words,) = commands(written(event(EventKind.RETIRED, "1.1.0", "1.1.0"), "dev").body)
+    arguments = parse(words)
+    assert (arguments.action, arguments.to, arguments.override) == ("downgrade", "1.1.0", True)
+    assert words[1] == "promote"
+
+
 def test_the_commit_of_a_rollback_ends_with_two_commands_that_are_taken_as_they_stand() -> None:
     back = WrittenBack(
         task="part-class",
