@@ -209,7 +209,12 @@ class LedgerPoller:
         """Read what has to be read of the ledger, which may take long; changes nothing."""
         try:
             revision = self._source.revision()
-            moved = revision != self.state.revision or not self.state.ledger_answers
+            moved = (
+                revision != self.state.revision
+                or not self.state.ledger_answers
+                # A file that could not be read is tried again: it may hold a rollback's version.
+                or any(self._carries(task, ref) for task, ref in self.state.refused.items())
+            )
             # The revision was read first: a change in between is seen with the next look.
             pointers = self._source.pointers() if moved else None
             # Asked while it is unready only: the release may have been activated meanwhile.
@@ -283,8 +288,11 @@ class LedgerPoller:
         state = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
         self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
 
+    def _carries(self, task: str, wanted: VersionRef) -> bool:
+        return self.release.carries.get(task, {}).get(wanted.version) == wanted.sha256
+
     def _can_serve(self, task: str, wanted: VersionRef) -> bool:
-        if self.release.carries.get(task, {}).get(wanted.version) != wanted.sha256:
+        if not self._carries(task, wanted):
             return False
         current = self.state.served.get(task)
         if current is not None and current.reference == wanted:
@@ -297,7 +305,8 @@ class LedgerPoller:
                 self._prompts.prepare(task, wanted.version)
         except (PromptHubError, OSError) as error:
             # Its file is damaged or gone: to callers that is the same as not to be carried.
-            logger.warning("%s %s cannot be served: %s", task, wanted.version, error)
+            if self._due(f"not prepared {task} {wanted.version}"):
+                logger.warning("%s %s cannot be served: %s", task, wanted.version, error)
             return False
         return True
 
