@@ -58,9 +58,8 @@ class Tracer:
             return Subject(digest=found[1])
         if TRACE_ID.fullmatch(text):
             return Subject(call=self._logged(text, files))
-        place = PLACE.fullmatch(text)
-        if place is not None and Path(place["file"]).is_file():
-            return Subject(call=_call_of(line_at(Path(place["file"]), int(place["line"])), text))
+        if (found := PLACE.fullmatch(text)) is not None:
+            return Subject(call=_call_of(line_at(Path(found["file"]), int(found["line"])), text))
         return Subject(release=text)
 
     def chains(self, subject: Subject) -> tuple[Chain, ...]:

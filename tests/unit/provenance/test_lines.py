@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.provenance.calls import call_in, calls_in, line_at
+from prompt_hub.provenance.tracing import Tracer
 
 
 def _line(record: int, text: str) -> str:
@@ -39,3 +41,9 @@ def test_a_line_that_is_not_there_is_said(output: Path) -> None:
 def test_bytes_that_are_no_text_hide_no_line(output: Path) -> None:
     output.write_bytes(b"\xff\n" + output.read_bytes())
     assert "two" in line_at(output, 2)
+
+
+def test_a_file_that_is_not_there_is_no_release(tmp_path: Path) -> None:
+    unasked: Any = None
+    with pytest.raises(PromptHubError, match=r"gone\.jsonl cannot be read: No such file"):
+        Tracer(unasked, None).subject([f"{tmp_path}/gone.jsonl:7"], [])
