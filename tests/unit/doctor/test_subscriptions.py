@@ -56,6 +56,6 @@ def test_a_subscription_is_repeated_by_its_own_protocol() -> None:
 def test_who_shall_be_told_and_has_unsubscribed_is_a_finding() -> None:
     """SNS lists them for days; of somebody whom the settings do not name nothing is expected."""
     stage = {"name": "dev", "notification_emails": ["a@example.com"]}
-    listed = [_item(f"{name}@example.com", "email", subscriptions.LEFT) for name in "ab"]
+    listed = [_item(f"{name}@example.com", "email", "Deleted") for name in "ab"]
     (finding,) = _found(listed, {"region": "us-east-1", "stages": [stage]})
     assert "--protocol email --notification-endpoint a@example.com" in finding.command

@@ -43,9 +43,9 @@ def test_a_rollback_while_the_ledger_is_read_looks_like_no_edit(
         "dev", ledger=ledger, results=unasked, ecr=unasked, ecs=unasked, logs=unasked
     )
     found = reader.ledger()
-    assert found.revision == seeded.revision + 1
     git = GitEvidence(registered=None, prompt_sha256=None)
     hop = verify_rollback(
         Evidence(task="brand", version="1.1.0", git=git, ledger=found, stage="dev")
     )
     assert (hop.state, hop.facts["state"]) == (HopState.VERIFIED, "quarantined")
+    assert found.revision == seeded.revision + 1
