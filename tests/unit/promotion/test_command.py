@@ -181,6 +181,17 @@ def test_a_retired_task_is_released_again_from_the_archive(folder: RepositoryFol
     assert folder.findings() == []
 
 
+def test_a_retired_version_itself_comes_back_as_the_page_of_its_retirement_says(
+    folder: RepositoryFolder,
+) -> None:
+    back = ["promote", "downgrade", "part-class", *BY_ADA, "--to", "1.1.0"]
+    assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
+    assert main(back) == ExitCode.BLOCKED
+    assert main([*back, "--override"]) == ExitCode.OK
+    assert released(folder) == "1.1.0"
+    assert folder.findings() == []
+
+
 def test_quarantine_needs_a_successor_for_the_champion_and_for_no_other(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
