@@ -279,6 +279,15 @@ def test_scenarios_are_the_combinations_that_they_stand_for(bench: Bench) -> Non
     assert bench.asked() == [f"Colour of {name}?" for name in ("sky", "fog", "sea", "fog")]
 
 
+def test_a_scenario_in_files_costs_no_scenario_behind_it(bench: Bench) -> None:
+    config = [{"vars": {"thing": "sky"}}, {"vars": {"thing": "sea"}}]
+    in_files = {"config": config, "tests": "file://more.yaml"}
+    whole = {"config": config, "tests": [{"assert": BLUE}]}
+    output = bench.take({**ASK, "scenarios": [in_files, whole]})
+    assert bench.asked() == ["Colour of sky?", "Colour of sea?"]
+    assert "a scenario: its variables or tests are in files; write them out as tests" in output
+
+
 def test_a_cell_of_a_table_may_be_long(bench: Bench) -> None:
     bench.write("t.csv", f'thing,__expected\n"{"x" * 140_000}",blue\n')
     bench.take({**ASK, "prompts": ["{{thing}}"], "tests": "file://t.csv"})
