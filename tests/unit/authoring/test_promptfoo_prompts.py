@@ -24,6 +24,15 @@ def test_one_prompt_needs_no_list(bench: Bench) -> None:
     assert bench.asked() == ["Colour of sky?\n"]
 
 
+@pytest.mark.parametrize("pattern", ["p/**.txt", "p/*.txt", "**/*.txt", "**.d/one**.txt"])
+def test_a_pattern_of_files_means_what_it_means_there(bench: Bench, pattern: str) -> None:
+    bench.write("p/one.txt", "Colour of {{thing}}?")
+    bench.write("p.d/one.txt", "Colour of {{thing}}?")
+    tests = [case({"thing": "sky"})]
+    bench.take({**ASK, "prompts": [f"file://{pattern}"], "tests": tests})
+    assert bench.asked() == ["Colour of sky?"]
+
+
 @pytest.mark.parametrize("suffix", [".md", ".j2"])
 def test_a_rule_does_not_cut_a_whole_file(bench: Bench, suffix: str) -> None:
     text = "---\nname: x\n---\nColour of {{thing}}?\n\n---\n\nOne word.\n"
