@@ -15,6 +15,7 @@ from prompt_hub.core.errors import ExitCode
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import NotAllowedError
+from prompt_hub.repository.placeholders import PLACEHOLDER
 from prompt_hub.repository.schema import Metadata, Prompt
 from tests.unit.authoring.workshop import Workshop
 from tests.unit.building import MADE_AT
@@ -269,6 +270,29 @@ def test_dotprompt(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> No
         "greet.prompt:31: {{history}}",
     ):
         assert any(line.startswith(what) for line in said), (what, said)
+
+
+@pytest.mark.parametrize(
+    ("name", "front"),
+    [
+        ("a.prompty", "sample:\n  day: 2026-01-02\n"),
+        ("a.prompty", "inputs:\n  day: {type: string, default: 2026-01-02}\n"),
+        ("a.prompt", "input:\n  default:\n    day: 2026-01-02\n"),
+        ("a.prompt", "input:\n  schema:\n    day: string\n  default:\n    day: 2026-01-02\n"),
+    ],
+)
+def test_a_value_that_cannot_be_kept_is_listed_and_another_made_up(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, front: str
+) -> None:
+    role = "user:\n" if name == "a.prompty" else ""
+    path = tmp_path / name
+    path.write_text(f"---\n{front}---\n{role}What is on {{{{day}}}}?\n", encoding="utf-8")
+    said = take(workshop, capsys, str(path))
+    assert prompt_of(workshop).input["properties"] == {"day": {"type": "string"}}
+    (example,) = workshop.folder.repository.examples("imported")
+    assert example.input == {"day": PLACEHOLDER}
+    why = "nothing is kept of a date without quotes; put it in quotes"
+    assert any(line.endswith(f"a value of the front matter: {why}") for line in said)
 
 
 def test_every_key_of_an_export_is_carried_over_or_listed(

@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.importing.documents import parsed_yaml, unkept
+from prompt_hub.authoring.importing.documents import Unkept, parsed_yaml, unkept
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems, subschemas
 from prompt_hub.repository.schema import JsonObject
@@ -88,7 +88,12 @@ _TYPES: dict[type, str] = {
 
 
 def type_of(values: Sequence[JsonValue]) -> JsonObject:
-    """Return the JSON Schema of a field that has these values; no type where they have several."""
+    """Return the JSON Schema of a field that has these values.
+
+    There is no type where they have several, and where one could not be kept.
+    """
+    if any(isinstance(value, Unkept) for value in values):
+        return {}
     kinds = {_TYPES[type(value)] for value in values}
     if kinds == {"integer", "number"}:
         return {"type": "number"}

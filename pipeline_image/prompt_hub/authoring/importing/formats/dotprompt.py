@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from prompt_hub.authoring.importing.braces import Handlebars, Tag
-from prompt_hub.authoring.importing.documents import parsed_page, text_in
+from prompt_hub.authoring.importing.documents import parsed_page, text_in, unkept
 from prompt_hub.authoring.importing.form import (
     ROLES,
     ChatMessage,
@@ -115,7 +115,8 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
     default = given.take("default")
     samples: JsonObject = {}
     for name, node in default.items() if default is not None else ():
-        samples[name] = node.data
+        if unkept(node.data) is None:
+            samples[name] = node.data
         types.setdefault(name, type_of([node.data]))
     given.rest("'input'", {})
     return types, samples

@@ -18,6 +18,7 @@ from prompt_hub.authoring.importing.documents import (
     parsed_page,
     parsed_yaml,
     text_in,
+    unkept,
 )
 from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter, with_question
 from prompt_hub.authoring.importing.messages import Chat, Convert, response_schema
@@ -148,14 +149,15 @@ def _inputs(
             continue
         places[name] = node.place
         types[name], value = _property(node, f"the input {name!r}", notes)
-        if value is not None:
+        if value is not None and unkept(value) is None:
             samples[name] = value
     sample = front.take("sample")
     if sample is not None and not isinstance(sample.data, dict):
         why = "copy its values into an example"
         notes.lost(sample.place, "a sample in another file", why)
     for name, node in sample.items() if sample is not None else ():
-        samples[name] = node.data
+        if unkept(node.data) is None:
+            samples[name] = node.data
         places.setdefault(name, node.place)
         types.setdefault(name, type_of([node.data]))
     return types, samples, rich, places
