@@ -164,6 +164,20 @@ def test_prompty_that_ours_cannot_say_is_refused_with_its_line(
     assert found in refused(lambda: of_page("prompty", prompty_of(language, body), tmp_path))
 
 
+@pytest.mark.parametrize("language", ["jinja2", "mustache"])
+def test_an_input_that_is_no_text_is_left_out_on_a_line_of_its_own_alone(
+    language: str, tmp_path: Path
+) -> None:
+    picture = "\n  picture: {kind: image}"
+    page = prompty_of(language, "user:\nWhat is it?\n{{picture}}", picture)
+    draft = of_page("prompty", page, tmp_path)
+    assert [message.content for message in draft.messages] == ["What is it?"]
+    page = prompty_of(language, "user:\nWhat is in {{picture}}?", picture)
+    said = refused(lambda: of_page("prompty", page, tmp_path))
+    assert "a.prompty:8:1: found the input 'picture' among the words of a message" in said
+    assert said.endswith("tasks read text alone")
+
+
 def test_mustache_escapes_and_we_do_not(tmp_path: Path) -> None:
     notes = Notes()
     draft = of_page("prompty", prompty_of("mustache", "user:\n{{a}} {{{b}}}"), tmp_path, notes)

@@ -48,7 +48,7 @@ def prompty(path: Path, notes: Notes) -> Draft:
     if (base := front.take("base")) is not None:
         raise broken(*base.place, "'base', another file that this one builds on", REASONS["base"])
     types, samples, rich, places = _inputs(front, notes)
-    chat = Chat(notes, _converter(front, types, notes))
+    chat = Chat(notes, _converter(front, types, rich, notes))
     for role, text, place in _sections(page, rich, notes):
         chat.add(role, text, place)
     model, provider, parameters, format_ = _model(front, path, notes)
@@ -104,7 +104,9 @@ def _sections(
         lines, first = [], number + 1
 
 
-def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> Convert:
+def _converter(
+    front: Fields, types: Mapping[str, JsonObject], rich: Mapping[str, str], notes: Notes
+) -> Convert:
     """Return what converts the templates of the language that the file names."""
     template = front.take("template") or Node("jinja2", front.node.source)
     language, parser = template, Node("prompty", template.source)
@@ -125,7 +127,12 @@ def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> 
         raise broken(*template.place, f"the template language {named!r}", "jinja2 or mustache")
 
     def convert(text: str, place: Place) -> Converted:
-        return (from_jinja if named == "jinja2" else from_mustache)(text, place, types, notes)
+        convert_text = from_jinja if named == "jinja2" else from_mustache
+        converted = convert_text(text, place, types, notes)
+        for name in sorted(converted.variables.keys() & rich.keys()):
+            found = f"the input {name!r} among the words of a message"
+            raise broken(*place, found, f"none of its kind: {rich[name]}")
+        return converted
 
     return convert
 
