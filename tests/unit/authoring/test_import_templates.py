@@ -164,6 +164,41 @@ def test_prompty_that_ours_cannot_say_is_refused_with_its_line(
     assert found in refused(lambda: of_page("prompty", prompty_of(language, body), tmp_path))
 
 
+INSIDE = """
+  user: {kind: object, properties: {name: {kind: string}, active: {kind: boolean}}}
+  flags: {kind: array, items: {kind: boolean}}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("{{ user.active }}", "boolean in 'user'"),
+        ("{{ user['active'] }}", "boolean in 'user'"),
+        ("{{ flags[0] }}", "boolean in 'flags'"),
+        ("{{ flags | join(', ') }}", "boolean in 'flags'"),
+        ("{% for each in flags %}{{ each }}{% endfor %}", "boolean 'each'"),
+        ("{% for each in flags %}{{ loop.last }}{% endfor %}", "a condition"),
+        ("{{ flag | default('no') }}", "boolean 'flag'"),
+        ("{{ user.name | default(false) }}", "a constant"),
+        ("{{ user.name or flag }}", "boolean 'flag'"),
+        ("{{ 'no' if user.name else flag }}", "boolean 'flag'"),
+    ],
+)
+def test_what_python_writes_otherwise_is_refused_wherever_it_stands(
+    body: str, found: str, tmp_path: Path
+) -> None:
+    page = prompty_of("jinja2", f"user:\n{body}", INSIDE)
+    said = refused(lambda: of_page("prompty", page, tmp_path))
+    assert f"a.prompty:9:1: found {found} written out" in said
+
+
+def test_texts_inside_of_fields_are_written_alike(tmp_path: Path) -> None:
+    body = "{{ user.name | default('x') }}{% if user.active or flags[0] %}!{% endif %}"
+    draft = of_page("prompty", prompty_of("jinja2", f"user:\n{body}", INSIDE), tmp_path)
+    fields = {"user": {"name": "Ada", "active": True}, "flags": [False]}
+    assert render_text(draft.messages[0].content, fields) == "Ada!"
+
+
 @pytest.mark.parametrize("language", ["jinja2", "mustache"])
 def test_an_input_that_is_no_text_is_left_out_on_a_line_of_its_own_alone(
     language: str, tmp_path: Path

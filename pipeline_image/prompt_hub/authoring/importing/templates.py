@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.core.foreign_text import shortened
+from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
@@ -166,24 +167,81 @@ def _differences(
         if used.name not in _FILTERS:
             found = f"the filter {used.name!r}, which does something else here"
             yield issue(used, found, f"one of: {', '.join(_FILTERS)}; or do it before the prompt")
+    known = _with_elements(analysis.tree, types)
     for output in analysis.tree.find_all(nodes.Output):
-        for written in output.nodes:
-            if kind := _written_otherwise(written, types):
+        for written in (outcome for node in output.nodes for outcome in _outcomes(node)):
+            if kind := _written_otherwise(written, known):
                 expected = "text and numbers; for others {% if %} with the words to be said"
                 found = f"{kind} written out, which Python and JSON write differently"
                 yield issue(written, found, expected)
 
 
+def _with_elements(tree: nodes.Template, types: Mapping[str, JsonObject]) -> dict[str, JsonObject]:
+    """Return `types` with those of the elements that loops go over, by their names."""
+    known = dict(types)
+    for loop in tree.find_all(nodes.For):
+        if isinstance(loop.target, nodes.Name):
+            known.setdefault(loop.target.name, _element_of(_schema_of(loop.iter, known)))
+    return known
+
+
+def _outcomes(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield what an expression may come to: either side of a choice, a value or its default."""
+    parts: tuple[nodes.Node | None, ...]
+    match node:
+        case nodes.And() | nodes.Or():
+            parts = node.left, node.right
+        case nodes.CondExpr():
+            parts = node.expr1, node.expr2
+        case nodes.Filter(name="default"):
+            parts = node.node, *node.args[:1]
+        case _:
+            yield node
+            return
+    for part in parts:
+        if part is not None:
+            yield from _outcomes(part)
+
+
 def _written_otherwise(node: nodes.Node, types: Mapping[str, JsonObject]) -> str:
     """Return what a value is that Jinja2 writes as Python does and we do not; empty for others."""
     match node:
-        case nodes.Name(name=name) if kind_of(types.get(name, {})) in _NOT_ALIKE:
-            return f"{kind_of(types[name])} {name!r}"
         case nodes.Const(value=bool() | None):
             return "a constant"
+        case nodes.Getattr(node=nodes.Name(name="loop"), attr="first" | "last"):
+            return "a condition"
+        case nodes.Filter(name="join", node=nodes.Node() as joined):
+            schema = _element_of(_schema_of(joined, types))
         case _ if isinstance(node, _CONDITIONS):
             return "a condition"
-    return ""
+        case _:
+            schema = _schema_of(node, types)
+    kind = kind_of(schema)
+    if kind not in _NOT_ALIKE:
+        return ""
+    if isinstance(node, nodes.Name):
+        return f"{kind} {node.name!r}"
+    return f"{kind} in {next(node.find_all(nodes.Name)).name!r}"
+
+
+def _schema_of(node: nodes.Node, types: Mapping[str, JsonObject]) -> JsonObject:
+    """Return the schema of a field, of a field inside it, or of an element; else an empty one."""
+    inner: JsonValue = None
+    match node:
+        case nodes.Name(name=name):
+            inner = types.get(name)
+        case nodes.Getattr(node=of, attr=name):
+            inner = properties(_schema_of(of, types)).get(name)
+        case nodes.Getitem(node=of, arg=nodes.Const(value=str() as name)):
+            inner = properties(_schema_of(of, types)).get(name)
+        case nodes.Getitem(node=of, arg=nodes.Const() | nodes.Neg()):
+            inner = _element_of(_schema_of(of, types))
+    return inner if isinstance(inner, dict) else {}
+
+
+def _element_of(schema: JsonObject) -> JsonObject:
+    items = schema.get("items")
+    return items if isinstance(items, dict) else {}
 
 
 def kind_of(schema: JsonObject) -> str:
