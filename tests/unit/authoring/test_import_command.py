@@ -445,6 +445,39 @@ def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
     assert any("'results' of a row" in line for line in said)
 
 
+def test_a_field_of_the_answer_is_compared_as_the_first_grader_says(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    graders = [
+        {
+            "type": "string_check",
+            "name": operation,
+            "input": "{{sample.output_json.intent}}",
+            "operation": operation,
+            "reference": "{{item.intent}}",
+        }
+        for operation in ("eq", "ilike")
+    ]
+    row = {"item": {"shop": "A", "message": "Where is it?", "intent": "delivery"}}
+    for name, content in (("eval.json", {"testing_criteria": graders}), ("rows.jsonl", row)):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("eval.json", "rows.jsonl")]
+    said = take(workshop, capsys, "openai_prompt.json", *files)
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.model_dump()["fields"] == {"intent": {"compare": "exact"}}
+    why = "an answer is compared once, and the first grader says with what"
+    assert f"eval.json:1: another grader of the answer: {why}" in said
+
+
+def test_an_empty_list_of_evals_is_refused(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "evals.json"
+    path.write_text('{"object": "list", "data": []}', encoding="utf-8")
+    assert workshop.take("x", str(path), "--from", "openai-eval") == ExitCode.BLOCKED
+    assert "found an empty list; expected an eval, or a run of one" in capsys.readouterr().err
+
+
 def test_a_key_of_an_export_is_no_command_to_the_terminal(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
