@@ -168,6 +168,11 @@ def test_a_copy_is_checked_with_the_building_blocks_judge_and_scorers_that_it_na
 def test_what_is_wrong_elsewhere_keeps_nobody_from_a_new_task(workshop: Workshop) -> None:
     workshop.folder.write("prompts/02-production/brand.yaml", "a: [\n")
     assert workshop.new("mounting") == ExitCode.OK
+    # The first task, whose alias a new one would have by default.
+    workshop.folder.write("prompts/00-templates/brand.yaml", "a: [\n")
+    assert workshop.new("polarity") == ExitCode.OK
+    alias = workshop.folder.repository.draft("mounting").model.alias
+    assert workshop.folder.repository.draft("polarity").model.alias == alias
 
 
 @pytest.mark.parametrize(
