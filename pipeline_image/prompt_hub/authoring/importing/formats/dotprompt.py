@@ -20,7 +20,6 @@ from prompt_hub.authoring.importing.formats.picoschema import schema_of
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER
 from prompt_hub.authoring.importing.schemas import type_of, why_unusable
-from prompt_hub.authoring.importing.templates import closed
 from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.schema import JsonObject
 
@@ -66,7 +65,7 @@ class _Messages(Handlebars):
             if text != text.strip():
                 why = "is left out around a message"
                 self.notes.changed((self.file, self.line), "white space", why)
-            self.messages.append(ChatMessage(ROLES[self.role], closed(text.strip())))
+            self.messages.append(ChatMessage(ROLES[self.role], text.strip()))
 
 
 def dotprompt(path: Path, notes: Notes) -> Draft:
@@ -91,7 +90,7 @@ def dotprompt(path: Path, notes: Notes) -> Draft:
         parameters=config.parameters(),
         output=_output(front.inner("output"), notes),
         description=description,
-        samples={name: samples[name] for name in converter.variables.keys() & samples.keys()},
+        samples={name: samples[name] for name in converter.variables if name in samples},
     )
     config.rest("the config", {}, NO_PARAMETER)
     end_front_matter(front, draft.variables, dict.fromkeys(types, place))

@@ -66,7 +66,7 @@ def prompty(path: Path, notes: Notes) -> Draft:
         parameters=parameters,
         output=output,
         description=description,
-        samples={name: samples[name] for name in chat.variables.keys() & samples.keys()},
+        samples={name: samples[name] for name in chat.variables if name in samples},
     )
 
 
