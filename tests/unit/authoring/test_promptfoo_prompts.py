@@ -18,6 +18,15 @@ def test_a_function_that_makes_the_prompt_is_no_text(bench: Bench, name: str) ->
     assert "is a program; a prompt here is a template" in output
 
 
+def test_a_prompt_that_is_not_there_is_told_from_those_that_are(bench: Bench) -> None:
+    prompts = [{"raw": "Colour of {{thing}}?", "label": "short\x1b[2J\nNext:"}]
+    config = {**ASK, "prompts": prompts, "tests": [case({"thing": "sky"})]}
+    path = bench.write("promptfooconfig.yaml", config)
+    assert bench.workshop.take("task", path, "--prompt", "2") == ExitCode.USAGE
+    error = bench.capsys.readouterr().err
+    assert error.endswith("there is no prompt 2. There are: 1 short [2J Next:.\n")
+
+
 def test_one_prompt_needs_no_list(bench: Bench) -> None:
     bench.write("chat.json", json.dumps([{"role": "user", "content": "Colour of {{thing}}?\n"}]))
     bench.take({**ASK, "prompts": "file://chat.json", "tests": [case({"thing": "sky"})]})
