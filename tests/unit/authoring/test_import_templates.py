@@ -213,6 +213,41 @@ def test_an_input_that_is_no_text_is_left_out_on_a_line_of_its_own_alone(
     assert said.endswith("tasks read text alone")
 
 
+ORDERS = """
+  shop: {kind: string}
+  orders:
+    kind: array
+    items:
+      kind: object
+      properties:
+        who: {kind: string}
+        lines: {kind: array, items: {kind: object, properties: {what: {kind: string}}}}"""
+
+
+def test_a_name_in_sections_of_mustache_is_looked_for_from_the_inside_out(tmp_path: Path) -> None:
+    line = "{{{what}}} for {{{who}}} at {{{shop}}}"
+    body = f"user:\n{{{{#orders}}}}{{{{#lines}}}}{line};{{{{/lines}}}}{{{{/orders}}}}"
+    draft = of_page("prompty", prompty_of("mustache", body, ORDERS), tmp_path)
+    assert draft.variables.keys() == {"orders", "shop"}
+    orders = [{"who": "Ada", "lines": [{"what": "pins"}, {"what": "caps"}]}]
+    sent = render_text(draft.messages[0].content, {"shop": "X", "orders": orders})
+    assert sent == "pins for Ada at X;caps for Ada at X;"
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "sample:\n  docs: [{title: A}]",
+        "inputs:\n  docs: {type: array}",
+        "inputs:\n  title: {type: string}\n  docs: {type: array, items: {type: object}}",
+    ],
+)
+def test_a_name_that_may_be_a_field_of_an_element_is_refused(front: str, tmp_path: Path) -> None:
+    page = f"---\ntemplate: mustache\n{front}\n---\nuser:\n{{{{#docs}}}}{{{{title}}}}{{{{/docs}}}}"
+    said = refused(lambda: of_page("prompty", page, tmp_path))
+    assert "found 'title' in a section of a list; expected a field that is declared" in said
+
+
 def test_mustache_escapes_and_we_do_not(tmp_path: Path) -> None:
     notes = Notes()
     draft = of_page("prompty", prompty_of("mustache", "user:\n{{a}} {{{b}}}"), tmp_path, notes)

@@ -230,16 +230,23 @@ class _Mustache(Braces):
             self.refuse(tag, f"a section of {name!r}", expected)
 
     def value(self, tag: Tag, name: str) -> tuple[str, JsonObject]:
-        """Return a name's value: in a loop over objects, the element's own fields come first."""
-        loop = next((block for block in reversed(self.blocks) if block.item), None)
-        if name == "." and loop is not None:
-            return loop.item, loop.schema
-        if loop is not None and kind_of(loop.schema) != "string":
-            first, *rest = name.split(".")
-            inner = properties(loop.schema).get(first)
-            if isinstance(inner, dict):
-                return self.member(tag, f"{loop.item}.{first}", inner, rest)
+        """Return a name's value: in loops a field of an element, the innermost first."""
+        loops = [block for block in reversed(self.blocks) if block.item]
+        if name == "." and loops:
+            return loops[0].item, loops[0].schema
+        path = name.split(".")
+        for loop in loops:
+            if path[0] in properties(loop.schema):
+                return self.member(tag, loop.item, loop.schema, path)
+        if loops and not (path[0] in self.types and all(map(_is_declared, loops))):
+            expected = "a field that is declared in the input's schema, of an element or beside it"
+            self.refuse(tag, f"{name!r} in a section of a list", expected)
         return self.named(tag, name)
+
+
+def _is_declared(loop: _Block) -> bool:
+    """Whether it is known which fields the elements of a loop have, if any."""
+    return kind_of(loop.schema) not in ("", "object") or bool(properties(loop.schema))
 
 
 def from_mustache(
