@@ -118,6 +118,16 @@ def test_handlebars_that_ours_cannot_say_is_refused_with_its_line(
     assert said.startswith("a.prompt:1")
 
 
+def test_where_a_list_is_empty_names_are_those_around_the_loop(tmp_path: Path) -> None:
+    schema = "input:\n  schema:\n    host: string\n    guests(array):\n      name: string"
+    body = "{{#each guests}}{{name}} of {{../host}}{{else}}Nobody for {{host}}{{/each}}!"
+    draft = of_page("dotpromptz", f"---\n{schema}\n---\n{body}", tmp_path)
+    (message,) = draft.messages
+    assert render_text(message.content, {"host": "Ada", "guests": []}) == "Nobody for Ada!"
+    guests = [{"name": "Kim"}]
+    assert render_text(message.content, {"host": "Ada", "guests": guests}) == "Kim of Ada!"
+
+
 @pytest.mark.parametrize(
     ("schema", "found"),
     [

@@ -97,6 +97,8 @@ class _Block:
     """The name of the loop's element, empty where names are the fields."""
     schema: JsonObject = field(default_factory=dict)
     """The schema of the element."""
+    in_else: bool = False
+    """Whether its `{{else}}` was read, in which names are what they are around the block."""
 
 
 class Braces:
@@ -283,6 +285,7 @@ class Handlebars(Braces):
             case ["#each", path]:
                 self.loop(tag, "each", *self.value(tag, path))
             case ["else"] if self.blocks:
+                self.blocks[-1].in_else = True
                 self.pieces.append("{% else %}")
             case ["else", "if", path] if self.blocks and not self.blocks[-1].item:
                 self.pieces.append(f"{{% elif {self.condition(tag, path)} %}}")
@@ -305,8 +308,8 @@ class Handlebars(Braces):
                 self.refuse(tag, f"{{{{{text[:40]}}}}}", expected)
 
     def loops(self) -> list[_Block]:
-        """Return the loops that are open, the innermost last."""
-        return [block for block in self.blocks if block.item]
+        """Return the loops whose elements names are looked for in, the innermost last."""
+        return [block for block in self.blocks if block.item and not block.in_else]
 
     def value(self, tag: Tag, path: str) -> tuple[str, JsonObject]:
         """Return a value by its path, as we write it, and its schema."""
