@@ -61,7 +61,9 @@ class Tracer:
             return Subject(call=self._logged(text, files))
         place = PLACE.fullmatch(text)
         if place is not None and Path(place["file"]).is_file():
-            lines = Path(place["file"]).read_text(encoding="utf-8").splitlines()
+            # Lines as `calls_in` counts them: U+2028 and its kind may stand inside a JSON string.
+            with Path(place["file"]).open(encoding="utf-8", errors="replace") as stream:
+                lines = stream.readlines()
             number = int(place["line"])
             if number > len(lines):
                 raise PromptHubError(
