@@ -202,6 +202,24 @@ def test_what_python_writes_otherwise_is_refused_wherever_it_stands(
     assert f"a.prompty:9:1: found {found} written out" in said
 
 
+def test_a_sample_says_what_its_fields_are(tmp_path: Path) -> None:
+    front = "sample:\n  user: {name: Ada, active: true, since: null}\n  docs: [{title: A}]"
+    page = f"---\ntemplate: LANGUAGE\n{front}\n---\nuser:\n"
+    said = refused(
+        lambda: of_page("prompty", page.replace("LANGUAGE", "jinja2") + "{{user.active}}", tmp_path)
+    )
+    assert "found boolean in 'user' written out" in said
+    body = "{{{user.name}}}:{{#docs}}{{{title}}};{{/docs}}"
+    draft = of_page("prompty", page.replace("LANGUAGE", "mustache") + body, tmp_path)
+    fields = {"user": {"name": "Ada"}, "docs": [{"title": "A"}, {"title": "B"}]}
+    assert render_text(draft.messages[0].content, fields) == "Ada:A;B;"
+    assert draft.variables["user"]["properties"] == {
+        "name": {"type": "string"},
+        "active": {"type": "boolean"},
+        "since": {},
+    }
+
+
 def test_texts_inside_of_fields_are_written_alike(tmp_path: Path) -> None:
     body = "{{ user.name | default('x') }}{% if user.active or flags[0] %}!{% endif %}"
     draft = of_page("prompty", prompty_of("jinja2", f"user:\n{body}", INSIDE), tmp_path)
@@ -247,7 +265,7 @@ def test_a_name_in_sections_of_mustache_is_looked_for_from_the_inside_out(tmp_pa
 @pytest.mark.parametrize(
     "front",
     [
-        "sample:\n  docs: [{title: A}]",
+        "sample:\n  docs: [{title: A}, {name: B}]",
         "inputs:\n  docs: {type: array}",
         "inputs:\n  title: {type: string}\n  docs: {type: array, items: {type: object}}",
     ],

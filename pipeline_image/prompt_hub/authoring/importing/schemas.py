@@ -98,3 +98,20 @@ def type_of(values: Sequence[JsonValue]) -> JsonObject:
     if kinds == {"integer", "number"}:
         return {"type": "number"}
     return {"type": kinds.pop()} if len(kinds) == 1 else {}
+
+
+def shape_of_sample(value: JsonValue) -> JsonObject:
+    """Return the JSON Schema of a value that stands for others, with those of all that it holds.
+
+    Elements of a list have one where all of them are of one shape, and what is null has none.
+    """
+    shape = type_of([value])
+    if shape and isinstance(value, dict):
+        shape["properties"] = {
+            name: {} if inner is None else shape_of_sample(inner) for name, inner in value.items()
+        }
+    if isinstance(value, list) and value:
+        first, *others = map(shape_of_sample, value)
+        if first and all(other == first for other in others):
+            shape["items"] = first
+    return shape

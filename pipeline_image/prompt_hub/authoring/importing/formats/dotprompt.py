@@ -19,7 +19,7 @@ from prompt_hub.authoring.importing.form import (
 from prompt_hub.authoring.importing.formats.picoschema import schema_of
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER
-from prompt_hub.authoring.importing.schemas import type_of, why_unusable
+from prompt_hub.authoring.importing.schemas import shape_of_sample, why_unusable
 from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.schema import JsonObject
 
@@ -116,7 +116,7 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
     for name, node in default.items() if default is not None else ():
         if unkept(node.data) is None:
             samples[name] = node.data
-        types.setdefault(name, type_of([node.data]))
+        types.setdefault(name, shape_of_sample(node.data))
     given.rest("'input'", {})
     return types, samples
 

@@ -24,7 +24,7 @@ from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter,
 from prompt_hub.authoring.importing.messages import Chat, Convert, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
-from prompt_hub.authoring.importing.schemas import object_schema, type_of
+from prompt_hub.authoring.importing.schemas import object_schema, shape_of_sample
 from prompt_hub.authoring.importing.templates import Converted, from_jinja
 from prompt_hub.repository.schema import JsonObject
 
@@ -166,7 +166,7 @@ def _inputs(
         if unkept(node.data) is None:
             samples[name] = node.data
         places.setdefault(name, node.place)
-        types.setdefault(name, type_of([node.data]))
+        types.setdefault(name, shape_of_sample(node.data))
     return types, samples, rich, places
 
 
@@ -185,7 +185,7 @@ def _properties(node: Node | None) -> Iterator[tuple[str, Node]]:
 def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValue]:
     """Return the schema of a property, and its value where it has one."""
     if not isinstance(node.data, dict):
-        return type_of([node.data]), node.data
+        return shape_of_sample(node.data), node.data
     fields = Fields(node, notes)
     fields.text("name")
     kind = fields.text("kind") or fields.text("type") or "string"
