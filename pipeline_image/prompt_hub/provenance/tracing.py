@@ -61,9 +61,7 @@ class Tracer:
             return Subject(call=self._logged(text, files))
         place = PLACE.fullmatch(text)
         if place is not None and Path(place["file"]).is_file():
-            # Lines as `calls_in` counts them: U+2028 and its kind may stand inside a JSON string.
-            with Path(place["file"]).open(encoding="utf-8", errors="replace") as stream:
-                lines = stream.readlines()
+            lines = Path(place["file"]).read_text(encoding="utf-8").splitlines()
             number = int(place["line"])
             if number > len(lines):
                 raise PromptHubError(
