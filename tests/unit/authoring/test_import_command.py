@@ -277,7 +277,9 @@ def test_dotprompt(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> No
     [
         ("a.prompty", "sample:\n  day: 2026-01-02\n"),
         ("a.prompty", "inputs:\n  day: {type: string, default: 2026-01-02}\n"),
+        ("a.prompty", "inputs:\n  day: {type: string, enumValues: [2026-01-02]}\n"),
         ("a.prompt", "input:\n  default:\n    day: 2026-01-02\n"),
+        ("a.prompt", "input:\n  schema:\n    day(enum): [2026-01-02]\n"),
         ("a.prompt", "input:\n  schema:\n    day: string\n  default:\n    day: 2026-01-02\n"),
     ],
 )

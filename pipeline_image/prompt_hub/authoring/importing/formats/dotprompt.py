@@ -107,7 +107,7 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
         if schema.get("type") != "object":
             raise UnusablePromptError(f"{declared.source.file}: its input is no object of fields.")
         for name, inner in properties(schema).items():
-            types[name] = inner if isinstance(inner, dict) else {}
+            types[name] = inner if isinstance(inner, dict) and unkept(inner) is None else {}
             if name not in required(schema):
                 why = "may be left out there; here every field is given, if only empty"
                 notes.changed(declared.place, f"the input {name!r}", why)

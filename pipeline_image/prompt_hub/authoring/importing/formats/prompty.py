@@ -194,7 +194,7 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
     schema: JsonObject = {"type": _KINDS[kind]}
     if description := fields.text("description"):
         schema["description"] = description
-    if (enum := fields.take("enumValues")) is not None:
+    if (enum := fields.take("enumValues")) is not None and unkept(enum.data) is None:
         schema["enum"] = enum.data
     items = fields.take("items")
     if kind == "array":
