@@ -156,6 +156,7 @@ def prompty_of(language: str, body: str, inputs: str = "") -> str:
         ("jinja2", "user:\n{{ a == 'x' }}", "a condition written out"),
         ("jinja2", "user:\n{% set a = 1 %}", "found {% set %}"),
         ("jinja2", "user:\n{{ a.upper() }}", "found a call"),
+        ("jinja2", f"user:\n{{{{ a{'[0]' * 400} }}}}", "expressions nested without end"),
         ("jinja2", "{% if flag %}\nuser:\nx\n{% endif %}", "a.prompty:6:1: found"),
         ("mustache", "user:\n{{#a}}x{{/a}}", "a section of 'a'"),
         ("mustache", "user:\n{{>a}}", "found {{>a}}"),
@@ -192,6 +193,15 @@ INSIDE = """
         ("{{ user.name | default(false) }}", "a constant"),
         ("{{ user.name or flag }}", "boolean 'flag'"),
         ("{{ 'no' if user.name else flag }}", "boolean 'flag'"),
+        ("{{ flag | trim }}", "boolean 'flag'"),
+        ("{{ flags[:1] | join }}", "boolean in 'flags'"),
+        ("{{ (['x'] or flags) | join }}", "boolean in 'flags'"),
+        ("{{ [flag, 'x'] | join }}", "boolean in 'flag'"),
+        (
+            "{% for a in ['x'] %}{{ a }}{% endfor %}{% for a in flags %}{{ a }}{% endfor %}",
+            "boolean 'a'",
+        ),
+        ("{% for flag in ['x'] %}{% else %}{{ flag }}{% endfor %}", "boolean 'flag'"),
     ],
 )
 def test_what_python_writes_otherwise_is_refused_wherever_it_stands(
@@ -222,9 +232,10 @@ def test_a_sample_says_what_its_fields_are(tmp_path: Path) -> None:
 
 def test_texts_inside_of_fields_are_written_alike(tmp_path: Path) -> None:
     body = "{{ user.name | default('x') }}{% if user.active or flags[0] %}!{% endif %}"
+    body += "{% for flags in ['?'] %}{{ flags }}{% endfor %}"
     draft = of_page("prompty", prompty_of("jinja2", f"user:\n{body}", INSIDE), tmp_path)
     fields = {"user": {"name": "Ada", "active": True}, "flags": [False]}
-    assert render_text(draft.messages[0].content, fields) == "Ada!"
+    assert render_text(draft.messages[0].content, fields) == "Ada!?"
 
 
 @pytest.mark.parametrize("language", ["jinja2", "mustache"])
