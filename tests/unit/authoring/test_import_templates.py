@@ -88,6 +88,8 @@ input:
         ("Hi\n{{#each name}}x{{/each}}", "a.prompt:12:1: found a loop over 'name'"),
         ("{{#with place}}{{town}}{{/with}}", "found {{#with place}}"),
         ("{{> header}}", "found {{> header}}"),
+        ("{{../name}}", "found '../name' outside of a loop"),
+        ("{{#each tags}}x{{else}}{{../name}}{{/each}}", "found '../name' outside of a loop"),
         ("{{media url=name}}", "found {{media url=name}}; expected text"),
         ("{{~name}}", "'~', which takes white space away"),
         ("\\{{name}}", "a backslash before a tag"),
@@ -228,6 +230,17 @@ def test_a_sample_says_what_its_fields_are(tmp_path: Path) -> None:
         "active": {"type": "boolean"},
         "since": {},
     }
+
+
+@pytest.mark.parametrize("tool", ["prompty", "dotpromptz"])
+def test_values_stand_in_the_order_in_which_the_prompt_reads_them(
+    tool: str, tmp_path: Path
+) -> None:
+    values = dict.fromkeys("hgfedcba", "x")
+    front = {"sample": values} if tool == "prompty" else {"input": {"default": values}}
+    body = " ".join(f"{{{{{name}}}}}" for name in sorted(values))
+    page = f"---\n{json.dumps(front)}\n---\n{'user:' * (tool == 'prompty')}\n{body}"
+    assert [*of_page(tool, page, tmp_path).samples] == sorted(values)
 
 
 def test_texts_inside_of_fields_are_written_alike(tmp_path: Path) -> None:

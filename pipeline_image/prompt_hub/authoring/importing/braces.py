@@ -322,6 +322,8 @@ class Handlebars(Braces):
             expected = "a field's name, or this, @index, @first, @last in a loop"
             self.refuse(tag, f"{{{{{path[:40]}}}}}", expected)
         if path.startswith("../"):
+            if not loops:
+                self.refuse(tag, f"{path!r} outside of a loop", "the name without '../'")
             loops, path = loops[:-1], path.removeprefix("../")
         if path.startswith("@root."):
             loops, path = [], path.removeprefix("@root.")
