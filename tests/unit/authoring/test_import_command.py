@@ -16,11 +16,9 @@ from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import NotAllowedError
 from prompt_hub.repository.placeholders import PLACEHOLDER
-from prompt_hub.repository.schema import Metadata, Prompt
-from tests.unit.authoring.workshop import Workshop
+from tests.unit.authoring.workshop import FIXTURES, Workshop, metadata_of, prompt_of, take
 from tests.unit.building import MADE_AT
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "imports"
 PROMPTS = (
     "openai_prompt.json",
     "langfuse_chat.json",
@@ -31,25 +29,6 @@ PROMPTS = (
     "version2.prompty",
     "greet.prompt",
 )
-
-
-def take(workshop: Workshop, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    """Import fixtures under an alias that is configured, and return all that was noted."""
-    files = [word if word[0] == "-" or word.isdecimal() else str(FIXTURES / word) for word in words]
-    options = ("--model", "catalogue-pinned", "--json")
-    assert workshop.take("imported", *files, *options) == ExitCode.OK
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert workshop.folder.errors() == []
-    return [note["said"] for note in json.loads(captured.out)["notes"]]
-
-
-def prompt_of(workshop: Workshop) -> Prompt:
-    return workshop.folder.repository.draft("imported")
-
-
-def metadata_of(workshop: Workshop) -> Metadata:
-    return workshop.folder.repository.metadata("imported")
 
 
 def texts_of(workshop: Workshop) -> list[tuple[str, str]]:
@@ -415,69 +394,6 @@ def test_the_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert all(name in shown for name in FORMATS)
     assert "docs/coming-from-elsewhere.md" in shown
-
-
-def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    grader = {
-        "type": "string_check",
-        "name": "verdict",
-        "input": "{{sample.output_text}}",
-        "operation": "ilike",
-        "reference": "{{item.verdict}}",
-    }
-    item = {
-        "object": "eval.run.output_item",
-        "datasource_item": {"film": "Metropolis", "verdict": "Yes"},
-        "results": [{"name": "verdict", "passed": True, "score": 1.0}],
-    }
-    evals = [{"object": "eval", "testing_criteria": [grader]}, {"object": "eval", "id": "eval_2"}]
-    for name, listed in (("evals.json", evals), ("items.json", [item])):
-        text = json.dumps({"object": "list", "data": listed})
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    files = [str(tmp_path / name) for name in ("evals.json", "items.json")]
-    said = take(workshop, capsys, "langfuse_text.json", *files, "--prompt", "2")
-    (example,) = workshop.folder.repository.examples("imported")
-    assert (example.input, example.expected) == ({"film": "Metropolis"}, {"answer": "Yes"})
-    (scorer,) = metadata_of(workshop).scorers
-    assert scorer.type == "text"
-    assert "evals.json:1: another of several: export it alone to take it" in said
-    assert any("stricter than there" in line for line in said)
-    assert any("'results' of a row" in line for line in said)
-
-
-def test_a_field_of_the_answer_is_compared_as_the_first_grader_says(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    graders = [
-        {
-            "type": "string_check",
-            "name": operation,
-            "input": "{{sample.output_json.intent}}",
-            "operation": operation,
-            "reference": "{{item.intent}}",
-        }
-        for operation in ("eq", "ilike")
-    ]
-    row = {"item": {"shop": "A", "message": "Where is it?", "intent": "delivery"}}
-    for name, content in (("eval.json", {"testing_criteria": graders}), ("rows.jsonl", row)):
-        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-    files = [str(tmp_path / name) for name in ("eval.json", "rows.jsonl")]
-    said = take(workshop, capsys, "openai_prompt.json", *files)
-    (scorer,) = metadata_of(workshop).scorers
-    assert scorer.model_dump()["fields"] == {"intent": {"compare": "exact"}}
-    why = "an answer is compared once, and the first grader says with what"
-    assert f"eval.json:1: another grader of the answer: {why}" in said
-
-
-def test_an_empty_list_of_evals_is_refused(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    path = tmp_path / "evals.json"
-    path.write_text('{"object": "list", "data": []}', encoding="utf-8")
-    assert workshop.take("x", str(path), "--from", "openai-eval") == ExitCode.BLOCKED
-    assert "found an empty list; expected an eval, or a run of one" in capsys.readouterr().err
 
 
 def test_a_key_of_an_export_is_no_command_to_the_terminal(

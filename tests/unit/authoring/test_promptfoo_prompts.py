@@ -27,6 +27,14 @@ def test_a_prompt_that_is_not_there_is_told_from_those_that_are(bench: Bench) ->
     assert error.endswith("there is no prompt 2. There are: 1 short [2J Next:.\n")
 
 
+def test_variables_that_nobody_reads_are_listed_as_tests_have_them(bench: Bench) -> None:
+    unread = dict.fromkeys("hgfedcba", "x")
+    output = bench.take({**ASK, "tests": [case({**unread, "thing": "sky"})]})
+    why = "is not read by the prompt, so it is no part of the input"
+    listed = [line.split("'")[1] for line in output.splitlines() if line.endswith(why)]
+    assert listed == [*unread]
+
+
 def test_one_prompt_needs_no_list(bench: Bench) -> None:
     bench.write("chat.json", json.dumps([{"role": "user", "content": "Colour of {{thing}}?\n"}]))
     bench.take({**ASK, "prompts": "file://chat.json", "tests": [case({"thing": "sky"})]})
