@@ -179,6 +179,8 @@ def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
     declared = properties(output)
     if fields and not whole:
         return FieldsSettings(type="json_fields", fields=fields).to_file()
+    if any("." in name for name in declared):  # No path leads to such a value.
+        return ExactSettings(type="exact").to_file()
     if whole and whole[0].fold and len(declared) == 1:
         return TextSettings(type="text", field=next(iter(declared))).to_file()
     kinds = {schema.get("type") for schema in declared.values() if isinstance(schema, dict)}
@@ -197,7 +199,7 @@ def _note_unread(
     """Note the fields of rows that are asked for by neither the prompt nor a grader."""
     read = draft.variables.keys() | {reference.item for reference in references}
     for row in rows:
-        for name in row.values.keys() - read:
+        for name in (name for name in row.values if name not in read):
             why = "neither the prompt nor a grader reads it, so it is no part of an example"
             notes.lost(row.place, f"the field {name!r}", why)
 
