@@ -29,7 +29,10 @@ def status(stack: LocalStack) -> Iterator[str]:
         return
     observer = Observer(stack)
     yield f"\nAWS      {stack.endpoint}\nmodel    {stack.model_url}/v1: {behind(stack)}"
-    yield f"console  {stack.console_url}"
+    try:
+        yield f"console  {stack.console_url}"
+    except LocalRunError as error:
+        yield f"console  {error}"
     yield f"clone    {stack.author}\nshell    . {stack.shell_file}"
     try:
         yield f"service  {observer.url}/v1/tasks{_readiness(observer.url)}"
