@@ -32,6 +32,7 @@ class SecretApiKey:
         self._read = read or _read_secret
         self._clock = clock
         self._key: str | None = None
+        self._known = ""
         self._read_at = clock()
         self._reading: asyncio.Task[str] | None = None
 
@@ -48,8 +49,8 @@ class SecretApiKey:
 
     @property
     def known(self) -> str:
-        """The key, empty while it has not been read."""
-        return self._key or ""
+        """The key that was read last, also a refused one: its refusal may quote it. Else empty."""
+        return self._known
 
     def refused(self) -> None:
         """Take note that the provider refused the key; the next call reads it anew."""
@@ -58,7 +59,7 @@ class SecretApiKey:
 
     async def _read_now(self) -> str:
         try:
-            self._key = await asyncio.to_thread(self._read, self._secret)
+            self._key = self._known = await asyncio.to_thread(self._read, self._secret)
             self._read_at = self._clock()
             return self._key
         finally:
