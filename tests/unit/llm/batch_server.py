@@ -101,6 +101,8 @@ class BatchServer:
     """So many next creations do their work and answer HTTP 500."""
     refuses_then: int = 0
     """HTTP status of every creation after a lost one, which starts nothing."""
+    broken_downloads: int = 0
+    """So many next files break off in the middle."""
     unlisted: int = 0
     """So many next lists lack the newest batch."""
     polls: Counter[str] = field(default_factory=Counter)
@@ -397,6 +399,10 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
             self.wfile.flush()
             server.reading.set()
             server.send_whole_files.wait(60)
+            if server.broken_downloads:
+                server.broken_downloads -= 1
+                self.close_connection = True
+                return
             self.wfile.write(content[half:])
 
         def reply(self, status: int, body: Json) -> None:
