@@ -83,6 +83,12 @@ def test_records_that_are_alike_are_asked_each(run: Run, server: BatchServer) ->
     assert (len(server.batches), [*server.paid.values()]) == (1, [12])
 
 
+def test_a_file_without_records_has_an_empty_output(run: Run, server: BatchServer) -> None:
+    assert run(options=IN_BATCHES) == (ExitCode.OK, [])
+    assert run(",no part number,,\n", options=IN_BATCHES)[0] == ExitCode.BLOCKED
+    assert not server.batches
+
+
 def test_few_records_go_live(run: Run, server: BatchServer) -> None:
     code, lines = run(*ROWS[:9], options=IN_BATCHES)
     assert (code, len(lines), len(server.batches)) == (ExitCode.OK, 9, 0)
