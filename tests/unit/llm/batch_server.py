@@ -101,6 +101,8 @@ class BatchServer:
     """So many next creations do their work and answer HTTP 500."""
     refuses_then: int = 0
     """HTTP status of every creation after a lost one, which starts nothing."""
+    too_long: str = ""
+    """Words of questions that are refused where they are asked by themselves."""
     broken_downloads: int = 0
     """So many next files break off in the middle."""
     unlisted: int = 0
@@ -341,6 +343,9 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
             else:
                 asked = json.loads(raw)
                 question = asked["messages"][-1]["content"]
+                if server.too_long and server.too_long in question:
+                    self.reply(400, {"error": {"message": "too long"}})
+                    return
                 with server.lock:
                     server.seen.append(asked)
                     server.paid[question] += 1
