@@ -59,7 +59,8 @@ class CallModel:
         self._output = _Line(0.0, min(TOKENS_OUT, max_tokens or TOKENS_OUT), 0.0)
         if kept:
             lengths = [each.characters for each in kept]
-            self.seconds = fmean(each.usage.seconds or 0.0 for each in kept)
+            known = [each.usage.seconds for each in kept if each.usage.seconds is not None]
+            self.seconds = fmean(known) if known else None
             self._input = _Line.through(lengths, [each.usage.input_tokens for each in kept])
             answers = [each.usage.output_tokens for each in kept]
             self._output = _Line.through(lengths, answers, flat=True)

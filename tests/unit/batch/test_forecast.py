@@ -210,3 +210,12 @@ def test_a_version_that_was_never_measured_is_guessed() -> None:
     guess = CallModel([], 32)
     assert (guess.input_tokens(2, 800), guess.output_tokens(400)) == (200, 32)
     assert CallModel([], None).output_tokens(400) == 256
+
+
+def test_calls_of_a_batch_do_not_say_how_long_a_call_takes() -> None:
+    by_itself, in_batch = (
+        Sample(characters=9, usage=Usage(input_tokens=3, output_tokens=1, seconds=seconds))
+        for seconds in (2.0, None)
+    )
+    assert CallModel([in_batch, by_itself], None).seconds == 2.0
+    assert CallModel([in_batch], None).seconds is None
