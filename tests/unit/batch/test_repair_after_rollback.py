@@ -174,3 +174,24 @@ def test_a_run_in_a_store_is_repaired_in_the_store(
     new = lines_of(folder / "output.jsonl")
     assert cast(JsonObject, new[0]["output"]) == {"part_class": "diode"}
     assert not (healthy.root / ".prompt-hub" / "repairs" / manifest.run).exists()
+
+
+def test_an_output_that_was_stored_without_an_answer_is_the_repairs_own(
+    run: Run, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_runs, "SLOT_SECONDS", 0.05)
+    store = tmp_path / "store"
+    model.misled_by = BAD_WORDS
+    _drop_and_run(store, RUINED)
+    take_back()
+    create = FolderObjects.create
+
+    def lose_the_answer(objects: FolderObjects, key: str, path: Path) -> bool:
+        # Who asks once more hears that it is there.
+        return create(objects, key, path) and not key.endswith("/output.jsonl")
+
+    monkeypatch.setattr(FolderObjects, "create", lose_the_answer)
+    assert main([*REPAIR, "--store", str(store), "--yes"]) == ExitCode.BLOCKED  # a row that is none
+    [manifest] = runs_of(FolderObjects(store), "part-class", "1.0.0")
+    assert manifest.repair_of is not None
+    assert manifest.records == 4
