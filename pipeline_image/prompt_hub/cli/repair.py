@@ -30,6 +30,7 @@ from prompt_hub.batch.reading import settings_file
 from prompt_hub.batch.repair import (
     LineReader,
     correct,
+    finished_repairs,
     foresee,
     open_repairs,
     records_of,
@@ -157,6 +158,8 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             backend=LocalBackend(restored.prompt, client, timeout=timeout),
             client=client,
         )
+        if arguments.after_rollback:
+            repairer.announce_finished()
         repairs = repairer.plan(arguments.run)
         sure = arguments.yes or arguments.after_rollback
         if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=sure):
@@ -192,6 +195,13 @@ class _Repairer:
     def by(self) -> VersionInfo:
         """The version that answers."""
         return self.backend.answered_by
+
+    def announce_finished(self) -> None:
+        """Announce repairs that an earlier try has finished, and could not announce any more."""
+        finished = finished_repairs(self.objects, self.by.task, self.bad, self.by)
+        with tempfile.TemporaryDirectory() as folder:
+            for manifest in finished.values():
+                announce(self.objects, manifest, Path(folder))
 
     def plan(self, run: str | None) -> list[_Repair]:
         """Say what each repair would come to; raises `PromptHubError` where that is too much."""

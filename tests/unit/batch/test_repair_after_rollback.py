@@ -125,6 +125,30 @@ def test_after_a_rollback_an_outage_is_tried_again(
     assert told == []
 
 
+def test_after_a_rollback_a_repair_that_could_not_be_announced_is_by_the_next_try(
+    bad_run: bytes,
+    model: Model,
+    healthy: RepositoryFolder,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take_back()
+    _ask_for_it(healthy)
+    with monkeypatch.context() as outage:
+        outage.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        outage.setenv("AWS_MAX_ATTEMPTS", "1")
+        assert main([*AFTER]) == ExitCode.NOT_MEASURED
+    asked = len(model.asked)
+    assert main([*AFTER]) == ExitCode.OK
+    [event] = [body for body in told if "RecordsAnswered" in body]
+    [old] = local_manifests(healthy, "1.1.0")
+    assert old.run in event
+    assert len([body for body in told if "Action=Publish" in body]) == 1
+    told.clear()
+    assert main([*AFTER]) == ExitCode.OK
+    assert (told, len(model.asked)) == ([], asked)
+
+
 def _drop_and_run(store: Path, rows: tuple[str, ...]) -> None:
     key = f"{aws_names.INCOMING}part-class/parts.csv"
     (store / key).parent.mkdir(parents=True)
