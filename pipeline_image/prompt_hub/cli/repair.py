@@ -219,6 +219,8 @@ class _Repairer:
                     raise
                 self._note(ExitCode.BLOCKED)
                 say(f"left out: {error}")
+                if self.announces:
+                    tell_people(f"{task}: {self.bad} not repaired", str(error))
                 continue
             found = survey_repair(old.path, self.bad)
             expected = foresee(

@@ -25,6 +25,7 @@ from tests.unit.batch.repairing import (
     RUINED,
     lines_of,
     local_manifests,
+    output,
     take_back,
 )
 from tests.unit.batch.running import HEADER, Model, Run
@@ -112,6 +113,20 @@ def test_after_a_rollback_what_is_over_the_budget_is_told_and_not_tried_again(
     [message] = [parse_qs(body) for body in told]
     assert message["Subject"] == ["prompt-hub: part-class: 1.1.0 not repaired"]
     assert "records.budget allows 2" in message["Message"][0]
+    assert len(model.asked) == asked
+
+
+def test_after_a_rollback_an_output_that_was_changed_since_is_told(
+    bad_run: bytes, model: Model, healthy: RepositoryFolder, told: list[str]
+) -> None:
+    take_back()
+    _ask_for_it(healthy)
+    output().write_bytes(bad_run + b"\n")
+    asked = len(model.asked)
+    assert main([*AFTER]) == ExitCode.OK
+    [message] = [parse_qs(body) for body in told]
+    assert message["Subject"] == ["prompt-hub: part-class: 1.1.0 not repaired"]
+    assert "it was changed since" in message["Message"][0]
     assert len(model.asked) == asked
 
 
