@@ -159,7 +159,9 @@ class SdkClient:
         return self._formed
 
     async def follow(self, formed: FormedRequest, reply: Reply) -> FormedRequest | None:
-        """Form the request that a reply asks for instead; None if it asks for none."""
+        """Form the request that a reply asks for instead; None if it asks for none, or is signed."""
+        if self._signed:
+            return None  # A signature is for one address, and its token for nobody else.
         location = reply.headers.get("location")
         answer = httpx2.Response(reply.status, headers={"location": location} if location else {})
         if not answer.has_redirect_location:
