@@ -32,7 +32,7 @@ class SecretApiKey:
         self._read = read or _read_secret
         self._clock = clock
         self._key: str | None = None
-        self._known = ""
+        self._known: tuple[str, ...] = ()
         self._read_at = clock()
         self._reading: asyncio.Task[str] | None = None
 
@@ -48,8 +48,8 @@ class SecretApiKey:
         return await asyncio.shield(self._reading)
 
     @property
-    def known(self) -> str:
-        """The key that was read last, also a refused one: its refusal may quote it. Else empty."""
+    def known(self) -> tuple[str, ...]:
+        """Every key that was read: the refusal of one that was taken away may quote it."""
         return self._known
 
     def refused(self) -> None:
@@ -59,9 +59,11 @@ class SecretApiKey:
 
     async def _read_now(self) -> str:
         try:
-            self._key = self._known = await asyncio.to_thread(self._read, self._secret)
+            self._key = key = await asyncio.to_thread(self._read, self._secret)
             self._read_at = self._clock()
-            return self._key
+            if key not in self._known:
+                self._known += (key,)
+            return key
         finally:
             self._reading = None
 

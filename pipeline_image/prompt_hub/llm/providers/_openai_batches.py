@@ -251,11 +251,11 @@ class OpenAIBatches:
             if isinstance(key, SecretApiKey) and response.status_code in DENIED:
                 key.refused()
             refusal = read_refusal(response.status_code, response.content)
-            known = key if isinstance(key, str) else key.known
+            known = (key,) if isinstance(key, str) else key.known
             headers = response.headers
             raise call_error(
                 response.status_code,
-                detail=refusal.in_words((), (known,)),
+                detail=refusal.in_words((), known),
                 after=parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms")),
                 final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),
             ) from None
