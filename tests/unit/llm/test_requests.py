@@ -356,6 +356,17 @@ def test_another_host_is_not_given_the_key(server: Scripted, prompt: Prompt) -> 
         assert other.asked[0].headers["host"] == other.url.removeprefix("http://")
 
 
+def test_a_user_in_the_address_of_a_redirect_is_sent_to_nobody(
+    server: Scripted, prompt: Prompt
+) -> None:
+    with scripted(GOOD) as other:
+        address = other.url.replace("http://", "http://user:word@")
+        server.replies[:] = [(307, {"Location": f"{address}/v1/chat/completions"}, {})]
+        (answer,) = call_each(prompt, f"{server.url}/v1", "Schottky diode")
+        assert answer.output == {"part_class": "diode"}
+        assert "authorization" not in other.asked[0].headers
+
+
 @pytest.mark.parametrize("location", ["/v1/chat/completions", "gopher://host/", "http://[::1"])
 def test_a_redirect_that_leads_nowhere_is_no_connection(
     server: Scripted, prompt: Prompt, location: str

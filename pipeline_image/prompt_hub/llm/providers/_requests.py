@@ -173,10 +173,13 @@ class SdkClient:
             extensions={**formed.extensions, _REPLY: answer},
         )
         response = await self._recorder.send(request, follow_redirects=False)
-        if response.next_request is None:
+        instead = response.next_request
+        if instead is None:
             raise no_connection()
-        response.next_request.extensions = dict(formed.extensions)
-        return FormedRequest.of(await self._recorder.send(response.next_request))
+        # Nobody gave us the user that an answer names, and the SDK sends none either.
+        instead.url = instead.url.copy_with(username=None, password=None)
+        instead.extensions = dict(formed.extensions)
+        return FormedRequest.of(await self._recorder.send(instead))
 
     async def close(self) -> None:
         """Close the SDK's client."""
