@@ -159,7 +159,7 @@ class SdkClient:
         return self._formed
 
     async def follow(self, formed: FormedRequest, reply: Reply) -> FormedRequest | None:
-        """Form the request that a reply asks for instead; None if it asks for none, or is signed."""
+        """Form the request that a reply asks for instead; None for none, and for signed ones."""
         if self._signed:
             return None  # A signature is for one address, and its token for nobody else.
         location = reply.headers.get("location")
