@@ -130,6 +130,29 @@ def test_after_a_rollback_an_output_that_was_changed_since_is_told(
     assert len(model.asked) == asked
 
 
+def test_after_a_rollback_what_is_left_out_is_told_once_however_long_an_outage_lasts(
+    bad_run: bytes, model: Model, healthy: RepositoryFolder, tmp_path: Path, told: list[str]
+) -> None:
+    other = tmp_path / "other.jsonl"
+    code = main(["run", "part-class", str(tmp_path / "parts.csv"), str(other)])
+    assert code == ExitCode.BLOCKED
+    take_back()
+    _ask_for_it(healthy)
+    output().write_bytes(bad_run + b"\n")
+    for answers in (len(model.asked), len(model.asked) + 1):
+        model.answers = answers
+        assert main([*AFTER]) == ExitCode.NOT_MEASURED
+        assert told == []
+    model.answers = 10_000
+    assert main([*AFTER]) == ExitCode.OK
+    messages = [parse_qs(body) for body in told if "Action=Publish" in body]
+    assert [message["Subject"] for message in messages] == [
+        ["prompt-hub: part-class: 4 records repaired"],
+        ["prompt-hub: part-class: 1.1.0 not repaired"],
+    ]
+    assert "it was changed since" in messages[1]["Message"][0]
+
+
 def test_after_a_rollback_an_outage_is_tried_again(
     bad_run: bytes, model: Model, healthy: RepositoryFolder, told: list[str]
 ) -> None:
