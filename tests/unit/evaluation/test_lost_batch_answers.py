@@ -65,7 +65,7 @@ def test_results_that_the_provider_keeps_no_longer_are_asked_for_by_the_next_run
 
 
 def test_results_that_break_off_on_their_way_are_fetched_again(folder: RepositoryFolder) -> None:
-    with batch_server(broken_downloads=2) as server:
+    with batch_server(breaks_off=2) as server:
         run = evaluate(folder, server)
     assert (len(server.batches), sum(server.live.values())) == (1, 0)
     assert run.record.candidate is not None

@@ -82,8 +82,8 @@ class BatchServer:
     most_bytes: int = 200_000_000
     steps: int = 1
     """Questions how far a batch is until it takes the next step."""
-    breaks_off: bool = False
-    """Of every file half is sent, and the connection closed."""
+    breaks_off: int = 0
+    """Of so many next files half is sent, and the connection closed."""
     missing: int = 404
     """HTTP status of an object that is not there; 403 for who may not list the bucket."""
     port: int = 0
@@ -105,8 +105,6 @@ class BatchServer:
     """HTTP status of every creation after a lost one, which starts nothing."""
     too_long: str = ""
     """Words of questions that are refused where they are asked by themselves."""
-    broken_downloads: int = 0
-    """So many next files break off in the middle."""
     unlisted: int = 0
     """So many next lists lack the newest batch."""
     polls: Counter[str] = field(default_factory=Counter)
@@ -405,14 +403,11 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
             self.wfile.write(content[:half])
             self.wfile.flush()
             if server.breaks_off:
+                server.breaks_off -= 1
                 self.close_connection = True
                 return
             server.reading.set()
             server.send_whole_files.wait(60)
-            if server.broken_downloads:
-                server.broken_downloads -= 1
-                self.close_connection = True
-                return
             self.wfile.write(content[half:])
 
         def reply(self, status: int, body: Json) -> None:
