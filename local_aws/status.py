@@ -110,7 +110,7 @@ def _messages(stack: LocalStack) -> Iterator[str]:
 
 
 def alarm_lines(alarms: CloudWatchClient) -> Iterator[str]:
-    """Yield every alarm that people are told of, and why: of a stage those of its console."""
+    """Yield every alarm that rings, and why: of a stage those of its console, and a drill's."""
     for page in alarms.get_paginator("describe_alarms").paginate():
         for alarm in page["MetricAlarms"]:
             reason = alarm.get("StateReason", "no reason given")
