@@ -178,7 +178,10 @@ def test_a_dropped_file_is_answered_and_its_end_is_told_once(
 
 @pytest.mark.usefixtures("container")
 def test_a_file_of_this_machine_is_answered_by_a_stage(
-    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aws: LocalAws,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(remote_run, "POLL_SECONDS", 0.05)
     name = aws_names.records_bucket("dev", ACCOUNT)
@@ -210,6 +213,8 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
 
         again = tmp_path / "again.jsonl"
         address = f"s3://{name}/{key}"
+        follow = f"prompt-hub run part-class {address} {output} --stage dev"
+        assert f"to follow it again: {follow}" in capsys.readouterr().err
         assert main(["run", "part-class", address, str(again)]) == ExitCode.BLOCKED
 
         refused = pool.submit(main, ["run", "part-class", str(wrong), str(again), "--stage", "dev"])
@@ -268,7 +273,10 @@ def test_who_follows_a_run_hears_that_it_failed_before_its_first_container_ran(
 @pytest.mark.parametrize(
     ("error", "sentences"),
     [
-        ("Mine", ["the run has ended as FAILED (Mine): {}.", "Have it go on"]),
+        (
+            "Mine",
+            ["the run has ended as FAILED (Mine): {}.", "Have it go on", "then follow it again by"],
+        ),
         (aws_names.NOT_PLANNED, ["the file was not planned", "{}.", "drop the file again"]),
     ],
 )

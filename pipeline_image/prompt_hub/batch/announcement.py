@@ -12,7 +12,7 @@ from prompt_hub.batch.run_manifest import MANIFEST, RunManifest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.foreign_text import mail_subject
-from prompt_hub.core.wording import count
+from prompt_hub.core.wording import amount, count
 
 if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
@@ -69,7 +69,7 @@ def in_words(manifest: RunManifest) -> str:
     if manifest.blank:
         parts.append(f"{count(manifest.blank, 'row')} without a value left out")
     usd = manifest.spent.usd
-    cost = "" if usd is None else f", {usd:,.4g} US dollars"
+    cost = "" if usd is None else f", {amount(usd)} US dollars"
     return f"{', '.join(parts)}; {count(manifest.spent.calls, 'call')}{cost}"
 
 

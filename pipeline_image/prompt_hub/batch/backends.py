@@ -148,10 +148,12 @@ class ServiceBackend:
         if status == 200:
             output = body.get("output")
             if isinstance(output, dict):
+                # Refusals do not say which version they are of: it may have moved meanwhile.
+                self.answered_by = _answered_by(task, body)
                 return RecordAnswer(
                     output=output,
                     error=None,
-                    answered_by=_answered_by(task, body),
+                    answered_by=self.answered_by,
                     usage=usage_from_json(body.get("usage")),
                     trace_id=trace_id,
                 )

@@ -52,8 +52,8 @@ def failed_execution(bucket: str, key: str, version: str, stage: str | None) -> 
     name, account = aws_names.records_state_machine_of(bucket)
     try:
         client = _client(stage)
-        region = client.meta.region_name
-        machine = f"arn:aws:states:{region}:{account}:stateMachine:{name}"
+        where = f"{client.meta.partition}:states:{client.meta.region_name}:{account}"
+        machine = f"arn:{where}:stateMachine:{name}"
         for status in _FAILED:
             found = client.list_executions(
                 stateMachineArn=machine, statusFilter=status, maxResults=NEWEST

@@ -11,7 +11,7 @@ from statistics import fmean
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.run_plan import Measured
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.wording import count
+from prompt_hub.core.wording import amount, count
 from prompt_hub.evaluation.budget import TOKENS_OUT
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import logged_evaluation
@@ -59,7 +59,8 @@ class CallModel:
         self._output = _Line(0.0, min(TOKENS_OUT, max_tokens or TOKENS_OUT), 0.0)
         if kept:
             lengths = [each.characters for each in kept]
-            self.seconds = fmean(each.usage.seconds or 0.0 for each in kept)
+            known = [each.usage.seconds for each in kept if each.usage.seconds is not None]
+            self.seconds = fmean(known) if known else None
             self._input = _Line.through(lengths, [each.usage.input_tokens for each in kept])
             answers = [each.usage.output_tokens for each in kept]
             self._output = _Line.through(lengths, answers, flat=True)
@@ -242,8 +243,8 @@ def require_budget(forecast: Spent, budget: RecordsBudget, what: str, settings_f
     ):
         if expected > most:
             raise PromptHubError(
-                f"{what} would take about {_number(expected)} {unit}, and records.budget allows"
-                f" {_number(most)}.",
+                f"{what} would take about {amount(expected)} {unit}, and records.budget allows"
+                f" {amount(most)}.",
                 hint=f"Split the file, or raise the budget in {settings_file}.",
                 exit_code=ExitCode.BLOCKED,
             )
@@ -256,11 +257,7 @@ def in_words(forecast: Spent) -> str:
         count(forecast.input_tokens + forecast.output_tokens, "token"),
     ]
     if forecast.usd is not None:
-        parts.append(f"{_number(forecast.usd)} US dollars")
+        parts.append(f"{amount(forecast.usd)} US dollars")
     if forecast.seconds is not None:
-        parts.append(f"{_number(round(forecast.seconds))} s")
+        parts.append(f"{amount(round(forecast.seconds))} s")
     return ", ".join(parts)
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:,.4g}"

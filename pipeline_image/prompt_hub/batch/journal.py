@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import shutil
 from array import array
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -91,15 +91,17 @@ class Journal:
         """Add the line of one record; once this returns, a crash of the process keeps it."""
         self._note(line, self._log.append(json_line(line)))
 
-    def publish(self, upto: int | None = None) -> None:
+    def publish(self, upto: int | None = None, then: Callable[[], object] = lambda: None) -> None:
         """Make the output of all lines, those of records above `upto` left out.
 
-        The journal ends with that, unless it holds answers that the output does not.
+        When `then` has made what belongs to the output, the journal ends, unless it holds answers
+        that the output does not.
         """
         with explain_write_errors(self.output), atomic_write(self.output) as stream:
             for number in self._lines:
                 if upto is None or number <= upto:
                     stream.write(self._log.read_line(self._lines.start(number)))
+        then()
         if upto is None or all(number <= upto for number in self._lines):
             self.path.unlink()
 

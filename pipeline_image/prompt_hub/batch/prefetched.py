@@ -24,6 +24,7 @@ from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.prefetch import BatchPrefetcher
 from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import Budget, JsonObject, Prompt
@@ -147,4 +148,10 @@ class PrefetchedBackend(LocalBackend):
                 folder.rmdir()
 
     async def _ask(self, fields: JsonObject, record: int) -> Answer:
-        return await self._budgeted.ask(self._prompt, fields, repeat=record)
+        try:
+            return await self._budgeted.ask(self._prompt, fields, repeat=record)
+        except ModelUnavailableError as error:
+            if error.of_request:
+                # The model is there. Whether it refuses all that it is asked, the run finds out.
+                self._budgeted.session(self._prompt).consecutive_failures = 0
+            raise

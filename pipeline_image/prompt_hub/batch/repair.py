@@ -41,20 +41,27 @@ def repair_name(run: str, bad: str, by: VersionInfo) -> str:
     return sha256_of({"repair": run, "version": bad, "by": by.sha256, "model": by.model})
 
 
-def open_repairs(objects: Objects, task: str, bad: str, by: VersionInfo) -> list[RunManifest]:
-    """Return the runs whose records of `bad` were not made again with version `by` yet.
-
-    A run that a repair of another version has taken the place of is left out: the repair is there.
-    """
-    answered = runs_of(objects, task, bad)
-    done = {
-        repair.run
+def finished_repairs(
+    objects: Objects, task: str, bad: str, by: VersionInfo
+) -> dict[str, RunManifest]:
+    """Return the repairs of what `bad` answered that version `by` has made, by the run repaired."""
+    return {
+        repair.run: manifest
         for manifest in runs_of(objects, task, by.version)
         if (repair := manifest.repair_of) is not None and repair.version == bad
         if by.sha256 in {count.sha256 for count in manifest.answered_by}
         # The index is written before it: a repair that was killed in between goes on.
         if read_manifest(objects, task, manifest.run) is not None
     }
+
+
+def open_repairs(objects: Objects, task: str, bad: str, by: VersionInfo) -> list[RunManifest]:
+    """Return the runs whose records of `bad` were not made again with version `by` yet.
+
+    A run that a repair of another version has taken the place of is left out: the repair is there.
+    """
+    answered = runs_of(objects, task, bad)
+    done = finished_repairs(objects, task, bad, by).keys()
     replaced = {each.repair_of.run for each in answered if each.repair_of is not None}
     return [manifest for manifest in answered if manifest.run not in done | replaced]
 

@@ -99,7 +99,8 @@ def claim(old: OldOutput, objects: Objects, repair: str, by: str, output: Path) 
     """
     if old.stored:
         place = Place(objects, lambda name: aws_names.run_key(old.run.task, repair, name))
-        if _is_ours(place, output) or place.objects.create(place.key(OUTPUT), output):
+        # S3 calls what it has just stored there already, if its first answer was lost on the way.
+        if place.objects.create(place.key(OUTPUT), output) or _is_ours(place, output):
             return place
         raise PromptHubError(
             f"{place.uri(OUTPUT)} is there already, and is another output.",

@@ -78,7 +78,7 @@ class RunFacts(Strict):
     blank: Whole
     """Rows without a value in any column that is read; they have no line."""
     forecast: Spent | None
-    """What is expected; None where a service answers."""
+    """What is expected; None where a service answers with a version that is not here."""
     shards: Annotated[int, Field(ge=1)]
     read_as: tuple[str, ...]
     """What was found out about the file's form and is declared nowhere, in words."""

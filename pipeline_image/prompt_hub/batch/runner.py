@@ -125,7 +125,7 @@ class Runner:
     last: int = 0
     """Number of the last record that was read."""
     _silent: int = 0
-    _refused: list[tuple[Record, JsonObject, str]] = field(default_factory=list)
+    _refused: list[tuple[Record, JsonObject, RecordAnswer]] = field(default_factory=list)
     """Records whose request was refused since the last answer, with their fields and why."""
 
     async def run(self, records: Iterator[Record], limit: int | None = None) -> BatchStats:
@@ -189,7 +189,9 @@ class Runner:
         except ModelUnavailableError as error:
             self.stats.reason = error.message
             if error.of_request:
-                self._refused.append((record, fields, error.message))
+                by = self.backend.answered_by
+                answer = RecordAnswer(output=None, error=error.message, answered_by=by)
+                self._refused.append((record, fields, answer))
                 return
             self._silent += 1
             self.stats.unanswered += 1
@@ -202,9 +204,8 @@ class Runner:
     def _write_refused(self) -> None:
         """Give every record that was refused its line."""
         refused, self._refused = self._refused, []
-        for record, fields, why in refused:
-            by = self.backend.answered_by
-            self._write(record, fields, RecordAnswer(output=None, error=why, answered_by=by))
+        for record, fields, answer in refused:
+            self._write(record, fields, answer)
 
     def _write(
         self, record: Record, fields: JsonObject, answer: RecordAnswer, *, asked: bool = True

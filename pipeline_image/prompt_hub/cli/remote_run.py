@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,11 +46,17 @@ def run_remotely(task: str, source: str, output: Path, stage: str | None) -> Exi
         stage: whose bucket a file is dropped into, and in whose account the bucket is.
     """
     objects, key = _dropped(task, source, stage)
+    address = f"{objects.address}/{key}"
     version = objects.version_of(key)
     if version is None:
-        raise PromptHubError(f"there is no file {objects.address}/{key}.")
+        raise PromptHubError(f"there is no file {address}.")
     run = name_run(key, version)
-    say(f"{objects.address}/{key}: run {run}")
+    say(f"{address}: run {run}")
+    if source != address:
+        # The same command would drop the file once more, and all of it would be asked again.
+        of_stage = ["--stage", stage] if stage else []
+        again = shlex.join(["prompt-hub", "run", task, address, str(output), *of_stage])
+        say(f"to follow it again: {again}")
     manifest = _wait(objects, task, run, lambda: _find_failed(objects, key, version, stage), stage)
     _bring(objects, manifest, output)
     print(f"{describe_run(manifest)}: {output}")
@@ -137,7 +144,7 @@ def _require_alive(execution: str, stage: str | None) -> None:
     raise PromptHubError(
         f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",
         hint="What was answered is kept. Have it go on (docs/operations.md, A file of records that"
-        " failed), then run the same command again.",
+        " failed), then follow it again by the address of the file in its bucket.",
         exit_code=ExitCode.NOT_MEASURED,
     )
 

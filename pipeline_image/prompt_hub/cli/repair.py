@@ -30,6 +30,7 @@ from prompt_hub.batch.reading import settings_file
 from prompt_hub.batch.repair import (
     LineReader,
     correct,
+    finished_repairs,
     foresee,
     open_repairs,
     records_of,
@@ -107,12 +108,13 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     repository = PromptRepository.from_environment()
     if not arguments.after_rollback:
-        return asyncio.run(_run(arguments, repository))
+        return asyncio.run(_run(arguments, repository, []))
     if repository.metadata(arguments.task).records.repair != "after_rollback":
         say(f"{arguments.task}: records.repair leaves this to people")
         return ExitCode.OK
+    left_out: list[str] = []
     try:
-        code = asyncio.run(_run(arguments, repository))
+        code = asyncio.run(_run(arguments, repository, left_out))
     except asyncio.CancelledError:
         return ExitCode.NOT_MEASURED
     except PromptHubError as error:
@@ -120,10 +122,15 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         if error.exit_code is not ExitCode.BLOCKED:
             raise
         say(str(error))
-        tell_people(f"{arguments.task}: {arguments.version} not repaired", str(error))
-        return ExitCode.OK
+        left_out.append(str(error))
+        code = ExitCode.BLOCKED
+    if code is ExitCode.NOT_MEASURED:
+        return code
+    # Told by the last try alone: an outage is tried again for hours.
+    for reason in left_out:
+        tell_people(f"{arguments.task}: {arguments.version} not repaired", reason)
     # Records with an error are no failure: their lines say it.
-    return code if code is ExitCode.NOT_MEASURED else ExitCode.OK
+    return ExitCode.OK
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,10 @@ class _Repair:
     forecast: Spent
 
 
-async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> ExitCode:
+async def _run(
+    arguments: argparse.Namespace, repository: PromptRepository, left_out: list[str]
+) -> ExitCode:
+    """Repair; why runs are left out is added to `left_out`."""
     task: str = arguments.task
     repository.require_task(task)
     if arguments.after_rollback:
@@ -156,7 +166,10 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             work=_work(arguments, repository),
             backend=LocalBackend(restored.prompt, client, timeout=timeout),
             client=client,
+            left_out=left_out,
         )
+        if arguments.after_rollback:
+            repairer.announce_finished()
         repairs = repairer.plan(arguments.run)
         sure = arguments.yes or arguments.after_rollback
         if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=sure):
@@ -185,6 +198,8 @@ class _Repairer:
     """Whether programs and people of the stage hear of each repair."""
     backend: LocalBackend
     client: ModelClient
+    left_out: list[str]
+    """Why runs are not repaired."""
     code: ExitCode = ExitCode.OK
     """The worst that happened so far."""
 
@@ -192,6 +207,13 @@ class _Repairer:
     def by(self) -> VersionInfo:
         """The version that answers."""
         return self.backend.answered_by
+
+    def announce_finished(self) -> None:
+        """Announce repairs that an earlier try has finished, and could not announce any more."""
+        finished = finished_repairs(self.objects, self.by.task, self.bad, self.by)
+        with tempfile.TemporaryDirectory() as folder:
+            for manifest in finished.values():
+                announce(self.objects, manifest, Path(folder))
 
     def plan(self, run: str | None) -> list[_Repair]:
         """Say what each repair would come to; raises `PromptHubError` where that is too much."""
@@ -209,6 +231,7 @@ class _Repairer:
                     raise
                 self._note(ExitCode.BLOCKED)
                 say(f"left out: {error}")
+                self.left_out.append(str(error))
                 continue
             found = survey_repair(old.path, self.bad)
             expected = foresee(

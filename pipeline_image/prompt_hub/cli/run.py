@@ -165,13 +165,14 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         if reading.layout.found:
             say(f"{arguments.input}: {'; '.join(reading.layout.found)}")
         planned = _planned(arguments, repository, source, reading, contract)
+
+        def finish() -> None:
+            _list_run(finish_run(planned.run, arguments.output, records.formats), repository)
+
         started = time.monotonic()
-        stats = await _answer(arguments, source, reading, planned)
+        stats = await _answer(arguments, source, reading, planned, finish)
     seconds = round(time.monotonic() - started, 3)
-    manifest = None
-    if not stats.unanswered:
-        manifest = str(manifest_beside(arguments.output))
-        _list_run(finish_run(planned.run, arguments.output, records.formats), repository)
+    manifest = None if stats.unanswered else str(manifest_beside(arguments.output))
     summary = {
         **asdict(info),
         "source": source.words,
@@ -248,8 +249,13 @@ def _planned(
 
 
 async def _answer(
-    arguments: argparse.Namespace, source: _Source, reading: Reading, planned: _Planned
+    arguments: argparse.Namespace,
+    source: _Source,
+    reading: Reading,
+    planned: _Planned,
+    finish: Callable[[], None],
 ) -> BatchStats:
+    """Answer what is left; `finish` makes what lies beside the output, before the journal ends."""
     with Journal(arguments.output, planned.identity) as journal:
         if journal.set_aside:
             say(journal.set_aside)
@@ -277,7 +283,7 @@ async def _answer(
                 await batches.fetch(reading.records, reading.mapper, finished, limit)
             stats = await runner.run(reading.records(), arguments.limit)
             if not stats.unanswered:
-                journal.publish(None if arguments.limit is None else runner.last)
+                journal.publish(None if arguments.limit is None else runner.last, finish)
                 if batches is not None:
                     batches.forget()
         except asyncio.CancelledError:

@@ -5,6 +5,8 @@ Standard library only: the rollback Lambda carries this module, too.
 
 from __future__ import annotations
 
+import math
+
 _MOST_PLACES = 15
 """Of a score in words: further digits are those of the float."""
 
@@ -17,6 +19,18 @@ def noun(n: object, singular: str, plural: str | None = None) -> str:
 def count(n: int, singular: str, plural: str | None = None) -> str:
     """`1 example`, `2,000 examples`."""
     return f"{n:,} {noun(n, singular, plural)}"
+
+
+def amount(value: float) -> str:
+    """Return a number as people write it: four digits that mean something, and no exponent.
+
+    >>> [amount(value) for value in (100.0, 12345.678, 0.00003214159)]
+    ['100', '12,345.68', '0.00003214']
+    """
+    if value == int(value):
+        return f"{int(value):,}"
+    places = max(2, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{places}f}".rstrip("0").rstrip(".")
 
 
 def score(value: float, *beside: float | None, places: int = 3) -> str:

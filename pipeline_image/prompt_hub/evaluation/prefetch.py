@@ -104,7 +104,7 @@ class BatchPrefetcher:
         """Return the part of the price that `calls` will cost, spread over looks of these sizes."""
         support = model.batches
         sizes = list(looks)
-        if support is None or not sizes:
+        if support is None or not any(sizes):
             return 1.0
         least = max(model.batch_from, support.limits.least_requests)
         scale = calls / sum(sizes)

@@ -160,7 +160,7 @@ class Retries:
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
                 try:
-                    wait = self._wait(number, error, started, until)
+                    wait = self._wait(number, error, until)
                 except PermanentError:
                     logger.info("gave up after attempt %d: %s", number, _kind(error))
                     raise
@@ -190,7 +190,7 @@ class Retries:
             logger.info("not asked: no time left before attempt %d", number)
             raise PermanentError("there was no time left to ask it") from None
 
-    def _wait(self, failed: int, error: TransientError, now: float, until: float | None) -> float:
+    def _wait(self, failed: int, error: TransientError, until: float | None) -> float:
         """Seconds before the next attempt; raises `PermanentError` if there is none."""
         allowed = self.attempts_if_busy if error.busy else self.attempts
         doubled: float = self.first * 2 ** (failed - 1)
@@ -202,7 +202,7 @@ class Retries:
             wait = error.after + wait * 0.1
         if failed >= allowed:
             raise _given_up(error, count(failed, "time"))
-        if until is not None and now + wait > until:
+        if until is not None and self.clock() + wait > until:
             raise _given_up(error, "and there is no time left to ask again")
         return wait
 

@@ -32,6 +32,7 @@ class SecretApiKey:
         self._read = read or _read_secret
         self._clock = clock
         self._key: str | None = None
+        self._known: tuple[str, ...] = ()
         self._read_at = clock()
         self._reading: asyncio.Task[str] | None = None
 
@@ -47,9 +48,9 @@ class SecretApiKey:
         return await asyncio.shield(self._reading)
 
     @property
-    def known(self) -> str:
-        """The key, empty while it has not been read."""
-        return self._key or ""
+    def known(self) -> tuple[str, ...]:
+        """Every key that was read: the refusal of one that was taken away may quote it."""
+        return self._known
 
     def refused(self) -> None:
         """Take note that the provider refused the key; the next call reads it anew."""
@@ -58,9 +59,11 @@ class SecretApiKey:
 
     async def _read_now(self) -> str:
         try:
-            self._key = await asyncio.to_thread(self._read, self._secret)
+            self._key = key = await asyncio.to_thread(self._read, self._secret)
             self._read_at = self._clock()
-            return self._key
+            if key not in self._known:
+                self._known += (key,)
+            return key
         finally:
             self._reading = None
 

@@ -129,12 +129,12 @@ class _Restating:
                     elif keyword not in _SILENT and not keyword.startswith("x-"):
                         result.update(self._keyword(part, keyword, value))
         if self.support.strict:
-            result = self._alone(self._closed(part, result))
+            result = self._closed(part, result)
         if told:
             words = f"Keep to this, too: {'; '.join(told)}."
             before = result.get("description")
             result["description"] = f"{before} {words}" if isinstance(before, str) else words
-        return result
+        return self._alone(result) if self.support.strict else result
 
     def _treatment(self, part: JsonObject, keyword: str) -> Treatment:
         if keyword == "format" and isinstance(name := part["format"], str):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
 
+from prompt_hub.batch.backends import RecordAnswer, VersionInfo
 from prompt_hub.batch.following import LOOK_EVERY_SECONDS, FollowingBackend
+from prompt_hub.batch.journal import Journal
+from prompt_hub.batch.readers import Record
+from prompt_hub.batch.runner import RecordMapper, Runner
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.repository.schema import Prompt
+from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.repository.schema import JsonObject, Prompt
 from tests.unit.building import RepositoryFolder, catalogue_answer
 from tests.unit.providers import FunctionProvider
 
@@ -74,3 +81,40 @@ def test_a_version_with_other_fields_reads_the_records_anew(stage: Stage) -> Non
     with pytest.raises(PromptHubError, match=r"2\.0\.0 is active now and takes other") as error:
         stage.answered_by()
     assert error.value.exit_code is ExitCode.NOT_MEASURED
+
+
+class Moving:
+    """Refuses the first record, and answers others with a version that has become active since."""
+
+    def __init__(self) -> None:
+        self.answered_by = self._version("1.0.0")
+
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
+        if record == 1:
+            raise ModelUnavailableError("HTTP 400", of_request=True)
+        self.answered_by = self._version("1.1.0")
+        return RecordAnswer(output={"b": 1}, error=None, answered_by=self.answered_by)
+
+    @staticmethod
+    def _version(version: str) -> VersionInfo:
+        return VersionInfo(task="t", version=version, sha256="0" * 64, release=None, model="m")
+
+
+def test_a_refused_request_is_put_down_to_the_version_of_then(tmp_path: Path) -> None:
+    records = [Record(number, number, ("a",), ("x",)) for number in (1, 2)]
+    with Journal(tmp_path / "out.jsonl", {}) as journal:
+        runner = Runner(
+            mapper=RecordMapper({}, {"properties": {"a": {"type": "string"}}}),
+            backend=Moving(),
+            journal=journal,
+            concurrency=1,
+            say=lambda line: None,
+            progress=lambda stats: None,
+        )
+        asyncio.run(runner.run(iter(records)))
+        journal.publish()
+    lines = map(json.loads, (tmp_path / "out.jsonl").read_text("utf-8").splitlines())
+    assert [(line["version"], line["error"]) for line in lines] == [
+        ("1.0.0", "line 1: HTTP 400"),
+        ("1.1.0", None),
+    ]

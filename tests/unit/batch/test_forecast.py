@@ -11,15 +11,15 @@ from typing import cast
 
 import pytest
 
-from prompt_hub.batch.forecast import CallModel, Forecast, Sample
+from prompt_hub.batch.forecast import CallModel, Forecast, Sample, require_budget
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.large_details import LargeDetails
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.rendering import Renderer
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.schema import JsonObject, RecordsBudget
 from tests.unit.batch.running import HEADER
 from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder, catalogue_answer
@@ -210,3 +210,21 @@ def test_a_version_that_was_never_measured_is_guessed() -> None:
     guess = CallModel([], 32)
     assert (guess.input_tokens(2, 800), guess.output_tokens(400)) == (200, 32)
     assert CallModel([], None).output_tokens(400) == 256
+
+
+def test_a_large_amount_of_money_is_refused_in_full() -> None:
+    dear = Spent(calls=9, input_tokens=0, output_tokens=0, usd=12345.678, seconds=None)
+    with pytest.raises(PromptHubError) as error:
+        require_budget(dear, RecordsBudget(usd=100.0), "parts.csv", "part-class.yaml")
+    assert error.value.message == (
+        "parts.csv would take about 12,345.68 US dollars, and records.budget allows 100."
+    )
+
+
+def test_calls_of_a_batch_do_not_say_how_long_a_call_takes() -> None:
+    by_itself, in_batch = (
+        Sample(characters=9, usage=Usage(input_tokens=3, output_tokens=1, seconds=seconds))
+        for seconds in (2.0, None)
+    )
+    assert CallModel([in_batch, by_itself], None).seconds == 2.0
+    assert CallModel([in_batch], None).seconds is None

@@ -25,6 +25,7 @@ from tests.unit.batch.repairing import (
     RUINED,
     lines_of,
     local_manifests,
+    output,
     take_back,
 )
 from tests.unit.batch.running import HEADER, Model, Run
@@ -115,6 +116,43 @@ def test_after_a_rollback_what_is_over_the_budget_is_told_and_not_tried_again(
     assert len(model.asked) == asked
 
 
+def test_after_a_rollback_an_output_that_was_changed_since_is_told(
+    bad_run: bytes, model: Model, healthy: RepositoryFolder, told: list[str]
+) -> None:
+    take_back()
+    _ask_for_it(healthy)
+    output().write_bytes(bad_run + b"\n")
+    asked = len(model.asked)
+    assert main([*AFTER]) == ExitCode.OK
+    [message] = [parse_qs(body) for body in told]
+    assert message["Subject"] == ["prompt-hub: part-class: 1.1.0 not repaired"]
+    assert "it was changed since" in message["Message"][0]
+    assert len(model.asked) == asked
+
+
+def test_after_a_rollback_what_is_left_out_is_told_once_however_long_an_outage_lasts(
+    bad_run: bytes, model: Model, healthy: RepositoryFolder, tmp_path: Path, told: list[str]
+) -> None:
+    other = tmp_path / "other.jsonl"
+    code = main(["run", "part-class", str(tmp_path / "parts.csv"), str(other)])
+    assert code == ExitCode.BLOCKED
+    take_back()
+    _ask_for_it(healthy)
+    output().write_bytes(bad_run + b"\n")
+    model.answers = len(model.asked)
+    for _ in range(2):
+        assert main([*AFTER]) == ExitCode.NOT_MEASURED
+        assert told == []
+    model.answers = 10**9
+    assert main([*AFTER]) == ExitCode.OK
+    messages = [parse_qs(body) for body in told if "Action=Publish" in body]
+    assert [message["Subject"] for message in messages] == [
+        ["prompt-hub: part-class: 4 records repaired"],
+        ["prompt-hub: part-class: 1.1.0 not repaired"],
+    ]
+    assert "it was changed since" in messages[1]["Message"][0]
+
+
 def test_after_a_rollback_an_outage_is_tried_again(
     bad_run: bytes, model: Model, healthy: RepositoryFolder, told: list[str]
 ) -> None:
@@ -123,6 +161,30 @@ def test_after_a_rollback_an_outage_is_tried_again(
     model.answers = len(model.asked)
     assert main([*AFTER]) == ExitCode.NOT_MEASURED
     assert told == []
+
+
+def test_after_a_rollback_a_repair_that_could_not_be_announced_is_by_the_next_try(
+    bad_run: bytes,
+    model: Model,
+    healthy: RepositoryFolder,
+    told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take_back()
+    _ask_for_it(healthy)
+    with monkeypatch.context() as outage:
+        outage.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        outage.setenv("AWS_MAX_ATTEMPTS", "1")
+        assert main([*AFTER]) == ExitCode.NOT_MEASURED
+    asked = len(model.asked)
+    assert main([*AFTER]) == ExitCode.OK
+    [event] = [body for body in told if "RecordsAnswered" in body]
+    [old] = local_manifests(healthy, "1.1.0")
+    assert old.run in event
+    assert len([body for body in told if "Action=Publish" in body]) == 1
+    told.clear()
+    assert main([*AFTER]) == ExitCode.OK
+    assert (told, len(model.asked)) == ([], asked)
 
 
 def _drop_and_run(store: Path, rows: tuple[str, ...]) -> None:
@@ -174,3 +236,24 @@ def test_a_run_in_a_store_is_repaired_in_the_store(
     new = lines_of(folder / "output.jsonl")
     assert cast(JsonObject, new[0]["output"]) == {"part_class": "diode"}
     assert not (healthy.root / ".prompt-hub" / "repairs" / manifest.run).exists()
+
+
+def test_an_output_that_was_stored_without_an_answer_is_the_repairs_own(
+    run: Run, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(other_runs, "SLOT_SECONDS", 0.05)
+    store = tmp_path / "store"
+    model.misled_by = BAD_WORDS
+    _drop_and_run(store, RUINED)
+    take_back()
+    create = FolderObjects.create
+
+    def lose_the_answer(objects: FolderObjects, key: str, path: Path) -> bool:
+        # Who asks once more hears that it is there.
+        return create(objects, key, path) and not key.endswith("/output.jsonl")
+
+    monkeypatch.setattr(FolderObjects, "create", lose_the_answer)
+    assert main([*REPAIR, "--store", str(store), "--yes"]) == ExitCode.BLOCKED  # a row that is none
+    [manifest] = runs_of(FolderObjects(store), "part-class", "1.0.0")
+    assert manifest.repair_of is not None
+    assert manifest.records == 4

@@ -83,6 +83,12 @@ def test_records_that_are_alike_are_asked_each(run: Run, server: BatchServer) ->
     assert (len(server.batches), [*server.paid.values()]) == (1, [12])
 
 
+def test_a_file_without_records_has_an_empty_output(run: Run, server: BatchServer) -> None:
+    assert run(options=IN_BATCHES) == (ExitCode.OK, [])
+    assert run(",no part number,,\n", options=IN_BATCHES)[0] == ExitCode.BLOCKED
+    assert not server.batches
+
+
 def test_few_records_go_live(run: Run, server: BatchServer) -> None:
     code, lines = run(*ROWS[:9], options=IN_BATCHES)
     assert (code, len(lines), len(server.batches)) == (ExitCode.OK, 9, 0)
@@ -122,6 +128,19 @@ def test_a_record_that_the_provider_refuses_gets_a_line_and_the_others_their_ans
     code, lines = run(*ROWS, options=IN_BATCHES)
     assert code == ExitCode.BLOCKED
     assert [line["record"] for line in lines if line["error"]] == [7]
+
+
+def test_every_record_that_no_request_is_taken_of_has_its_line_after_one_run(
+    run: Run, server: BatchServer
+) -> None:
+    words = "much too long"
+    server.faults = lambda question, batch: "refused" if words in question else ""
+    server.too_long = words
+    rows = [*ROWS, *(f"L{number},{words},,1\n" for number in range(8))]
+    code, lines = run(*rows, options=(*IN_BATCHES, "--concurrency", "1"))
+    assert code == ExitCode.BLOCKED
+    assert [line["record"] for line in lines if line["error"]] == [*range(31, 39)]
+    assert (len(server.batches), sum(server.live.values())) == (1, 0)
 
 
 def test_a_batch_that_fails_costs_nothing_and_the_same_command_asks_anew(

@@ -74,6 +74,25 @@ def test_answers_of_the_service_are_kept_when_it_serves_another_version(run: Run
     assert [line["version"] for line in lines] == ["9.9.9", "9.9.9", "9.9.8"]
 
 
+def test_an_error_names_the_version_that_has_answered_last(run: Run) -> None:
+    asked = 0
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal asked
+        status, body = service(path, sent)
+        asked += path != "/v1/tasks"
+        served = "9.9.9" if asked < 2 else "9.9.8"  # a rollback
+        return status, json.loads(json.dumps(body).replace("9.9.9", served))
+
+    with serving(respond) as url:
+        code, lines = run(
+            ROWS[0], ROWS[2], ROWS[1], options=("--service", url, "--concurrency", "1")
+        )
+    assert code == ExitCode.BLOCKED
+    assert [line["version"] for line in lines] == ["9.9.9", "9.9.8", "9.9.8"]
+    assert lines[2]["error"] == "line 4: the answer is not JSON"
+
+
 @pytest.mark.parametrize(
     "refusal", [(503, {"error": {"message": "no model"}}), (429, b""), (502, b"<html>")]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local_aws.figures import side_by_side
-from prompt_hub.core.wording import count, noun, score
+from prompt_hub.core.wording import amount, count, noun, score
 from prompt_hub.reporting import words
 
 CLOSE = [
@@ -30,6 +30,22 @@ def test_a_count_has_its_noun(n: int, text: str) -> None:
 
 def test_a_noun_may_have_a_plural_of_its_own() -> None:
     assert (count(1, "batch", "batches"), count(2, "batch", "batches")) == ("1 batch", "2 batches")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (100.0, "100"),
+        (1_000_000, "1,000,000"),
+        (12345.678, "12,345.68"),
+        (99.999, "100"),
+        (12.5, "12.5"),
+        (0.00003214159, "0.00003214"),
+    ],
+)
+def test_an_amount_has_four_digits_and_no_exponent(value: float, text: str) -> None:
+    assert amount(value) == text
 
 
 def test_a_score_alone_has_three_digits() -> None:

@@ -393,54 +393,6 @@ def test_an_endpoint_of_ones_own_must_say_what_a_batch_costs(folder: RepositoryF
         evaluate(folder, server, batch_price_factor=None)
 
 
-@pytest.mark.parametrize("examples", [99, 120])
-def test_bedrock_takes_the_same_batch_through_s3_from_its_least_size_on(
-    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, examples: int
-) -> None:
-    folder = with_many_parts(healthy, examples, first_look=examples)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
-    with batch_server(faults=first_batch("rate", every=20)) as server:
-        monkeypatch.setenv("AWS_BEDROCK_BASE_URL", server.url)
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.port}")
-        role = "arn:aws:iam::111122223333:role/batches"
-        run = evaluate(
-            folder,
-            server,
-            provider="bedrock",
-            model="openai.gpt-oss-20b-1:0",
-            base_url=None,
-            region="us-east-1",
-            batch_price_factor=None,
-            batch_folder="s3://bucket/batches/",
-            batch_role=role,
-            batch_from=1,
-        )
-    assert run.record.verdict.status is Status.PASS
-    assert set(server.paid.values()) == {1}
-    assert run.record.candidate is not None
-    if examples < 100:
-        assert (len(server.batches), sum(server.live.values())) == (0, 99)
-        return
-    assert (run.record.candidate.batched, sum(server.live.values())) == (114, 6)
-    (batch,) = server.batches.values()
-    assert batch.input_file.startswith("s3://bucket/batches/")
-    creation = next(head for head in server.headers if "x-amzn-bedrock-rolearn" in head)
-    assert creation["x-amzn-bedrock-rolearn"] == role
-    assert creation["x-amzn-bedrock-modelid"] == "openai.gpt-oss-20b-1:0"
-    signed = creation["authorization"]
-    assert signed.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
-    assert "us-east-1/bedrock/aws4_request" in signed
-
-
-def test_bedrock_needs_a_folder_and_a_role(folder: RepositoryFolder) -> None:
-    with (
-        batch_server() as server,
-        pytest.raises(PromptHubError, match="needs a batch_folder for batches"),
-    ):
-        evaluate(folder, server, provider="bedrock", base_url=None, region="us-east-1", model="m")
-
-
 def test_a_second_batch_is_reserved_at_what_the_first_has_told(folder: RepositoryFolder) -> None:
     # 47 tokens each of them takes; before an answer has told, some 400 are set aside for one.
     folder.edit(METADATA, "gate: {", "gate: {budget: {tokens: 5400}, ")

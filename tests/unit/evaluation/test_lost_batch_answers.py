@@ -64,6 +64,15 @@ def test_results_that_the_provider_keeps_no_longer_are_asked_for_by_the_next_run
     assert again.record.candidate.batched == 40
 
 
+def test_results_that_break_off_on_their_way_are_fetched_again(folder: RepositoryFolder) -> None:
+    with batch_server(breaks_off=2) as server:
+        run = evaluate(folder, server)
+    assert (len(server.batches), sum(server.live.values())) == (1, 0)
+    assert run.record.candidate is not None
+    assert (run.record.candidate.batched, run.record.candidate.unmeasured) == (40, 0)
+    assert set(server.paid.values()) == {1}
+
+
 def test_what_a_filter_stops_and_the_gate_does_not_count_is_told_as_that(
     folder: RepositoryFolder,
 ) -> None:

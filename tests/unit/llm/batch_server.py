@@ -82,8 +82,8 @@ class BatchServer:
     most_bytes: int = 200_000_000
     steps: int = 1
     """Questions how far a batch is until it takes the next step."""
-    breaks_off: bool = False
-    """Of every file half is sent, and the connection closed."""
+    breaks_off: int = 0
+    """Of so many next files half is sent, and the connection closed."""
     missing: int = 404
     """HTTP status of an object that is not there; 403 for who may not list the bucket."""
     port: int = 0
@@ -103,6 +103,8 @@ class BatchServer:
     """So many next creations do their work and answer HTTP 500."""
     refuses_then: int = 0
     """HTTP status of every creation after a lost one, which starts nothing."""
+    too_long: str = ""
+    """Words of questions that are refused where they are asked by themselves."""
     unlisted: int = 0
     """So many next lists lack the newest batch."""
     polls: Counter[str] = field(default_factory=Counter)
@@ -341,6 +343,9 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
             else:
                 asked = json.loads(raw)
                 question = asked["messages"][-1]["content"]
+                if server.too_long and server.too_long in question:
+                    self.reply(400, {"error": {"message": "too long"}})
+                    return
                 with server.lock:
                     server.seen.append(asked)
                     server.paid[question] += 1
@@ -398,6 +403,7 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
             self.wfile.write(content[:half])
             self.wfile.flush()
             if server.breaks_off:
+                server.breaks_off -= 1
                 self.close_connection = True
                 return
             server.reading.set()

@@ -108,6 +108,22 @@ def test_a_deployment_is_asked_with_its_version_and_key(
     assert asked.body["response_format"]["json_schema"]["schema"] == prompt.output  # type: ignore[index]
 
 
+def test_another_host_is_not_given_the_key(server: Scripted, prompt: Prompt) -> None:
+    with scripted(GOOD) as other:
+        moved: Reply = (307, {"Location": f"{other.url}/openai/chat/completions"}, {})
+        assert call(server, prompt, moved).output == {"part_class": "diode"}
+    assert server.asked[0].headers["api-key"] == "a-key-of-azure"
+    assert "api-key" not in other.asked[0].headers
+
+
+def test_a_deployment_that_has_moved_on_its_host_is_given_the_key(
+    server: Scripted, prompt: Prompt
+) -> None:
+    moved: Reply = (307, {"Location": "/openai/chat/completions"}, {})
+    assert call(server, prompt, moved, GOOD).output == {"part_class": "diode"}
+    assert server.asked[1].headers["api-key"] == "a-key-of-azure"
+
+
 def test_a_busy_deployment_is_asked_again(server: Scripted, prompt: Prompt) -> None:
     assert call(server, prompt, BUSY, BUSY, GOOD).response.usage.attempts == 3
 

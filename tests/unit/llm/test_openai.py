@@ -357,6 +357,41 @@ def test_a_rotated_key_is_read_again_but_not_over_and_over(
     assert Provider.headed[-1]["authorization"] == f"Bearer key-{readings}"
 
 
+def test_a_key_that_was_just_refused_is_taken_out_of_its_refusal(
+    keyed: ModelAliases, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Old enough to be read anew, so that it is no longer the key by the time that this is told.
+    monkeypatch.setattr(secrets, "SAME_KEY_SECONDS", 0.0)
+    Secrets.replies[:] = [secret("plain-words-as-a-key")]
+    denied = b'{"error": {"message": "Bad key plain-words-as-a-key: ask again"}}'
+    Provider.replies[:] = [(401, {}, denied)]
+
+    async def once() -> None:
+        async with ModelClient(keyed, retries=AT_ONCE) as caller:
+            await caller.call(prompt, FIELDS)
+
+    with pytest.raises(ModelUnavailableError) as caught:
+        asyncio.run(once())
+    assert Provider.headed[-1]["authorization"] == "Bearer plain-words-as-a-key"
+    assert "HTTP 401: Bad key …: ask again." in caught.value.message
+
+
+def test_a_key_that_was_taken_away_stays_known_for_calls_that_are_under_way() -> None:
+    now, keys = 0.0, iter(["key-before", "key-after"])
+    key = secrets.SecretApiKey("provider-key", read=lambda _: next(keys), clock=lambda: now)
+
+    async def rotate() -> list[str]:
+        nonlocal now
+        before = await key()
+        now += secrets.SAME_KEY_SECONDS
+        key.refused()
+        return [before, await key()]
+
+    assert asyncio.run(rotate()) == ["key-before", "key-after"]
+    # Others were asked with the first one, and may only be refused now.
+    assert set(key.known) == {"key-before", "key-after"}
+
+
 def test_nobody_listening_is_an_outage(prompt: Prompt) -> None:
     with pytest.raises(ModelUnavailableError, match=r"no connection \(refused\), 6 times"):
         call("http://127.0.0.1:9/v1", prompt, chat_reply("{}"))

@@ -256,21 +256,37 @@ def test_a_body_is_the_json_of_its_parts_in_one_order(
         assert asked.raw == text.encode("utf-8")
 
 
-def test_what_is_signed_is_signed_for_every_body(
-    server: Scripted, prompt: Prompt, monkeypatch: pytest.MonkeyPatch
-) -> None:
+SIGNED = {"provider": "bedrock", "region": "eu-west-1", "api_key_env": None}
+
+
+@pytest.fixture
+def signing(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    """The server as Bedrock, which is asked by a role."""
     for name, value in {
         "AWS_BEDROCK_BASE_URL": f"{server.url}/v1",
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": "token",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_BEARER_TOKEN_BEDROCK", raising=False)
-    setting = {"provider": "bedrock", "region": "eu-west-1", "api_key_env": None}
-    call_each(prompt, None, "Schottky diode", "Zener diode", **setting)
-    first, second = (asked.headers["authorization"] for asked in server.asked)
+    return server
+
+
+def test_what_is_signed_is_signed_for_every_body(signing: Scripted, prompt: Prompt) -> None:
+    call_each(prompt, None, "Schottky diode", "Zener diode", **SIGNED)
+    first, second = (asked.headers["authorization"] for asked in signing.asked)
     assert first.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
     assert first.partition("Signature=")[2] != second.partition("Signature=")[2]
+
+
+def test_what_is_signed_follows_no_redirect(signing: Scripted, prompt: Prompt) -> None:
+    with scripted(GOOD) as other:
+        signing.replies[:] = [(307, {"Location": f"{other.url}/v1/chat/completions"}, {})]
+        with pytest.raises(ModelUnavailableError, match="HTTP 307"):
+            call_each(prompt, None, "Schottky diode", **SIGNED)
+    assert signing.asked[0].headers["x-amz-security-token"] == "token"
+    assert other.asked == []
 
 
 def test_a_formed_request_shows_no_key() -> None:
@@ -338,6 +354,17 @@ def test_another_host_is_not_given_the_key(server: Scripted, prompt: Prompt) -> 
         assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
         assert "authorization" not in other.asked[0].headers
         assert other.asked[0].headers["host"] == other.url.removeprefix("http://")
+
+
+def test_a_user_in_the_address_of_a_redirect_is_sent_to_nobody(
+    server: Scripted, prompt: Prompt
+) -> None:
+    with scripted(GOOD) as other:
+        address = other.url.replace("http://", "http://user:word@")
+        server.replies[:] = [(307, {"Location": f"{address}/v1/chat/completions"}, {})]
+        (answer,) = call_each(prompt, f"{server.url}/v1", "Schottky diode")
+        assert answer.output == {"part_class": "diode"}
+        assert "authorization" not in other.asked[0].headers
 
 
 @pytest.mark.parametrize("location", ["/v1/chat/completions", "gopher://host/", "http://[::1"])

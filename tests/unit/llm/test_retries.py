@@ -103,6 +103,13 @@ def test_no_attempt_is_begun_after_the_end() -> None:
     assert model.asked == [0, 0.5, 1.5]
 
 
+def test_an_attempt_that_lasts_beyond_the_end_is_the_last_one() -> None:
+    model = Model(*[TransientError("broken")] * 5, seconds=4)
+    with pytest.raises(PermanentError, match="no time left"):
+        run(model, until=3)
+    assert model.asked == [0]
+
+
 def test_a_call_that_was_not_let_in_before_the_end_is_not_made() -> None:
     async def main() -> float:
         limiter = Limiter(1, clock=clock)

@@ -21,7 +21,7 @@ def test_a_download_that_breaks_off_each_time_is_tried_again(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     files = {"/bucket/batches/a.jsonl.out": b'{"a": 1}\n' * 4}
-    with batch_server(breaks_off=True, files=files) as server:
+    with batch_server(breaks_off=99, files=files) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.port}")
         uri = "s3://bucket/batches/a.jsonl.out"
         fetch = S3Files().fetch(openai.AsyncOpenAI(api_key="-"), model, uri, BytesIO())

@@ -88,6 +88,7 @@ STRICT: list[JsonObject] = [
     of("size", size=of(unit=CLASS, value={"type": "number", "default": 1})),
     {**of(a={"$ref": "#/$defs/t", "description": "A."}), "$defs": {"t": of(b={"type": "null"})}},
     {**of(a={"$ref": "#/$defs/t"}), "$defs": {"t": {"type": "string", "format": "uri"}}},
+    {**of("a", a={"$ref": "#/$defs/t", "not": {"const": "x"}}), "$defs": {"t": CLASS}},
     {**of(a={"type": "string"}, b=CLASS), "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
     of(a={"oneOf": [{"type": "string"}, of(b={"type": "string", "x-unit": "V"})]}),
     of(a={"type": "string", "allOf": [{"maxLength": 2}], "not": {"const": "no"}}),

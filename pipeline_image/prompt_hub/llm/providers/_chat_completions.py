@@ -103,12 +103,12 @@ class ChatCompletions:
         refusal: Refusal,
         after: float | None = None,
     ) -> TransientError | PermanentError:
-        in_use = client.key if isinstance(client.key, str) else client.key.known
+        keys = (client.key,) if isinstance(client.key, str) else client.key.known
         inside = refusal.status == OK
         return call_error(
             refusal.own_status if inside else refusal.status,
             reason=f"an error inside HTTP {OK}" if inside else "",
-            detail=refusal.in_words((message["content"] for message in messages), (in_use,)),
+            detail=refusal.in_words((message["content"] for message in messages), keys),
             after=after,
             final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),
         )

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
+import httpx2
 from pydantic_core import to_json
 
 from prompt_hub.core.imports import bodies_deferred
@@ -250,15 +251,16 @@ class OpenAIBatches:
             if isinstance(key, SecretApiKey) and response.status_code in DENIED:
                 key.refused()
             refusal = read_refusal(response.status_code, response.content)
-            known = key if isinstance(key, str) else key.known
+            known = (key,) if isinstance(key, str) else key.known
             headers = response.headers
             raise call_error(
                 response.status_code,
-                detail=refusal.in_words((), (known,)),
+                detail=refusal.in_words((), known),
                 after=parse_retry_after(headers.get("retry-after"), headers.get("retry-after-ms")),
                 final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),
             ) from None
-        except openai.APIConnectionError as error:
+        except (openai.APIConnectionError, httpx2.RequestError) as error:
+            # httpx2's is that of a body which breaks off while it is read: the SDK has none for it.
             raise no_connection(error) from None
         except openai.OpenAIError as error:
             raise PermanentError(redact(str(error), ()).rstrip(".")) from None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.cookies import BaseCookie
+from typing import Any
 
 import httpx2
 
@@ -87,6 +88,8 @@ class FormedRequest:
     """With the key."""
     proxy: str | None = field(repr=False)
     """With its credentials, where it wants some."""
+    extensions: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What the SDK keeps to itself, such as the host that its hooks let a key go to."""
     sent: _SentRequest | None = field(default=None, init=False, repr=False, compare=False)
     """How aiohttp has sent it, where it can be sent so again."""
 
@@ -106,6 +109,7 @@ class FormedRequest:
             url=str(request.url),
             headers=[(name, value) for name, value in headers if name.lower() not in _OURS],
             proxy=_address(proxy) if proxy else None,
+            extensions=request.extensions,
         )
 
 
@@ -155,19 +159,27 @@ class SdkClient:
         return self._formed
 
     async def follow(self, formed: FormedRequest, reply: Reply) -> FormedRequest | None:
-        """Form the request that a reply asks for instead; None if it asks for none."""
+        """Form the request that a reply asks for instead; None for none, and for signed ones."""
+        if self._signed:
+            return None  # A signature is for one address, and its token for nobody else.
         location = reply.headers.get("location")
         answer = httpx2.Response(reply.status, headers={"location": location} if location else {})
         if not answer.has_redirect_location:
             return None
         request = httpx2.Request(
-            formed.method, formed.url, headers=formed.headers, extensions={_REPLY: answer}
+            formed.method,
+            formed.url,
+            headers=formed.headers,
+            extensions={**formed.extensions, _REPLY: answer},
         )
         response = await self._recorder.send(request, follow_redirects=False)
-        if response.next_request is None:
+        instead = response.next_request
+        if instead is None:
             raise no_connection()
-        response.next_request.extensions = {}
-        return FormedRequest.of(await self._recorder.send(response.next_request))
+        # Nobody gave us the user that an answer names, and the SDK sends none either.
+        instead.url = instead.url.copy_with(username=None, password=None)
+        instead.extensions = dict(formed.extensions)
+        return FormedRequest.of(await self._recorder.send(instead))
 
     async def close(self) -> None:
         """Close the SDK's client."""

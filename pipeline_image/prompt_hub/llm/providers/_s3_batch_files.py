@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BROKEN = 500
 MISSING = frozenset({"404", "NoSuchKey"})
+DENIED = frozenset({"403", "AccessDenied"})
 
 
 class S3Files:
@@ -77,6 +78,9 @@ async def _in_s3(
         code = error.response["Error"]["Code"]
         if may_lack and code in MISSING:
             return
+        if may_lack and code in DENIED:
+            # A batch may leave one file only, and who may not list the folder is not told that.
+            code += ", which S3 also says of what is not there: s3:ListBucket tells them apart"
         if error.response["ResponseMetadata"]["HTTPStatusCode"] >= BROKEN:
             raise TransientError(f"S3 says {code}") from None
         raise PermanentError(f"S3 says {code}") from None
