@@ -69,6 +69,13 @@ def test_it_starts_with_the_bots_branch_and_lets_through_what_promotion_writes(
     assert run(GUARD, clone).returncode == 0
 
 
+def test_it_goes_into_the_branch_that_the_pipeline_follows() -> None:
+    """That of `cdk.json`, which no expression of GitHub's can read."""
+    named = "vars." + aws_names.ENV_BRANCH
+    base = WORKFLOW["jobs"]["merge"]["env"]["BASE"]
+    assert base == f"${{{{ {named} || github.event.repository.default_branch }}}}"
+
+
 def test_code_in_the_bots_branch_is_merged_by_nobody(world: World) -> None:
     clone = waiting(world)
     (clone / "app.py").write_text("import os\n", encoding="utf-8")
