@@ -30,12 +30,12 @@ class EarlierTree:
 
 @contextmanager
 def earlier_tree(commit: str = BEFORE_PERFORMANCE) -> Iterator[EarlierTree]:
-    """Yield the tree at `commit`, a git worktree in `.prompt-hub/earlier`, kept for the next run.
+    """Yield the tree at `commit`, a git worktree in `.local/bench-earlier`, kept for the next run.
 
     Raises:
         MeasurementError: the commit is not in this clone, or its set-up failed.
     """
-    path = ROOT / ".prompt-hub" / "earlier" / commit
+    path = ROOT / ".local" / "bench-earlier" / commit
     path.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(path.parent):
         if not (path / "Makefile").exists():

@@ -20,7 +20,7 @@ from prompt_hub.repository.schema import JsonObject, Prompt
 TASK = "brand"
 """A champion with eight worked examples, whose templates Langfuse's language has, too."""
 LANGFUSE = "5.0.4"
-PEERS = ROOT / ".prompt-hub" / "peers"
+PEERS = ROOT / ".local" / "bench-loader"
 RUNS = 5
 MOST_MICROSECONDS = 50.0
 

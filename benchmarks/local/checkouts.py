@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.eval.measuring import ROOT, MeasurementError
 
-LOGS = ROOT / ".prompt-hub" / "bench-local"
+LOGS = ROOT / ".local" / "bench-local"
 _PR_SET_CHILD_SUBREAPER = 36
 _TIME_LIMIT = re.compile(r"^E  .*(did not hold within|Timeout|[Tt]imed out)")
 """How pytest shows what our tests, `subprocess` and HTTP clients say when they give up."""

@@ -36,7 +36,7 @@ from docs.page_pictures import browser_path
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-FOLDER = ROOT / ".prompt-hub" / "pages"
+FOLDER = ROOT / ".local" / "bench-pages"
 TREE = FOLDER / "tree"
 RUNS = 5
 PAINT_MS, FILTER_MS, READ_MS = 1_000.0, 100.0, 4_000.0

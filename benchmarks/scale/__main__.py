@@ -23,7 +23,7 @@ from benchmarks.eval.printing import table
 from benchmarks.results import ROOT, Ratio, record
 from benchmarks.scale.repository import make_repository
 
-FOLDER = ROOT / ".prompt-hub" / "scale"
+FOLDER = ROOT / ".local" / "bench-scale"
 LINES = 1000
 """Example lines of each task."""
 RUNS = 5
@@ -136,7 +136,6 @@ def _synth(_: int) -> Sequence[Ratio]:
     environment = {
         "CDK_CONTEXT_JSON": json.dumps(context),
         "CDK_VALIDATION": "false",
-        "CDK_OUTDIR": str(FOLDER / "cdk.out"),
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     }
     commands = {
@@ -144,16 +143,19 @@ def _synth(_: int) -> Sequence[Ratio]:
         "a bare app": [sys.executable, "-m", "benchmarks.scale.bare_app"],
         "ours": [sys.executable, "app.py"],
     }
+    outputs = {name: FOLDER / f"{name.replace(' ', '-')}.out" for name in commands}
     runs: dict[str, list[Cost]] = {name: [] for name in commands}
     for number in range(RUNS + 1):
         for name, command in commands.items():
-            cost = _cost(command, ROOT, environment)
+            cost = _cost(command, ROOT, {**environment, "CDK_OUTDIR": str(outputs[name])})
             if number:  # The first run compiles and unpacks what all later ones find.
                 runs[name].append(cost)
     found = {name: _median(costs) for name, costs in runs.items()}
     rows = [[name, f"{cost.seconds:.2f}", f"{cost.megabytes:,.0f}"] for name, cost in found.items()]
     print(table(["cdk synth, validator off", "CPU s", "peak MB"], rows), flush=True)
     ours, bare = found["ours"], found["a bare app"]
+    if lacking := _kinds(outputs["ours"]) - _kinds(outputs["a bare app"]):
+        raise MeasurementError(f"the bare app has nothing like our {', '.join(sorted(lacking))}")
     return [
         Ratio(
             name="`cdk synth`, validator off: CPU, of a bare app's with the same libraries",
@@ -165,6 +167,12 @@ def _synth(_: int) -> Sequence[Ratio]:
             runs=RUNS,
         )
     ]
+
+
+def _kinds(output: Path) -> set[str]:
+    """Return the kinds of resources in the templates of a synthesis."""
+    templates = [json.loads(path.read_bytes()) for path in output.rglob("*.template.json")]
+    return {each["Type"] for found in templates for each in found["Resources"].values()}
 
 
 # --- processes ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ constructs with their defaults are built and written. Run as `cdk synth` runs an
 
 from __future__ import annotations
 
+import cdk_monitoring_constructs as monitoring
 from aws_cdk import App, Duration, Environment, Stack, Stage, pipelines
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as alarm_actions
@@ -30,10 +31,12 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 HERE = Environment(account="111111111111", region="us-east-1")
-ALARMS = 12
-PROJECTS = 9
+ALARMS = 14
+PROJECTS = 10
 """Beside those of the pipeline itself."""
-RULES = 3
+RULES = 4
+STAGE_GRAPHS, TOOLCHAIN_GRAPHS, METRICS = 22, 5, 2
+"""Graphs of the two dashboards, and what each of them shows."""
 
 
 def _ledger(scope: Construct) -> dynamodb.Table:
@@ -65,6 +68,7 @@ def _service(scope: Construct, table: dynamodb.Table) -> Stack:
     table.grant_read_data(task.task_role)
     rule = events.Rule(stack, "Rule", schedule=events.Schedule.rate(Duration.minutes(15)))
     rule.add_target(targets.EcsTask(cluster=cluster, task_definition=task))
+    _dashboard(stack, STAGE_GRAPHS)
     return stack
 
 
@@ -95,6 +99,24 @@ def _rollback(scope: Construct, table: dynamodb.Table) -> None:
         schedule = events.Schedule.rate(Duration.minutes(15 + number))
         rule = events.Rule(stack, f"Rule{number}", schedule=schedule)
         rule.add_target(targets.LambdaFunction(function))
+
+
+def _dashboard(stack: Stack, graphs: int) -> None:
+    board = monitoring.MonitoringFacade(stack, "Monitoring")
+    board.add_large_header("Graphs")
+    for graph in range(graphs):
+        metrics = [
+            cloudwatch.Metric(
+                namespace="bare",
+                metric_name=f"metric-{graph}-{number}",
+                dimensions_map={"stage": "dev"},
+                statistic="Sum",
+                period=Duration.minutes(5),
+                label="found",
+            )
+            for number in range(METRICS)
+        ]
+        board.add_widget(cloudwatch.GraphWidget(title=f"Graph {graph}", left=metrics))
 
 
 def _toolchain(app: App) -> tuple[s3.Bucket, codeconnections.CfnConnection]:
@@ -132,6 +154,7 @@ def _pipeline(
     ]
     pipeline.add_stage(stage, post=steps)
     pipeline.build_pipeline()
+    _dashboard(stack, TOOLCHAIN_GRAPHS)
     sns.Topic(stack, "People", enforce_ssl=True)
 
 
