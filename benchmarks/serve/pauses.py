@@ -68,7 +68,10 @@ def measure(
     with LedgerServer(release) as ledger:
         environment = {**settings, "AWS_ENDPOINT_URL": ledger.url}
         command = [sys.executable, "-m", "benchmarks.serve.pauses", str(root), str(written)]
-        watched = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
+        # Each pointer that moves is a line of its log: twenty thousand of them.
+        watched = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+        )
         try:
             _await(written.with_suffix(".ready"), watched)
             windows = _windows(ledger, release, moves, written.with_suffix(".shown"))

@@ -287,6 +287,7 @@ def test_a_module_that_ends_or_never_ends_is_a_sentence(
     "text",
     [
         "https://ann:secret@host/x",
+        "https://ann:p@secret@host/x",
         "fatal: unable to access 'https://x-token:secret@host/r.git/': 403",
         "http://host/v1?key=secret&b=secret#x",
     ],

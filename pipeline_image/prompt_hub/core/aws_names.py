@@ -333,7 +333,7 @@ def may_be_results_bucket(name: str) -> bool:
 STAGE_NAME = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 """What a stage may be called; it ends up in names of resources."""
 STAGE_LENGTHS = range(2, 17)
-"""Characters of that name: a load balancer's, which has more in it, may have 32."""
+"""Characters of that name: those of buckets and roles, which have more in them, may have 63, 64."""
 
 
 def stage_name(name: str) -> str:

@@ -33,7 +33,3 @@ class Bounded(Generic[KeyT, ValueT]):
         """Hold it no longer."""
         with self._lock:
             self._held.pop(key, None)
-
-    def __len__(self) -> int:
-        """Return how many are held."""
-        return len(self._held)

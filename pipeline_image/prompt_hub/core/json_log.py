@@ -18,6 +18,8 @@ Span = tuple[int, int]
 
 _USUAL = 1024
 """Bytes that nearly every line has at most."""
+_PIECE = 1 << 20
+"""Bytes that are read at once where the end of the last whole line is looked for."""
 
 
 class JsonLinesLog:
@@ -119,7 +121,12 @@ class JsonLinesLog:
         end = os.fstat(self._file).st_size
         if end in (0, self._end) or os.pread(self._file, 1, end - 1) == b"\n":
             return end
-        end = os.pread(self._file, end, 0).rfind(b"\n") + 1
+        # Looked for from behind: a file may be larger than memory, and no call reads over 2 GB.
+        at = -1
+        while end and at < 0:
+            start = max(0, end - _PIECE)
+            at = os.pread(self._file, end - start, start).rfind(b"\n")
+            end = start + at + 1
         os.ftruncate(self._file, end)
         return end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-_USER = re.compile(r"(?<=://)[^/?#\s@]*@")
+_USER = re.compile(r"(?<=://)[^/?#\s]*@")
 _VALUE = re.compile(r"(?<=[?&])([^=&#\s]*)=[^&#\s'\"]*")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.budgeted_client import Ask
@@ -17,8 +16,6 @@ from prompt_hub.scoring.scorers.injection import CanaryPrompt, InjectionSettings
 
 Further = tuple[Prompt, JsonObject, int]
 """A prompt, the fields it is asked about, and how often."""
-
-
 Question = tuple[Prompt, JsonObject, int]
 """A prompt, the fields it is asked about, and how often it was asked that before."""
 Stored = Callable[[Prompt, JsonObject, int], Answer | None]
@@ -37,8 +34,6 @@ class Scoring:
         metadata: ScoringMetadata,
         prompt: Prompt,
         judge: Prompt | None = None,
-        *,
-        root: Path | None = None,
     ) -> None:
         """Prepare every scorer.
 
@@ -46,11 +41,10 @@ class Scoring:
             metadata: scorers and the settings of the judge.
             prompt: the version whose answers are scored.
             judge: the pinned judge, needed where a scorer is a judge.
-            root: where entry points may lie; by default the folder of the prompt repository.
         """
         self._judge = judge
         self._settings = metadata.judge
-        self._pure = build_scorers(metadata.scorers, prompt.output, root)
+        self._pure = build_scorers(metadata.scorers, prompt.output)
         kinds = sort_scorers(metadata.scorers)
         self._judged = kinds.judges
         self._guarded = CanaryPrompt.of(prompt)
@@ -130,15 +124,12 @@ class Scoring:
         return bool(self._judged or self._attacks)
 
     def asked(self, prompt: Prompt, example: Example) -> Iterator[Further]:
-        """Yield what `prompt` is asked about one example, and what is asked about its answer."""
-        yield prompt, example.input, 1
-        yield from self.further(example)
+        """Yield what `prompt` is asked about one example, and what is asked about its answer.
 
-    def further(self, example: Example) -> Iterator[Further]:
-        """Yield what is asked about one example besides itself, for an estimate of what it costs.
-
-        What will be answered is not known yet; what should be is about as long.
+        It is for an estimate of the cost. What will be answered is not known yet; what should be is
+        about as long.
         """
+        yield prompt, example.input, 1
         yield from self._votes(example)
         for scorer in self._attacks:
             attack = attack_on(self._guarded, example, scorer)

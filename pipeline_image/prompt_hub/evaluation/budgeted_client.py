@@ -36,6 +36,9 @@ SAMPLED = 100
 LEARN_FROM_EVERY = 20
 """An estimate reads the cost of one in so many of the stored responses."""
 
+FILTERED_OUT = f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
+"""Why an answer is missing that a content filter has stopped."""
+
 
 class Ask(Protocol):
     """Asks a model once; a second `repeat` of the same question is a call of its own."""
@@ -209,9 +212,7 @@ class BudgetedClient:
             self.tracker.commit(most, response.usage if response is not None else None)
         session.learn(request, response)
         if not self.counts(response):
-            raise ModelUnavailableError(
-                f"{FILTERED.reason}, which counts as not measured (gate.content_filter)"
-            )
+            raise ModelUnavailableError(FILTERED_OUT)
         return Answer.of(response, prompt)
 
     def stored(self, prompt: Prompt, fields: Mapping[str, JsonValue], repeat: int) -> Answer | None:
@@ -293,11 +294,13 @@ class BudgetedClient:
                     session.learn(request, session.cache_file.get(key))
         return found, missing, characters
 
-    def release(self, prompt: Prompt) -> None:
-        """Give back what is known of a prompt that is not asked any more."""
-        session = self._sessions.pop(id(prompt), None)
-        if session is not None and session.cache_file is not None and self._store is not None:
-            self._store.release(session.cache_file)
+    def release(self, *, but: Prompt | None = None) -> None:
+        """Give back the cache files of prompts, `but` that of one which others ask, too."""
+        for session in self._sessions.values():
+            cache_file = session.cache_file
+            if cache_file is not None and session.prompt is not but and self._store is not None:
+                self._store.release(cache_file)
+        self._sessions.clear()
 
     def session(self, prompt: Prompt) -> PromptSession:
         """Return what is known of a prompt."""

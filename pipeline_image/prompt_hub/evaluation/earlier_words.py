@@ -13,6 +13,8 @@ from decimal import Decimal
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _NOUN = re.compile(r" (?:examples?|answers?)\b")
+_SURE = re.compile(r"\b(\d+(?:\.\d+)?)% sure\b")
+"""The gate's confidence, which was told without what is behind its point."""
 _OF_ONE_OR_MORE = {"these": "this", "they": "it"}
 _WORD = re.compile(rf"\b(?:{'|'.join(_OF_ONE_OR_MORE)})\b")
 
@@ -36,6 +38,7 @@ def says_the_same(before: str, after: str) -> bool:
 def _taken_apart(reason: str) -> tuple[str, list[str]]:
     """Return a reason without its numbers and their nouns, and the numbers."""
     plain = _WORD.sub(lambda word: _OF_ONE_OR_MORE[word[0]], _THOUSANDS.sub("", reason))
+    plain = _SURE.sub(lambda sure: f"{float(sure[1]):.0f}% sure", plain)
     return _NUMBER.sub("#", _NOUN.sub("", plain)), _NUMBER.findall(plain)
 
 

@@ -156,8 +156,8 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
     """Both arms of the details of a record.
 
     Raises:
-        InvalidDocumentsError: a line is not what `Detail.to_line` writes; names `file` and the
-            line.
+        InvalidDocumentsError: a line is not what `ExampleResult.to_line` writes; names `file` and
+            the line.
     """
     reader = _reader()
     found: dict[ArmName, list[ExampleResult]] = {arm: [] for arm in ARMS}

@@ -32,7 +32,12 @@ from prompt_hub.evaluation.batch_provider import (
     QueueFullError,
 )
 from prompt_hub.evaluation.budget import Cost
-from prompt_hub.evaluation.budgeted_client import LEARN_FROM_EVERY, BudgetedClient, PromptSession
+from prompt_hub.evaluation.budgeted_client import (
+    FILTERED_OUT,
+    LEARN_FROM_EVERY,
+    BudgetedClient,
+    PromptSession,
+)
 from prompt_hub.evaluation.cache import KeyIndex, ResponseCacheFile
 from prompt_hub.llm.batches import BatchAnswer, BatchLimits, BatchState, BatchSupport
 from prompt_hub.llm.client import Request, answer_of_batch
@@ -112,10 +117,12 @@ class BatchPrefetcher:
         Raises `RenderError`, and `PromptHubError` for settings or files that stand in the way.
         """
         found = ((self._of(prompt), asked) for prompt, asked in questions)
-        each = [(batches, asked) for batches, asked in found if batches is not None]
+        # Versions of the same content are asked the same.
+        each = {id(batches): (batches, asked) for batches, asked in found if batches is not None}
+        fetched = (self._fetch_of(batches, asked) for batches, asked in each.values())
         started = time.monotonic()
         try:
-            await asyncio.gather(*(self._fetch_of(batches, asked) for batches, asked in each))
+            await asyncio.gather(*fetched)
         finally:
             self._budgeted.tracker.pause(time.monotonic() - started)
 
@@ -166,6 +173,7 @@ class BatchPrefetcher:
         """
         waiting: list[OpenBatch] = []
         parts: list[_Part] = []
+        sent = 0
         try:
             for part in self._parts(batches, questions):
                 parts.append(part)
@@ -176,15 +184,21 @@ class BatchPrefetcher:
                         await self._collect(batches, waiting)
                         _ask_for_less(batches, part.requests, alone=not waiting, why=str(error))
                         raise
+                sent += part.requests
                 if batches.alone:
                     await self._collect(batches, waiting)
                     waiting = []
+                    self._release(parts)
             await self._collect(batches, waiting)
         finally:
-            # What was answered is paid for by now.
-            for part in parts:
-                self._budgeted.tracker.release_batch(part.most, part.requests)
-        return sum(part.requests for part in parts)
+            self._release(parts)
+        return sent
+
+    def _release(self, parts: list[_Part]) -> None:
+        """Give back what is set aside for parts: what was answered of them is paid for by now."""
+        for part in parts:
+            self._budgeted.tracker.release_batch(part.most, part.requests)
+        parts.clear()
 
     def _missing(self, batches: _Batches, questions: Questions) -> Iterator[tuple[str, Request]]:
         """Yield key and request of each question that is not answered, once."""
@@ -323,19 +337,23 @@ class BatchPrefetcher:
             self._budgeted.tracker.pay(response.usage)
             if self._budgeted.counts(response):
                 cache_file.put(answer.custom_id, response)
+            else:
+                batches.problem = FILTERED_OUT
 
     def _of(self, prompt: Prompt) -> _Batches | None:
         """Return what is known of a prompt's batches, None where its model takes none."""
         session = self._budgeted.session(prompt)
-        if id(prompt) in self._batches:
-            return self._batches[id(prompt)]
+        # Versions of the same content share a cache file, and so its journal.
+        key = id(prompt if session.cache_file is None else session.cache_file)
+        if key in self._batches:
+            return self._batches[key]
         support = session.model.batches
         if support is None or session.cache_file is None:
             self._say(
                 f"  {prompt.task} {prompt.version}: {session.model.identity} takes no batches and"
                 " is asked by itself"
             )
-            self._batches[id(prompt)] = None
+            self._batches[key] = None
             return None
         journal = BatchJournal(session.cache_file.path)
         if session.cache_file.fresh:
@@ -355,7 +373,7 @@ class BatchPrefetcher:
             journal=journal,
             limits=support.limits,
         )
-        self._batches[id(prompt)] = batches
+        self._batches[key] = batches
         return batches
 
 

@@ -40,10 +40,14 @@ class Progress:
         self._width = 0
 
     def arm(self, label: str) -> Callable[[int, int], None]:
-        """Return the callback for one arm: examples done, and examples in all."""
+        """Return the callback for a look of one arm: its examples done, and its examples in all.
+
+        They come on top of those of the looks before it.
+        """
+        before, asked = self._arms.get(label, (0, 0))
 
         def tell(done: int, total: int) -> None:
-            self._arms[label] = (done, total)
+            self._arms[label] = (before + done, asked + total)
             now = self._clock()
             if now - self._said >= (LIVE_SECONDS if self._live else LOG_SECONDS):
                 self._said = now

@@ -18,6 +18,7 @@ from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, un
 from prompt_hub.evaluation.earlier_words import as_sealed
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, Result
 from prompt_hub.evaluation.inputs import Inputs
+from prompt_hub.evaluation.judge import votes_of
 from prompt_hub.evaluation.large_details import LargeAnswers
 from prompt_hub.evaluation.looks import SequentialResult, measure_until_decided
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
@@ -33,17 +34,23 @@ from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import (
     SCORERS_CHANGED,
     SCORERS_VERSION,
+    ScorerResult,
     build_scorers,
     score_answer,
     weighted_mean,
 )
+from prompt_hub.scoring.function import fingerprints
 from prompt_hub.scoring.metadata import read_metadata
+from prompt_hub.scoring.registry import sort_scorers
+from prompt_hub.scoring.scorers.injection import CanaryPrompt, attack_on
 
 ROUNDING = 1e-9
 """By which numbers of an earlier gate may differ: it summed up floats, today's sums are exact."""
 LAST_PLACE = 1.001e-3
 """By which the same numbers may differ in words, where they have three places."""
 _NUMBER = re.compile(r"\d+\.\d+")
+_BY_MODELS = {"judge", "injection"}
+"""What the names of parts begin with that a model was asked for."""
 
 
 class ReplayError(PromptHubError):
@@ -121,15 +128,18 @@ def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
     those of the record.
 
     Raises:
-        ReplayError: they are not; or the answers are not those that today's gate would ask for;
-            or it would not promote a version that was promoted on this record.
+        ReplayError: they are not; or the answers are not those that today's gate would ask for, or
+            what models said of them is not what today's scorers would ask; or it would not promote
+            a version that was promoted on this record.
     """
     record = stored.record
     inputs, changes = _inputs(repository, record)
+    changes += _graded_otherwise(record, inputs)
     if changes:
         raise ReplayError(changes)
     metadata = inputs.metadata.model_copy(update={"threshold": record.threshold})
-    replayed = _made_again(replace(inputs, metadata=metadata), stored, repository.root)
+    today = replace(inputs, metadata=metadata)
+    replayed = _made_again(today, stored, repository.root, anew=True)
     before, after = record.verdict, replayed.record.verdict
     if before.promotes and not after.promotes:
         how = f"{before.status} then, {after.status} today: {'; '.join(after.reasons)}"
@@ -140,9 +150,16 @@ def rewrite(repository: PromptRepository, stored: Evaluation) -> Replayed:
 def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inputs, list[Change]]:
     """Return the inputs of a record as the repository has them now, and which are not as they were.
 
-    Whether metadata has changed is left to the caller, who may want today's.
+    Whether metadata has changed is left to the caller, who may want today's. Raises
+    `PromptHubError`, NOT_MEASURED, for a record of nothing.
     """
-    task = record.task
+    task, verdict = record.task, record.verdict
+    if record.candidate is None and verdict.status is Status.NOT_MEASURED:
+        raise PromptHubError(
+            f"{task} {record.version} was not measured: {'; '.join(verdict.reasons)}.",
+            hint=f"There are no answers to score again: prompt-hub evaluate {task}.",
+            exit_code=ExitCode.NOT_MEASURED,
+        )
     if task not in repository.tasks():
         raise ReplayError([Change("task", f"{task} is no live task of this repository")])
     changes: list[Change] = []
@@ -183,7 +200,7 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     return inputs, changes
 
 
-def _made_again(inputs: Inputs, stored: Evaluation, root: Path) -> Replayed:
+def _made_again(inputs: Inputs, stored: Evaluation, root: Path, *, anew: bool = False) -> Replayed:
     record = stored.record
     arms: Mapping[ArmName, Arm | None] = {
         "candidate": record.candidate,
@@ -197,11 +214,11 @@ def _made_again(inputs: Inputs, stored: Evaluation, root: Path) -> Replayed:
     if record.verdict.status is Status.UNCHANGED:
         sequential = unchanged()
     else:
-        sequential = _looked_again(inputs, _answers(stored, root))
+        sequential = _looked_again(inputs, _answers(stored, root), anew=anew)
     provenance = Provenance(
         execution=record.execution,
         commit=record.commit,
-        digest=_digest(inputs, record, infos),
+        digest=_digest(inputs, record, infos, root, anew=anew),
         started_at=record.started_at,
         finished_at=record.finished_at,
         remembered=record.remembered,
@@ -218,7 +235,12 @@ def _in_words_of_then(replayed: Replayed, record: EvaluationRecord) -> Replayed:
 
 
 def _digest(
-    inputs: Inputs, record: EvaluationRecord, infos: Mapping[ArmName, MeasurementInfo]
+    inputs: Inputs,
+    record: EvaluationRecord,
+    infos: Mapping[ArmName, MeasurementInfo],
+    root: Path,
+    *,
+    anew: bool,
 ) -> str:
     """Return the digest with the models of then; kept where it is not known which model judged."""
     models = {inputs.arms[arm].sha256: info.model for arm, info in infos.items()}
@@ -227,7 +249,16 @@ def _digest(
     needed = (inputs.candidate, inputs.comparison_target, inputs.judge)
     if any(prompt is not None and prompt.sha256 not in models for prompt in needed):
         return record.digest
-    return inputs.digest(lambda prompt: models[prompt.sha256])
+
+    def digest(of: Inputs) -> str:
+        return of.digest(lambda prompt: models[prompt.sha256])
+
+    now = digest(inputs)
+    if anew or now == record.digest or not inputs.entries:
+        return now
+    # Once, data beside scorers of one's own did not count.
+    code = fingerprints(tuple(inputs.entries), root, code_alone=True)
+    return record.digest if digest(replace(inputs, entries=code)) == record.digest else now
 
 
 class _Answers:
@@ -256,8 +287,10 @@ def _answers(stored: Evaluation, root: Path) -> _Answers | LargeAnswers:
     return LargeAnswers(stored.large, stored.name, root)
 
 
-def _looked_again(inputs: Inputs, answers: _Answers | LargeAnswers) -> SequentialResult:
-    rescore = _rescorer(inputs)
+def _looked_again(
+    inputs: Inputs, answers: _Answers | LargeAnswers, *, anew: bool
+) -> SequentialResult:
+    rescore = _rescorer(inputs, anew=anew)
 
     async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Result]:
         found = room_for(examples)
@@ -287,12 +320,20 @@ def _looked_again(inputs: Inputs, answers: _Answers | LargeAnswers) -> Sequentia
     return sequential
 
 
-def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], ExampleResult]:
-    """Scores an answer again; what a model said about it (a judge's part) is taken as it is."""
+def _rescorer(
+    inputs: Inputs, *, anew: bool
+) -> Callable[[ArmName, Example, ExampleResult], ExampleResult]:
+    """Return a function that scores an answer again; what models said about it is not asked again.
+
+    Args:
+        inputs: whose scorers these are.
+        anew: whether they may be other ones than those of the record.
+    """
     scorers = {
         arm: build_scorers(inputs.metadata.scorers, prompt.output)
         for arm, prompt in inputs.arms.items()
     }
+    weighed = _weighed_today(inputs)
 
     def rescored(arm: ArmName, example: Example, detail: ExampleResult) -> ExampleResult:
         if detail.answer is None:
@@ -301,10 +342,49 @@ def _rescorer(inputs: Inputs) -> Callable[[ArmName, Example, ExampleResult], Exa
         output, _ = output_in(detail.answer, prompt)
         usable = output if detail.problem is None else None
         parts = score_answer(scorers[arm], usable, example, detail.problem)
-        parts = (*parts, *detail.parts[len(parts) :])
+        by_models = weighed(arm, example, detail) if anew else detail.parts[len(parts) :]
+        parts = (*parts, *by_models)
         return replace(detail, parts=parts, score=weighted_mean(parts))
 
     return rescored
+
+
+def _weighed_today(
+    inputs: Inputs,
+) -> Callable[[ArmName, Example, ExampleResult], list[ScorerResult]]:
+    """Return a function that gives what models said of an answer the weights of today's scorers.
+
+    It raises `ReplayError` where these would have asked something else.
+    """
+    kinds = sort_scorers(inputs.metadata.scorers)
+    guarded = {arm: CanaryPrompt.of(prompt) for arm, prompt in inputs.arms.items()}
+
+    def weighed(arm: ArmName, example: Example, detail: ExampleResult) -> list[ScorerResult]:
+        said = [part for part in detail.parts if part.scorer.partition(":")[0] in _BY_MODELS]
+        asked = [("judge", judge.weight) for judge in kinds.judges]
+        for injection in kinds.injections:
+            attack = attack_on(guarded[arm], example, injection)
+            if attack is not None:
+                asked.append((attack.scorer, injection.weight))
+        if [part.scorer for part in said] != [name for name, _ in asked]:
+            how = f"today's ask models something else about {example.id}: evaluate the task again"
+            raise ReplayError([Change("scorers", how)])
+        weights = (weight for _, weight in asked)
+        return [replace(part, weight=weight) for part, weight in zip(said, weights, strict=True)]
+
+    return weighed
+
+
+def _graded_otherwise(record: EvaluationRecord, inputs: Inputs) -> Iterator[Change]:
+    """Yield that others graded a record than its task names today."""
+    then, judge, settings = record.judge, inputs.judge, inputs.metadata.judge
+    before = now = "nobody"
+    if then is not None:
+        before = f"{then.task} {then.version} with {count(then.votes, 'vote')}"
+    if judge is not None and settings is not None:
+        now = f"{judge.task} {judge.version} with {count(votes_of(judge, settings), 'vote')}"
+    if before != now:
+        yield Change("judge", f"{before} graded then, {now} today")
 
 
 def _gate_of(record: EvaluationRecord) -> GateVersion | None:

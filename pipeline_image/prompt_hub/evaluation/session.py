@@ -251,11 +251,13 @@ class _Measuring:
         }
 
     def close(self) -> None:
-        """Give back the journals of batches, and the memory of stored answers."""
+        """Give back the journals of batches, and the stored answers.
+
+        Those of a judge stay: it grades other tasks, too.
+        """
         if self._prefetcher is not None:
             self._prefetcher.close()
-        for prompt in self._inputs.arms.values():
-            self._budgeted.release(prompt)
+        self._budgeted.release(but=self._inputs.judge)
 
     def estimate(self) -> str:
         """In words, the most that looking at every example once will ask for."""

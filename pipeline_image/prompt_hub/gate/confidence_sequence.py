@@ -159,10 +159,12 @@ def greatest_below(most: float, excess: Callable[[float], float]) -> float:
     """Return the greatest mean up to `most` that is excluded, rounded down by `PRECISION`.
 
     The more is doubted, the less is won: the bound is where the excess of wealth is 0. It is
-    searched by false position (the Illinois algorithm).
+    searched by false position (the Illinois algorithm); what was won early may exclude `most`, too.
     """
     low, high = 0.0, most
     above, below = math.inf, excess(high)
+    if below >= 0:
+        return most
     side = 0
     while high - low > PRECISION:
         middle = (low + high) / 2

@@ -82,6 +82,8 @@ class GateTest:
 
     def _chance(self, n: int, mean: float, up: float, down: float) -> float:
         """Probability that a mean of more than `mean` is shown, ties being 1/2."""
+        if mean <= 0:  # No loss is more than a margin of 1.
+            return 1.0
         equal = max(1, round(n * self.weighing.effective))
         stakes = BettingPlan(1.0, n * self.weighing.effective * self.weighing.reach**2, self.alpha)
         grown = [
@@ -250,10 +252,10 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
     return high
 
 
-def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
+def least_margin(examples: Sequence[GateExample], gate: Gate) -> float:
     """Return the least margin, in thousandths, that a candidate can pass whose answers are equal.
 
-    With a narrower one these examples keep every comparison open. None: no margin would do.
+    With a narrower one these examples keep every comparison open.
     """
     weights = tuple(example.weight for example in examples)
     return _least_margin(weights, gate.confidence, gate.first_look)
@@ -261,7 +263,7 @@ def least_margin(examples: Sequence[GateExample], gate: Gate) -> float | None:
 
 # Most sets have one of a few sizes, equal weights and the default gate; `validate` asks for each.
 @lru_cache(maxsize=1024)
-def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float | None:
+def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float:
     scores = Scores(len(weights))
     for place in range(len(weights)):
         scores.add(place, 1.0)
@@ -271,9 +273,8 @@ def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int
         tried = Gate(margin=thousandths / 1000, confidence=confidence, first_look=first_look)
         return shows_not_worse(evidence, tried)
 
-    margins = range(1, 1001)
-    place = bisect_left(margins, True, key=passes)
-    return margins[place] / 1000 if place < len(margins) else None
+    margins = range(1, 1001)  # A margin of 1 accepts every loss.
+    return margins[bisect_left(margins, True, key=passes)] / 1000
 
 
 def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:
@@ -334,7 +335,8 @@ def _against_threshold(evidence: Evidence, threshold: float, gate: Gate) -> tupl
     )
     seen = "no score"
     if power.detectable is not None:
-        seen = f"a true score of {max(0.0, threshold - power.detectable):.2f}"
+        missed = max(0.0, threshold - power.detectable)
+        seen = f"a true score of {wording.score(missed, threshold, places=2)}"
     return power, (
         f"power: with {_these(n)} {seen} would miss the threshold (probability"
         f" {PROBABILITY}); for a true score {power.margin:g} below it that takes {_number(power)}"

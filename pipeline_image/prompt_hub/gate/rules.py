@@ -220,7 +220,7 @@ class _Rules:
         if comparison is None:
             return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
         meaning = _meaning(comparison.status, _whole(comparison.margin))
-        sure = f"{self._gate.confidence:.0%} sure"
+        sure = f"{100 * self._gate.confidence:g}% sure"
         return _Ruling(
             comparison.status,
             lambda: f"against the champion {_in_words(comparison)}, {sure}: {meaning}",

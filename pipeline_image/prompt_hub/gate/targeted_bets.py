@@ -208,6 +208,8 @@ class TargetedTest(MeanTest):
 
     def lower_bound(self) -> float:
         """Return the greatest mean that the true one is shown to exceed; the target if it is."""
+        if self.target <= 0:  # Every loss is within a margin of 1: there is nothing to aim at.
+            return self.sample.lower_bound()
         bound = greatest_below(self.sample.mean, self._excess)
         return max(bound, self.target) if self.shown else bound
 

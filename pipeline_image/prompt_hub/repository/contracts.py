@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -30,7 +31,7 @@ from prompt_hub.repository.patterns import pattern_fault
 from prompt_hub.repository.schema import JsonObject
 
 if TYPE_CHECKING:
-    from jsonschema_rs import Draft202012Validator, ValidationErrorKind
+    from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -39,8 +40,10 @@ METASCHEMA = "https://json-schema.org/draft/2020-12/schema"
 class SchemaViolation:
     """One way in which a value breaks a schema.
 
-    `keyword` is the schema's word for it and `value` what the schema says there. `names` are the
-    properties that are missing, or that there may not be.
+    `keyword` is the schema's word for it and `value` what the schema says there. Of `anyOf` and
+    `oneOf` these are the types that they allow, where a value has none of those, else nothing. The
+    words of a large enumeration (`large_enums.py`) and what other rules hold may quote the value.
+    `names` are the properties that are missing, or that there may not be.
     """
 
     location: Location
@@ -100,9 +103,24 @@ def _violations(value: object, validator: Draft202012Validator) -> Iterator[Sche
             location,
             reason_first(validation_error),
             validation_error.kind.name,
-            validation_error.kind.value,
+            _value(validation_error),
             _names(validation_error.kind),
         )
+
+
+def _value(error: ValidationError) -> object:
+    choices: list[list[ValidationError]] | None = getattr(error.kind, "context", None)
+    if choices is None:
+        return error.kind.value
+    types: list[list[str]] = [
+        next((one.kind.value for one in choice if _is_of_another_type(one, error)), [])
+        for choice in choices
+    ]
+    return list(dict.fromkeys(chain.from_iterable(types))) if all(types) else []
+
+
+def _is_of_another_type(one: ValidationError, error: ValidationError) -> bool:
+    return one.kind.name == "type" and one.instance_path == error.instance_path
 
 
 def _names(kind: ValidationErrorKind) -> tuple[str, ...]:

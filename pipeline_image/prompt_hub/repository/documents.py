@@ -142,10 +142,12 @@ def open_bytes(path: Path, file: str) -> Iterator[BinaryIO]:
     except OSError as error:
         found = f"a file that cannot be read ({error.strerror})"
         raise _unreadable(file, "not-a-file", found, "a readable file") from None
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        # Python refuses to make a stream of a folder, in words of its own.
+        os.close(handle)
+        raise _unreadable(file, "not-a-file", "something that is no file", "a file")
     with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise _unreadable(file, "not-a-file", "something that is no file", "a file")
         if status.st_size > _limit(path):
             found = f"{status.st_size} bytes"
             raise _unreadable(file, "too-large", found, f"at most {_limit(path)} bytes")

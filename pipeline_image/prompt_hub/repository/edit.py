@@ -38,8 +38,8 @@ def _mapping(text: str, file: str) -> dict[object, object]:
 def replace_block(text: str, key: str, value: Mapping[str, JsonValue]) -> str:
     """`text` with the top-level mapping `key` set to `value`, appended if it is not there.
 
-    The block runs from its key to the next line that starts in the first column with anything but
-    a comment; comments inside the replaced block go with it.
+    The block runs from its key to the next line that starts in the first column, be it a comment;
+    comments inside the replaced block go with it.
     """
     block = yaml.safe_dump({key: dict(value)}, sort_keys=False, allow_unicode=True, width=100)
     match = _block(text, key)

@@ -32,8 +32,12 @@ def own_bucket() -> str:
     return aws_names.results_bucket(account, session.region_name)
 
 
-def size_of(uri: str, file: str) -> int | None:
-    """Return how many bytes an object has, None if there is none."""
+def size_of(uri: str, file: str, *, or_denied: bool = False) -> int | None:
+    """Return how many bytes an object has, None if there is none.
+
+    Of what is not there S3 tells who may not list the bucket that it is denied: with `or_denied`
+    that is None, too.
+    """
     from botocore.exceptions import ClientError
 
     bucket, key = _parts(uri)
@@ -41,7 +45,8 @@ def size_of(uri: str, file: str) -> int | None:
         try:
             return _client().head_object(Bucket=bucket, Key=key)["ContentLength"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
+            code = error.response["Error"]["Code"]
+            if code in _MISSING or (or_denied and code in _DENIED):
                 return None
             raise
 
@@ -90,10 +95,12 @@ def _parts(uri: str) -> tuple[str, str]:
 def _explained(what: str, done: str = "read") -> Iterator[None]:
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from s3transfer.exceptions import RetriesExceededError
 
     try:
         yield
-    except (BotoCoreError, Boto3Error, ClientError) as error:
+    # The last is what a download that breaks off each time ends with: boto3 hands it on as it is.
+    except (BotoCoreError, Boto3Error, ClientError, RetriesExceededError) as error:
         # What S3 said is what an upload that failed comes from.
         answer = error if isinstance(error, ClientError) else error.__context__
         reason = type(error).__name__

@@ -210,7 +210,8 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
         size=size,
         count=count,
     )
-    if size_of(reference.uri, file) != size:
+    # Where it is denied, storing it will say so; who may not list the bucket is denied a new one.
+    if size_of(reference.uri, file, or_denied=True) != size:
         store(reference.uri, path, file)
     kept = set_path(reference, root)
     with explain_write_errors(kept):

@@ -7,6 +7,7 @@ from itertools import islice
 
 from prompt_hub.core.foreign_text import shortened
 from prompt_hub.core.wording import noun
+from prompt_hub.repository.contract_words import expected_of
 from prompt_hub.repository.contracts import SchemaViolation, at, fits, violations
 from prompt_hub.repository.schema import JsonObject
 
@@ -72,14 +73,17 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
     match violation.keyword:
         case "required":
             yield f"{prefix}{wanted}", "is missing"
-        case "additionalProperties":
+        case "additionalProperties" | "unevaluatedProperties":
             for name in _words(wanted):
                 yield prefix + name, "is not a field of this task"
-        case "type":
+        case "type" | "anyOf" | "oneOf" if wanted:
             types = sorted(_words(wanted), key=lambda word: (word == "null", word))
             expected = " or ".join(ARTICLES.get(type_, f"a {type_}") for type_ in types)
             found = NAMES_OF_TYPES.get(type(at(fields, violation.location)), "something else")
             yield where, f"must be {expected}, is {found}"
+        case "enum" if isinstance(wanted, str):
+            # The words of `LargeEnum`, in which the value comes first.
+            yield where, f"must be one of: {wanted.rpartition(' is not one of ')[2]}"
         case "enum":
             allowed = _words(wanted)
             more = f", and {len(allowed) - MOST_NAMES} more" if len(allowed) > MOST_NAMES else ""
@@ -89,7 +93,9 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
         case "maxLength":
             yield where, f"must have at most {_characters(wanted)}"
         case rule:
-            yield where, f"breaks the rule {rule!r}: {wanted!r}"
+            # Of a rule that has no words here `wanted` may quote the value: `contains` and others.
+            expected = expected_of(rule, wanted)
+            yield where, f"must be {expected}" if expected else f"breaks the rule {rule!r}"
 
 
 def _characters(wanted: object) -> str:

@@ -108,14 +108,16 @@ def _meant(document: Document, model: type, item: ErrorDetails) -> Iterator[Loca
 
 
 def _in_file(document: Document, location: Location) -> Location:
-    """Take the tags of pydantic out of a location: the `type` of a model among many."""
+    """Take out of a location what pydantic adds: the `type` of one model of many, tags of JSON."""
     found: list[str | int] = []
     value = document.data
     for step in location:
         if isinstance(value, Mapping):
-            if step not in value and value.get("type") == step:
+            if step not in value and step in (value.get("type"), "dict"):
                 continue
             value = value.get(step)
+        elif isinstance(value, list) and step == "list":
+            continue
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from prompt_hub.core.foreign_text import shortened
@@ -33,6 +34,7 @@ _PLAIN = {
     "datetime_type": _TIME,
     "datetime_parsing": _TIME,
     "datetime_from_date_parsing": _TIME,
+    "invalid-json-value": "a text in quotes",
 }
 _OF_NUMBERS = {
     "int_type", "int_parsing", "int_from_float", "float_type", "float_parsing", "finite_number",
@@ -63,6 +65,10 @@ def found_words(value: object) -> str:
             return f"a list of {len(value)}" if value else "an empty list"
         case dict():
             return "a mapping" if value else "an empty mapping"
+        case datetime():
+            return f"the time {value.isoformat()}"
+        case date():
+            return f"the date {value.isoformat()}"
     return shortened(repr(value), _LONGEST)
 
 

@@ -26,7 +26,7 @@ from prompt_hub.core.hashing import order_of, sha256_of
 TASK_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 LONGEST_TASK = 48
 """Characters of a task's name."""
-VERSION_PATTERN = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$"
+VERSION_PATTERN = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"
 
 TaskName = Annotated[str, Field(pattern=TASK_PATTERN, max_length=LONGEST_TASK)]
 Version = Annotated[str, Field(pattern=VERSION_PATTERN, max_length=32)]
@@ -413,7 +413,7 @@ class Judge(Strict):
     """The judge's task, a task of this repository."""
     version: Version
     """Its released version that grades."""
-    votes: Annotated[int, Field(ge=1, le=15)] = 3
+    votes: Annotated[Count, Field(ge=1, le=15)] = 3
     """How often it is asked, where its model is sampled."""
     floor: Fraction = 0.6
     """Least agreement with people at which it may gate."""

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.files import explain_write_errors
 
 STATE = Path(".prompt-hub")
 """What a machine keeps for itself in a clone."""
@@ -169,7 +170,8 @@ def exclusive(root: Path) -> Iterator[Writer]:
     """Change files below `root` with nobody else in between, from reading them to writing them.
 
     Raises:
-        PromptHubError: another process has been at it for longer than `LOCK_SECONDS`.
+        PromptHubError: another process has been at it for longer than `LOCK_SECONDS`, or nothing
+            can be written there.
     """
     for path in (root / STATE, root / LOCK, root / FOLDER):
         if path.is_symlink():
@@ -178,8 +180,10 @@ def exclusive(root: Path) -> Iterator[Writer]:
                 hint="Nothing is written through one: remove the link.",
                 exit_code=ExitCode.BLOCKED,
             )
-    _make_folder((root / LOCK).parent)
-    with (root / LOCK).open("w", encoding="utf-8") as lock:
+    with explain_write_errors(root / LOCK):
+        _make_folder((root / LOCK).parent)
+        lock = (root / LOCK).open("w", encoding="utf-8")
+    with lock:
         _acquire(lock.fileno())
         yield Writer(root)  # closing the file gives the lock back, and so does dying
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import isfinite
 from typing import Protocol
 
@@ -218,8 +218,12 @@ class _Walk:
                 node, location, "ambiguous-value", found, f'"{value}" in quotes, or {read_as}'
             )
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self._text.split("\n")
+
     def _indent(self, line: int) -> int:
-        rest = self._text.split("\n")[line - 1 :]
+        rest = (self._lines[number] for number in range(line - 1, len(self._lines)))
         first = next((text for text in rest if text.strip()), "")
         return len(first) - len(first.lstrip(" "))
 

@@ -62,6 +62,33 @@ def field_complaints(
         yield location, f"{name!r}, which is no {kind} in the output", " or ".join(types)
 
 
+def list_complaint(prompt: Prompt, name: str, location: Location) -> Iterator[Complaint]:
+    """Say that a path leads through a list of the output, for who looks at a single value.
+
+    A list that a schema does not declare by its type is not seen.
+    """
+    path = name.split(".")
+    for end in range(1, len(path)):
+        schema = _schema_at(prompt.output, path[:end])
+        if isinstance(schema, dict) and "type" in schema and may_be(schema, "array"):
+            found = f"{name!r}, which leads through the list {'.'.join(path[:end])!r}"
+            yield location, found, "a single value"
+            return
+
+
+def dotted_names(output: JsonObject) -> Iterator[str]:
+    """Yield the properties of an output that no path leads to, as their names have dots."""
+    waiting: list[JsonValue] = [output]
+    seen = set[int]()
+    while waiting:
+        schema = _resolved(waiting.pop(), output)
+        if isinstance(schema, dict) and id(schema) not in seen:
+            seen.add(id(schema))
+            declared = properties(schema)
+            yield from (name for name in declared if "." in name)
+            waiting += declared.values()
+
+
 def _through_a_list(prompt: Prompt, path: list[str]) -> bool:
     return any(
         may_be(_schema_at(prompt.output, path[:end]), "array") for end in range(1, len(path))

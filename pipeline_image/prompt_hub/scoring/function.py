@@ -11,7 +11,7 @@ import signal
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
@@ -139,23 +139,41 @@ def find(entry: str, root: Path | None = None) -> Path:
     return Path(spec.origin).resolve()
 
 
-def fingerprints(entries: Sequence[str], root: Path | None = None) -> Mapping[str, str]:
+def fingerprints(
+    entries: Sequence[str], root: Path | None = None, *, code_alone: bool = False
+) -> Mapping[str, str]:
     """Hash of the code behind each entry point, for what must notice that it changed.
 
-    Of code in the repository's folder every file of the package counts, of an installed package
-    the module itself.
+    Of code in the repository's folder every file of the package counts, data that it reads among
+    them, of an installed package the module itself. With `code_alone` data do not count: so it was
+    in records of before.
     """
     folder = _root(root)
-    return {entry: _fingerprint(find(entry, root), entry, folder) for entry in entries}
+    files_below = _code_below if code_alone else _files_below
+    return {entry: _fingerprint(find(entry, root), entry, folder, files_below) for entry in entries}
 
 
-def _fingerprint(path: Path, entry: str, folder: Path) -> str:
+def _fingerprint(
+    path: Path, entry: str, folder: Path, files_below: Callable[[Path], Iterable[Path]]
+) -> str:
     package = folder / entry.partition(":")[0].split(".")[0]
     inside = path.is_relative_to(folder) and package.is_dir()
     digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")) if inside else [path]:
+    for file in files_below(package) if inside else [path]:
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _files_below(package: Path) -> Iterator[Path]:
+    """Yield the files of a package, in order; neither hidden ones nor what Python has compiled."""
+    for file in sorted(package.rglob("*")):
+        parts = file.relative_to(package).parts
+        if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
+            yield file
+
+
+def _code_below(package: Path) -> Iterable[Path]:
+    return sorted(package.rglob("*.py"))
 
 
 def _root(root: Path | None) -> Path:

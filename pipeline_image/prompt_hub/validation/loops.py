@@ -92,8 +92,7 @@ class _Walk:
             return
         declared = properties(shape)
         kind = shape.get("type")
-        closed = shape.get("additionalProperties") is False
-        if kind == "object" and closed and name not in declared:
+        if kind == "object" and _is_closed(shape) and name not in declared:
             found = f"the field {name!r} of {_spelt(node.node)}"
             expected = f"one of: {', '.join(declared)}" if declared else "no field: it has none"
             choices = tuple(declared)
@@ -176,9 +175,14 @@ class _Walk:
     def _entries(shape: JsonObject | None) -> int | None:
         if shape is None:
             return None
-        if shape.get("additionalProperties") is False and "patternProperties" not in shape:
+        if _is_closed(shape):
             return len(properties(shape))
         return _whole(shape.get("maxProperties"))
+
+
+def _is_closed(shape: JsonObject) -> bool:
+    """Whether an object has no other fields than those that its schema names."""
+    return shape.get("additionalProperties") is False and "patternProperties" not in shape
 
 
 def _whole(value: JsonValue) -> int | None:
@@ -194,7 +198,8 @@ def _spelt(node: nodes.Node) -> str:
             nodes.Getattr(node=of, attr=name)
             | nodes.Getitem(node=of, arg=nodes.Const(value=str(name)))
         ):
-            return f"{_spelt(of)[:-1]}.{name}'" if _spelt(of).endswith("'") else repr(name)
+            before = _spelt(of)
+            return f"{before[:-1]}.{name}'" if before.endswith("'") else repr(name)
         case nodes.Filter(node=nodes.Node() as of):
             return _spelt(of)
         case nodes.Getitem(node=of):

@@ -14,6 +14,7 @@ from prompt_hub.repository.contracts import METASCHEMA
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.repository.transaction import apply
 from prompt_hub.scoring.metadata import ScoringMetadata
 
 FOLDER = ".schemas"
@@ -37,12 +38,9 @@ def schemas() -> dict[str, str]:
 def write_schemas(repository: PromptRepository) -> list[str]:
     """Write every schema into the repository; returns their paths."""
     folder = repository.prompts / FOLDER
-    folder.mkdir(exist_ok=True)
-    written = []
-    for name, text in schemas().items():
-        (folder / name).write_text(text, encoding="utf-8")
-        written.append(repository.relative(folder / name))
-    return written
+    texts = {repository.relative(folder / name): text for name, text in schemas().items()}
+    apply(repository.root, texts)
+    return [*texts]
 
 
 def schema_of(model: type[BaseModel]) -> JsonSchemaValue:

@@ -175,6 +175,17 @@ def test_rows_of_ones_own_label_a_prompt(
     assert workshop.evaluated("imported").verdict.status is Status.PASS
 
 
+def test_a_right_answer_with_a_dot_in_a_name_is_compared_as_a_whole(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    answers = [{"v.out": 3.3, "film": "Metropolis"}, {"v.out": 5, "film": "The Room"}]
+    rows = [{"input": {"film": answer["film"]}, "expected": answer} for answer in answers]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    take(workshop, capsys, "langfuse_text.json", str(file), "--prompt", "2")
+    assert [scorer.type for scorer in metadata_of(workshop).scorers] == ["exact"]
+
+
 def test_a_chat_of_langfuse(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     said = take(workshop, capsys, "langfuse_chat.json")
     assert texts_of(workshop) == [

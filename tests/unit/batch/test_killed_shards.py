@@ -52,7 +52,8 @@ class Faulty(Model):
 
 @pytest.fixture
 def model(no_long_retries: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
-    """Such a model, asked by two calls at once."""
+    """Such a model, asked by two calls at once, and again soon after an outage has begun."""
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
     endpoint = Faulty()
     with serving(endpoint.respond) as url:
         alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
@@ -145,10 +146,8 @@ def test_an_outage_in_the_middle_is_waited_out(
     records: Records,
     model: Faulty,
     store: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
     key = drop(store, HEADER + "".join(ROWS))
     assert records("plan", "--key", key) == ExitCode.OK
     model.down = range(20, 28)

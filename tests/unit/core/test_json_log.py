@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -81,3 +82,22 @@ def test_what_is_refused_is_counted_and_left_where_it_is(tmp_path: Path) -> None
     assert (taken, log.corrupt) == ([of(1), of(3)], 2)
     assert log.path.read_bytes() == before
     log.close()
+
+
+@pytest.mark.parametrize("before", [3 << 20, 2**31 + 1])
+@pytest.mark.parametrize("torn", [5, (1 << 20) - 1, 1 << 20, 3 << 20])
+def test_a_torn_line_costs_nothing_else_of_a_file_that_is_too_large_for_one_read(
+    tmp_path: Path, torn: int, before: int
+) -> None:
+    log = JsonLinesLog(tmp_path / "log", exclusive=True)
+    log.begin(TITLE)
+    # Nothing but a hole is between: it takes no room on the disk.
+    os.truncate(log.path, before)
+    with log.path.open("ab") as other:
+        other.write(b"\n" + of(1) + b"x" * torn)
+    start, length = log.append(of(2))
+    assert start == before + len(b"\n" + of(1))
+    assert log.path.stat().st_size == start + length
+    assert log.read_line(start) == of(2)
+    log.close()
+    log.path.unlink()

@@ -13,6 +13,7 @@ import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord, parse_record
 from prompt_hub.evaluation.results import FolderResults, OverlaidResults, Results
 from prompt_hub.evaluation.session import Evaluator
@@ -185,6 +186,28 @@ def test_a_memory_that_cannot_be_read_is_said_and_made_again(
     assert forgotten or "the remembered verdict is not used: verdicts/" in lines[0]
     assert evaluate(healthy, results, again, execution="e3").remembered
     assert len(again.asked) == 12
+
+
+def test_cache_files_are_given_back_once_a_task_is_judged(
+    healthy: RepositoryFolder, results: FolderResults, tmp_path: Path
+) -> None:
+    fields = "{type: json_fields, fields: {part_class: 1.0}}"
+    healthy.edit(METADATA, fields, f"{fields}\n  - {{type: injection, fields: [title]}}")
+    store = ResponseStore(tmp_path / "responses")
+    evaluator = Evaluator(
+        healthy.repository,
+        FunctionProvider(catalogue_answer).caller(),
+        results,
+        execution="e1",
+        commit=COMMIT,
+        store=store,
+        say=lambda line: None,
+    )
+    record = asyncio.run(evaluator.evaluate(TASK))
+    assert record.verdict.status is Status.PASS
+    # Both versions, each with and without its canary.
+    assert len([*(tmp_path / "responses").rglob("*.jsonl")]) == 4
+    assert store.cache_files == ()
 
 
 def test_a_changed_example_is_judged_anew(

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from prompt_hub.gate.power import with_power
-from prompt_hub.gate.types import Evidence, Status
+from prompt_hub.gate.types import Evidence, GateSet, Status
 from prompt_hub.repository.schema import Gate, Limits
-from tests.unit.evaluation.evidence import decided, evidence, examples
+from tests.unit.evaluation.evidence import decided, evidence, examples, scores_at
 
 # --- the score --------------------------------------------------------------------------------
 
@@ -87,6 +87,25 @@ def test_the_champion_against_itself_passes_only_with_enough_examples() -> None:
     few, many = [1.0] * 44, [1.0] * 45
     assert decided(evidence(few, few), margin=0.05).status is Status.INCONCLUSIVE
     assert decided(evidence(many, many), margin=0.05).status is Status.PASS
+
+
+def test_a_margin_of_1_accepts_every_loss_and_still_compares() -> None:
+    of = examples(40, tags=[["rare"]] * 10 + [[]] * 30)
+    given_ = evidence([0.0] * 10 + [1.0] * 30, [1.0] * 40, of=of)
+    conclusion = decided(given_, margin=1.0, tag_margin=1.0)
+    assert conclusion.status is Status.PASS
+    assert conclusion.comparison is not None
+    assert conclusion.comparison.difference == -0.25
+    assert -1 <= conclusion.comparison.low < -0.25 < conclusion.comparison.high
+    assert conclusion.tags["rare"].low == -1
+    power = with_power(conclusion, given_, 0.0, Gate(margin=1.0, tag_margin=1.0)).power
+    assert power is not None
+    assert power.detectable is None
+
+
+def test_no_confidence_is_told_as_certainty() -> None:
+    conclusion = decided(evidence([1.0] * 100, [1.0] * 100), confidence=0.999)
+    assert any(", 99.9% sure: " in reason for reason in conclusion.reasons)
 
 
 def test_no_rare_loss_passes_that_the_examples_cannot_show() -> None:
@@ -227,6 +246,14 @@ def test_every_verdict_says_what_its_examples_could_show() -> None:
     assert "label about" in words
     first = verdict_text(evidence([1.0] * 40 + [0.0] * 8))
     assert "a true score of 0.43 would miss the threshold (probability 0.8)" in first
+
+
+def test_a_score_that_would_miss_the_threshold_does_not_look_like_it() -> None:
+    count = 20_000
+    many = GateSet([1.0] * count, {})
+    given_ = Evidence(examples=many, candidate=scores_at([1.0] * count, count))
+    found = with_power(decided(given_, threshold=0.85), given_, 0.85, Gate())
+    assert "a true score of 0.847 would miss the threshold" in found.reasons[-1]
 
 
 def test_more_examples_can_show_less() -> None:

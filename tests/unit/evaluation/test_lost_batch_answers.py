@@ -1,14 +1,17 @@
-"""Answers of a batch that the provider no longer has, or that nobody can read."""
+"""Answers of a batch that the provider no longer has, that nobody can read, or may see."""
 
 from __future__ import annotations
 
 import pytest
 
 from prompt_hub.evaluation import batch_provider
+from prompt_hub.gate.types import Status
 from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.in_batches import evaluate
 from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.llm.batch_server import Batch, BatchServer, batch_server
+
+METADATA = "prompts/03-metadata/part-class.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +62,14 @@ def test_results_that_the_provider_keeps_no_longer_are_asked_for_by_the_next_run
     assert (len(server.batches), sum(server.live.values())) == (2, 0)
     assert again.record.candidate is not None
     assert again.record.candidate.batched == 40
+
+
+def test_what_a_filter_stops_and_the_gate_does_not_count_is_told_as_that(
+    folder: RepositoryFolder,
+) -> None:
+    folder.edit(METADATA, "gate: {", "gate: {content_filter: not-measured, ")
+    with batch_server(faults=lambda question, batch: "filtered") as server:
+        run = evaluate(folder, server)
+    assert run.record.verdict.status is Status.NOT_MEASURED
+    assert "no answer at all: stopped by the provider's content filter, which" in run.reasons
+    assert sum(server.live.values()) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,6 +12,9 @@ import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation import inputs
+from prompt_hub.evaluation.replay import ReplayError, replay, rewrite
+from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.types import Status
 from prompt_hub.repository.schema import Example
 from prompt_hub.scoring.base import NotScoredError, ScorerResult
@@ -136,8 +140,40 @@ def test_its_fingerprint_moves_with_any_file_of_its_package(root: Path) -> None:
     entry = "own_scorers_under_test.parts:told"
     before = fingerprints([entry], root)
     assert fingerprints([entry], root) == before
-    (root / "own_scorers_under_test" / "units.py").write_text("OHM = 1\n")
-    assert fingerprints([entry], root) != before
+    package = root / "own_scorers_under_test"
+    (package / "units.py").write_text("OHM = 1\n")
+    with_code = fingerprints([entry], root)
+    assert with_code != before
+    (package / "sizes.json").write_text('{"0603": "1608"}\n')
+    with_data = fingerprints([entry], root)
+    assert with_data != with_code
+    (package / "__pycache__").mkdir(exist_ok=True)
+    (package / "__pycache__" / "units.cpython-311.pyc").write_bytes(b"compiled")
+    (package / ".sizes.json.swp").write_bytes(b"being edited")
+    assert fingerprints([entry], root) == with_data
+
+
+def test_a_record_of_before_data_counted_is_made_again(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
+    healthy.write("own_with_data/parts.py", "def score(output, expected, input):\n    return 1\n")
+    healthy.write("own_with_data/sizes.json", '{"0603": "1608"}\n')
+    healthy.edit(
+        USER,
+        "{type: json_fields, fields: {part_class: 1.0}}",
+        "{type: python, entry: 'own_with_data.parts:score'}",
+    )
+    with monkeypatch.context() as before:
+        before.setattr(inputs, "fingerprints", partial(fingerprints, code_alone=True))
+        record = evaluate(healthy, provider(sensible))
+    path = healthy.root / ".prompt-hub" / "results" / aws_names.evaluation_key("e1", record.task)
+    stored = read_evaluation(path)
+    assert replay(healthy.repository, stored).record == record
+    assert rewrite(healthy.repository, stored).record.digest != record.digest
+    healthy.write("own_with_data/units.py", "OHM = 1\n")
+    with pytest.raises(ReplayError, match="digest"):
+        replay(healthy.repository, stored)
 
 
 def test_an_evaluation_with_a_broken_function_is_not_measured(

@@ -45,6 +45,18 @@ def test_the_line_says_done_rate_cost_and_what_is_left(budgeted: BudgetedClient)
     assert progress.line().endswith("7 cached · 3 asked again, 2 busy (HTTP 429)")
 
 
+def test_a_later_look_comes_on_top_of_those_before_it(budgeted: BudgetedClient) -> None:
+    clock = Clock()
+    progress = Progress(budgeted, io.StringIO(), clock=clock)
+    first = progress.arm("1.0.0")
+    clock.now += 60
+    first(60, 60)
+    second = progress.arm("1.0.0")
+    clock.now += 20
+    second(20, 60)
+    assert progress.line() == "1.0.0 80/120 · 1.0/s · 0 tokens · 0:40 left"
+
+
 def test_a_log_gets_a_line_now_and_then(budgeted: BudgetedClient) -> None:
     clock, log = Clock(), io.StringIO()
     progress = Progress(budgeted, log, clock=clock)

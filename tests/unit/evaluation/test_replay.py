@@ -26,6 +26,7 @@ from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
+from tests.unit.judging import add_judge, always_five, sensible, use_judge
 from tests.unit.providers import FunctionProvider
 
 TASK = "part-class"
@@ -74,6 +75,12 @@ def mostly_right(messages: list[dict[str, str]]) -> JsonObject | str:
 
 def no_answer(messages: list[dict[str, str]]) -> JsonObject | None:
     return None
+
+
+def graded(messages: list[dict[str, str]]) -> JsonObject:
+    """Right, and as a judge what people say."""
+    question = messages[-1]["content"]
+    return sensible(question) if question.startswith("JUDGE") else catalogue_answer(messages)
 
 
 @pytest.fixture
@@ -350,6 +357,64 @@ def test_a_promotion_is_not_rewritten_into_a_refusal(
     assert command(evaluated.folder, monkeypatch, "--write", str(evaluated.path)) == 1
     assert "verdict: PASS then, INCONCLUSIVE today" in capsys.readouterr().out
     assert evaluated.path.read_bytes() == before
+
+
+def test_what_a_judge_said_counts_as_the_metadata_say_where_a_record_is_written_anew(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_judge(healthy)
+    use_judge(healthy)
+    evaluated = Evaluated(healthy, graded)
+    healthy.edit(METADATA, "{type: judge}", "{type: exact}\n  - {type: judge, weight: 3}")
+    assert command(healthy, monkeypatch, "--write", str(evaluated.path)) == ExitCode.OK
+    lines = [json.loads(line) for line in evaluated.details.read_text("utf-8").splitlines()]
+    parts = {tuple((part["scorer"], part["weight"]) for part in line["parts"]) for line in lines}
+    assert parts == {(("exact", 1.0), ("judge", 3.0))}
+    assert evaluated.replayed().verdict.status is Status.PASS
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "votes: 3}",
+            "votes: 5}",
+            "judge: part-judge 1.0.0 with 3 votes graded then, part-judge 1.0.0 with 5 votes today",
+        ),
+        (
+            "{type: judge}",
+            "{type: judge}\n  - {type: injection, fields: [title]}",
+            "scorers: today's ask models something else about",
+        ),
+    ],
+)
+def test_what_models_were_not_asked_is_not_made_up(
+    healthy: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    old: str,
+    new: str,
+    words: str,
+) -> None:
+    add_judge(healthy)
+    use_judge(healthy)
+    evaluated = Evaluated(healthy, graded)
+    before = evaluated.path.read_bytes()
+    healthy.edit(METADATA, old, new)
+    assert command(healthy, monkeypatch, "--write", str(evaluated.path)) == ExitCode.BLOCKED
+    assert words in capsys.readouterr().out
+    assert evaluated.path.read_bytes() == before
+
+
+def test_a_record_whose_judge_might_not_gate_has_nothing_to_make_again(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_judge(healthy, grade=always_five)
+    use_judge(healthy, "floor: 0.5")
+    evaluated = Evaluated(healthy, catalogue_answer)
+    assert evaluated.record.candidate is None
+    assert command(healthy, monkeypatch, str(evaluated.path)) == ExitCode.NOT_MEASURED
+    assert "part-class 1.2.0 was not measured: the judge part-judge" in capsys.readouterr().out
 
 
 def test_a_registered_record_made_anew_is_sealed_again(

@@ -10,6 +10,7 @@ import pytest
 from prompt_hub.gate.confidence_sequence import (
     BettingPlan,
     WeightedObservations,
+    greatest_below,
     round_allocation,
 )
 from tests.unit.evaluation.betting import ALPHA, sample
@@ -26,6 +27,10 @@ def test_nothing_lost_is_bounded_by_the_rule_of_the_optimal_test() -> None:
     low, high = sample([(1.0, 1.0)] * 100).interval()
     assert 0.96 < low < ALPHA ** (1 / 100)
     assert high == 1.0
+
+
+def test_a_bound_is_never_above_the_greatest_mean_that_is_asked_about() -> None:
+    assert greatest_below(0.5, lambda mean: 1.0 - mean) == 0.5
 
 
 def test_capital_is_divided_over_rounds() -> None:

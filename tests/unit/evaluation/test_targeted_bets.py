@@ -102,6 +102,14 @@ def test_nothing_is_shown_that_the_sample_denies() -> None:
     assert late.lower_bound() <= late.sample.mean
 
 
+def test_what_was_won_early_puts_no_bound_above_the_mean() -> None:
+    # The ties alone reach the goal; what is lost after them is not bet on by the hedge.
+    late = aimed([0.5] * 60 + [0.0] * 30, 0.1)
+    assert aimed([0.5] * 60, 0.1, of=90).shown
+    assert late._excess(late.sample.mean) > 0
+    assert late.lower_bound() == late.sample.mean
+
+
 def test_what_is_shown_is_where_the_interval_ends() -> None:
     random = Random(4)
     for _ in range(40):

@@ -82,6 +82,8 @@ class BatchServer:
     most_bytes: int = 200_000_000
     steps: int = 1
     """Questions how far a batch is until it takes the next step."""
+    breaks_off: bool = False
+    """Of every file half is sent, and the connection closed."""
     missing: int = 404
     """HTTP status of an object that is not there; 403 for who may not list the bucket."""
     port: int = 0
@@ -395,6 +397,9 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
             half = content.find(b"\n", len(content) // 2) + 1
             self.wfile.write(content[:half])
             self.wfile.flush()
+            if server.breaks_off:
+                self.close_connection = True
+                return
             server.reading.set()
             server.send_whole_files.wait(60)
             self.wfile.write(content[half:])

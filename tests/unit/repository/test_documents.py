@@ -194,6 +194,8 @@ def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
         assert len(read_text(path, grows)) == 1_000_001
     with pytest.raises(InvalidDocumentsError, match="no such file"):
         read_text(tmp_path / "b.yaml", "b.yaml")
+    with pytest.raises(InvalidDocumentsError, match="found something that is no file"):
+        read_text(tmp_path, "c.yaml")
 
 
 def test_a_line_about_a_file_is_one_line_and_no_command_to_a_terminal() -> None:

@@ -127,6 +127,15 @@ def test_the_same_set_is_stored_once(healthy: RepositoryFolder, s3: BatchServer)
     assert push() == push(str(healthy.path(EXAMPLES))) == ExitCode.USAGE
 
 
+def test_who_may_not_list_the_bucket_stores_a_new_set(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    content = healthy.path(EXAMPLES).read_bytes()
+    s3.missing = 403
+    assert push() == ExitCode.OK
+    assert [*s3.files.values()] == [content]
+
+
 @pytest.mark.parametrize(
     ("bucket", "settings", "readable"),
     [
@@ -236,6 +245,18 @@ def test_a_set_that_cannot_be_read_is_not_measured_and_never_empty(
     assert "[example-set-unread]" in told
     assert f"found {EXAMPLES}" not in told
     assert main(["validate", "brand"]) == ExitCode.OK
+
+
+def test_a_download_that_breaks_off_each_time_is_not_measured(
+    healthy: RepositoryFolder, s3: BatchServer
+) -> None:
+    push()
+    forget(healthy)
+    s3.breaks_off = True
+    with pytest.raises(PromptHubError, match="cannot be read: RetriesExceededError") as caught:
+        healthy.repository.examples(TASK)
+    assert caught.value.exit_code == ExitCode.NOT_MEASURED
+    assert [*(healthy.root / SETS_DIR).iterdir()] == []
 
 
 def test_a_reference_stands_alone(healthy: RepositoryFolder, s3: BatchServer) -> None:

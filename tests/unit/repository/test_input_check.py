@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import JsonValue
 
 from prompt_hub.repository.input_check import field_problems
+from prompt_hub.repository.large_enums import LARGE
 from prompt_hub.repository.schema import JsonObject
 
 SCHEMA: JsonObject = {
@@ -59,3 +61,39 @@ def test_problems_are_said_in_words(fields: JsonObject, problems: list[tuple[str
 def test_a_value_is_never_repeated() -> None:
     found = field_problems({"part_number": ["secret"], "title": "secret-title"}, SCHEMA)
     assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "problem"),
+    [
+        ({"minimum": 3}, 1, "must be at least 3"),
+        ({"pattern": "^a$"}, "secret", "must be a text that matches ^a$"),
+        ({"uniqueItems": True}, ["secret", "secret"], "must be a list with each entry once"),
+        (
+            {"anyOf": [{"type": "null"}, {"type": "integer"}]},
+            "secret",
+            "must be an integer or null, is a string",
+        ),
+        (
+            {"oneOf": [{"type": ["array", "null"]}, {"type": "null"}]},
+            "secret",
+            "must be a list or null, is a string",
+        ),
+        ({"anyOf": [{"maxLength": 3}, {"type": "null"}]}, "secret", "breaks the rule 'anyOf'"),
+        ({"anyOf": [{"items": {"type": "null"}}]}, ["secret"], "breaks the rule 'anyOf'"),
+        ({"oneOf": [{"type": "string"}, {"minLength": 1}]}, "secret", "breaks the rule 'oneOf'"),
+        ({"contains": {"const": 1}}, ["secret"], "breaks the rule 'contains'"),
+        ({"propertyNames": {"maxLength": 3}}, {"secret": 1}, "breaks the rule 'propertyNames'"),
+        ({"unevaluatedItems": False}, ["secret"], "breaks the rule 'unevaluatedItems'"),
+        (
+            {"enum": [f"v{number}" for number in range(LARGE)]},
+            "secret is not one of them",
+            f'must be one of: "v0", "v1" or {LARGE - 2} other candidates',
+        ),
+    ],
+)
+def test_a_rule_is_said_without_the_value_that_breaks_it(
+    rule: JsonObject, value: JsonValue, problem: str
+) -> None:
+    found = field_problems({"field": value}, {"type": "object", "properties": {"field": rule}})
+    assert found == [{"field": "field", "problem": problem}]

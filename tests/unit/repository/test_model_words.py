@@ -25,6 +25,15 @@ CASES = {
     "threshold: 0.7\njudge: {task: a-b, version: v1}": (
         "judge.version: found 'v1'; expected a version such as 1.2.0"
     ),
+    "threshold: 0.7\njudge: {task: a-b, version: 1.2\u0660.0}": (
+        "judge.version: found '1.2\u0660.0'; expected a version such as 1.2.0"
+    ),
+    "threshold: 0.7\njudge: {task: a-b, version: 2026-11-28}": (
+        "judge.version: found the date 2026-11-28; expected a text"
+    ),
+    "threshold: 0.7\njudge: {task: a-b, version: 1.0.0, votes: true}": (
+        "judge.votes: found true; expected a whole number from 1 to 15"
+    ),
     "threshold: 0.7\noverride: {person: a, reason: short, version: 1.0.0}": (
         "override.reason: found 'short'; expected at least 10 characters"
     ),
@@ -110,4 +119,14 @@ def test_no_shots_at_all_are_said_by_leaving_the_key_out(healthy: RepositoryFold
     assert str(finding.problem).endswith(
         "few_shot.count: found 0; expected a whole number from 1 to 64, or no few_shot where no"
         " example is shown"
+    )
+
+
+def test_a_date_in_a_schema_is_told_where_it_stands(healthy: RepositoryFolder) -> None:
+    edit(CANDIDATE, "[capacitor, resistor,", "[2026-11-28, resistor,")(healthy)
+    (finding,) = healthy.findings()
+    line = healthy.read(CANDIDATE).splitlines()[finding.problem.line - 1]
+    assert line[finding.problem.column - 1 :].startswith("2026-11-28")
+    assert str(finding.problem).endswith(
+        "output.properties.part_class.enum.0: found the date 2026-11-28; expected a text in quotes"
     )

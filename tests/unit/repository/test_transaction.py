@@ -182,3 +182,12 @@ def test_no_link_is_written_through(root: Path, place: Path) -> None:
     assert theirs.read_text(encoding="utf-8") == "kept"
     assert (folder / "transaction").is_dir()
     assert (root / "a.txt").read_text(encoding="utf-8") == OLD["a.txt"]
+
+
+def test_where_nothing_can_be_written_is_said_in_one_sentence(root: Path) -> None:
+    before = contents(root)
+    (root / ".prompt-hub").write_text("in the way", encoding="utf-8")
+    with pytest.raises(PromptHubError, match=r"lock cannot be written: File exists\."):
+        apply(root, CHANGES)
+    (root / ".prompt-hub").unlink()
+    assert contents(root) == before

@@ -8,7 +8,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -96,41 +97,49 @@ def drip(connection: socket.socket, data: bytes, every: float = SECONDS / 8) -> 
     raise AssertionError("the service never hung up")
 
 
-@pytest.mark.parametrize(
-    ("before", "dripped", "says"),
-    [
-        (b"", b"", b""),
-        (b"\r\n", b"", b""),
-        (b"", b"\r\n" * 1000, b""),
-        (b"", b"GET /" + b"x" * 1000, b"408 Request Timeout"),
-        (b"GET / HTTP/1.1\r\n", b"X-A: " + b"x" * 1000, b"408 Request Timeout"),
-        (GET, b"GET /" + b"x" * 1000, b"408 Request Timeout"),
-        (HEAD, b"x" * 1000, b'"code":"too_slow"'),
-        (HEAD, b"", b'"code":"too_slow"'),
-        (HEAD.replace(b"run", b"nowhere"), b"x" * 1000, b'"code":"no_such_path"'),
-        (
-            HEAD.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked"),
-            b"1\r\nx\r\n" * 1000,
-            b'"code":"too_slow"',
-        ),
-    ],
-    ids=[
-        "nothing",
-        "an empty line",
-        "empty lines",
-        "a head",
-        "headers",
-        "a second head",
-        "a body",
-        "no body",
-        "a body that nobody reads",
-        "chunks",
-    ],
-)
-def test_who_is_slow_is_hung_up_on(port: int, before: bytes, dripped: bytes, says: bytes) -> None:
-    with closing(socket.create_connection(("127.0.0.1", port))) as connection:
-        connection.sendall(before)
-        said, seconds = drip(connection, dripped)
+SLOW = {
+    "nothing": (b"", b"", b""),
+    "an empty line": (b"\r\n", b"", b""),
+    "empty lines": (b"", b"\r\n" * 1000, b""),
+    "a head": (b"", b"GET /" + b"x" * 1000, b"408 Request Timeout"),
+    "headers": (b"GET / HTTP/1.1\r\n", b"X-A: " + b"x" * 1000, b"408 Request Timeout"),
+    "a second head": (GET, b"GET /" + b"x" * 1000, b"408 Request Timeout"),
+    "a body": (HEAD, b"x" * 1000, b'"code":"too_slow"'),
+    "no body": (HEAD, b"", b'"code":"too_slow"'),
+    "a body that nobody reads": (
+        HEAD.replace(b"run", b"nowhere"),
+        b"x" * 1000,
+        b'"code":"no_such_path"',
+    ),
+    "chunks": (
+        HEAD.replace(b"Content-Length: 100", b"Transfer-Encoding: chunked"),
+        b"1\r\nx\r\n" * 1000,
+        b'"code":"too_slow"',
+    ),
+}
+"""What slow callers send at once and then byte by byte, and what they hear."""
+
+
+@pytest.fixture(scope="module")
+def hung_up_on(port: int) -> Mapping[str, tuple[bytes, float]]:
+    """What each slow caller heard, and after how long: all at once, for each takes a second."""
+
+    def call(name: str) -> tuple[bytes, float]:
+        before, dripped, _ = SLOW[name]
+        with closing(socket.create_connection(("127.0.0.1", port))) as connection:
+            connection.sendall(before)
+            return drip(connection, dripped)
+
+    with ThreadPoolExecutor(len(SLOW)) as callers:
+        return dict(zip(SLOW, callers.map(call, SLOW), strict=True))
+
+
+@pytest.mark.parametrize("caller", SLOW)
+def test_who_is_slow_is_hung_up_on(
+    hung_up_on: Mapping[str, tuple[bytes, float]], caller: str
+) -> None:
+    said, seconds = hung_up_on[caller]
+    says = SLOW[caller][2]
     assert says in said
     assert bool(said) == bool(says)
     assert seconds >= SECONDS * 0.8
@@ -192,11 +201,14 @@ def test_who_offers_another_protocol_is_answered_without(
         assert answer(connection).startswith(b"HTTP/1.1 200 OK")
 
 
+SHORT = SECONDS / 2
+
+
 async def slow_app(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer after more time than a head or a body may take."""
     if scope["type"] == "lifespan":
         return
-    await asyncio.sleep(4 * SECONDS)
+    await asyncio.sleep(3 * SHORT)
     while (await receive()).get("more_body"):
         pass
     headers = [(b"content-length", b"2")]
@@ -207,7 +219,7 @@ async def slow_app(scope: Scope, receive: Receive, send: Send) -> None:
 def answers(sent: bytes, then: bytes, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """What is said to bytes that came before the service looked, and to more after an answer."""
     for name in ("HEAD_SECONDS", "BODY_SECONDS"):
-        monkeypatch.setattr(time_limits, name, SECONDS)
+        monkeypatch.setattr(time_limits, name, SHORT)
     with socket.socket() as listener, socket.socket() as connection:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

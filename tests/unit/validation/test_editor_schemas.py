@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema_rs import Draft202012Validator
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.validation.rules_page import rules_page
 from prompt_hub.validation.schemas import FOLDER, schemas, write_schemas
 from tests.unit.building import RepositoryFolder
@@ -90,6 +91,15 @@ def test_what_promotion_writes_names_its_schema(healthy: RepositoryFolder) -> No
         match = MODELINE.match(healthy.read(name))
         assert match
         assert (healthy.path(name).parent / match[1]).is_file()
+
+
+def test_schemas_are_written_through_no_link(healthy: RepositoryFolder, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    healthy.path(f"prompts/{FOLDER}").symlink_to(outside)
+    with pytest.raises(PromptHubError, match="is behind a symbolic link"):
+        write_schemas(healthy.repository)
+    assert [*outside.iterdir()] == []
 
 
 @pytest.mark.parametrize("name", ["prompt", "metadata", "example", "registry"])

@@ -20,10 +20,21 @@ SCHEMA: JsonObject = {
         "either": {"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 5}]},
         "open": {"type": "object"},
         "few": {"type": "object", "maxProperties": 5},
+        "sizes": {
+            "type": "object",
+            "additionalProperties": False,
+            "patternProperties": {"^mm_": {"type": "number"}},
+        },
         "loop": {"$ref": "#/$defs/loop"},
+        "tree": {"$ref": "#/$defs/tree"},
     },
     "$defs": {
         "loop": {"$ref": "#/$defs/loop"},
+        "tree": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {"child": {"$ref": "#/$defs/tree"}},
+        },
         "part": {
             "type": "object",
             "additionalProperties": False,
@@ -52,6 +63,7 @@ def faults(template: str) -> list[str]:
         "{% for k, v in few | items %}{{ k }}{{ v }}{% endfor %}",
         "{% for k, v in (endless | first) | items %}{{ k }}{{ loop.index }}{% endfor %}",
         "{{ open.anything.at.all }} {{ parts[0].name }} {{ (parts | last).codes }}",
+        "{{ sizes.mm_wide }} {{ sizes['mm_high'] }}",
     ],
 )
 def test_what_the_schema_bounds_is_fine(template: str) -> None:
@@ -75,6 +87,10 @@ def test_what_the_schema_bounds_is_fine(template: str) -> None:
             "unbounded-loop: loops that may take",
         ),
         ("{{ parts[0].nmae }}", "undeclared-variable: the field 'nmae' of 'parts'"),
+        (
+            f"{{{{ tree{'.child' * 60}.nmae }}}}",
+            "undeclared-variable: the field 'nmae' of 'tree.child.child",
+        ),
         ("{{ title.x }}", "undeclared-variable: the field 'x' of 'title', which is of type"),
         (
             "{% for p in parts %}{{ p.codes.first }}{% endfor %}",

@@ -137,6 +137,7 @@ FITS = [
     ({"type": "text", "field": "maker.town"}, "field: found 'maker.town'"),
     ({"type": "number", "field": "part_class"}, "'part_class', which is no number"),
     ({"type": "regex", "field": "ohms", "pattern": "x"}, "no text in the output"),
+    ({"type": "regex", "field": "pins.name", "pattern": "x"}, "leads through the list 'pins'"),
     ({"type": "regex", "field": "part_class", "pattern": "("}, "pattern: found '(': missing )"),
     ({"type": "regex", "field": "part_class", "pattern": "(?=a)"}, "expected a pattern in RE2's"),
     ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema.type: found"),
@@ -164,6 +165,21 @@ def test_a_scorer_that_does_not_fit_the_prompt_is_told(
     findings = errors(rich)
     assert {finding.rule for finding in findings} == {"scorers"}
     assert says in "\n".join(str(finding.problem) for finding in findings)
+
+
+def test_a_value_that_no_path_leads_to_is_told_where_all_values_are_compared(
+    rich: RepositoryFolder,
+) -> None:
+    dotted = "anything: {type: object, properties: {v.out: {type: number}}}"
+    rich.edit(CANDIDATE, "anything: {}", dotted)
+    rich.stamp("part-class")
+    assert errors(rich) == []
+    with_scorer(rich, {"type": "json_fields"})
+    (told,) = errors(rich)
+    assert (told.rule, told.problem.found) == (
+        "scorers",
+        "no fields, with 'v.out' in the output, whose dot leads into an object",
+    )
 
 
 # --- Warnings about what is expected ------------------------------------------------------------

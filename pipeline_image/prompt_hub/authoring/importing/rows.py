@@ -179,6 +179,8 @@ def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
     declared = properties(output)
     if fields and not whole:
         return FieldsSettings(type="json_fields", fields=fields).to_file()
+    if any("." in name for name in declared):  # No path leads to such a value.
+        return ExactSettings(type="exact").to_file()
     if whole and whole[0].fold and len(declared) == 1:
         return TextSettings(type="text", field=next(iter(declared))).to_file()
     kinds = {schema.get("type") for schema in declared.values() if isinstance(schema, dict)}

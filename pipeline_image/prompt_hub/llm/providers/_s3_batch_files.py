@@ -65,6 +65,7 @@ async def _in_s3(
     import boto3
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from s3transfer.exceptions import RetriesExceededError
 
     def run() -> None:
         # A session of its own: the common one may not be used by two threads at once.
@@ -79,6 +80,7 @@ async def _in_s3(
         if error.response["ResponseMetadata"]["HTTPStatusCode"] >= BROKEN:
             raise TransientError(f"S3 says {code}") from None
         raise PermanentError(f"S3 says {code}") from None
-    except (BotoCoreError, Boto3Error) as error:
-        kind = TransientError if isinstance(error, HTTPClientError) else PermanentError
+    except (BotoCoreError, Boto3Error, RetriesExceededError) as error:
+        broken_off = isinstance(error, HTTPClientError | RetriesExceededError)
+        kind = TransientError if broken_off else PermanentError
         raise kind(f"S3 cannot be asked ({type(error).__name__})") from None

@@ -20,7 +20,7 @@ from prompt_hub.scoring.base import (
     scorer_type,
 )
 from prompt_hub.scoring.comparison import Comparison, Unstated
-from prompt_hub.scoring.field_rules import compared_types, field_complaints
+from prompt_hub.scoring.field_rules import compared_types, dotted_names, field_complaints
 from prompt_hub.scoring.fields import Field, FieldsScorer, Lists
 from prompt_hub.scoring.text_forms import Case
 
@@ -107,6 +107,10 @@ class FieldsSettings(PureSettings):
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say which fields the output lacks, and which are of no type that suits their rule."""
+        if self.fields is None:
+            for name in dotted_names(context.prompt.output):
+                found = f"no fields, with {name!r} in the output, whose dot leads into an object"
+                yield (), found, "a name without a dot, or a scorer of type exact"
         for name, rule in (self.fields or {}).items():
             types = compared_types(rule)
             location = ("fields", name)

@@ -24,7 +24,7 @@ from prompt_hub.scoring.base import (
     scorer_type,
 )
 from prompt_hub.scoring.comparison import shown
-from prompt_hub.scoring.field_rules import field_complaints
+from prompt_hub.scoring.field_rules import field_complaints, list_complaint
 from prompt_hub.scoring.fields import at
 
 
@@ -54,10 +54,11 @@ class RegexSettings(PureSettings):
         return PatternScorer(name, self.weight, self.field, self.pattern, matches)
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
-        """Say whether the output has no text there, and whether the pattern is none."""
+        """Say whether the output has no text there, or many, and whether the pattern is none."""
         from prompt_hub.scoring.patterns import matcher
 
         yield from field_complaints(context.prompt, self.field, ("field",), "string")
+        yield from list_complaint(context.prompt, self.field, ("field",))
         try:
             matcher(self.pattern)
         except ValueError as error:

@@ -193,10 +193,9 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
     least = least_margin(examples, gate)
     shown = f"what {len(examples)} scored examples can show of equal answers"
     location = ("gate", "margin") if "gate" in files.metadata.content.model_fields_set else ()
-    if least is None or gate.margin < least:
-        expected = "more examples" if least is None else f"{least:g} or more, {shown}"
-        found = f"the margin {gate.margin:g}"
-        yield files.metadata.problem(location, found, f"{expected}; docs/gate.md")
+    if gate.margin < least:
+        expected = f"{least:g} or more, {shown}; docs/gate.md"
+        yield files.metadata.problem(location, f"the margin {gate.margin:g}", expected)
     # In thousandths, as the least is: the one that is named must be one that is taken.
     elif gate.margin > (widest := max(_NEVER_TOO_WIDE, round(_TOO_WIDE * least, 3))):
         expected = f"a narrower one: {widest:g} at most; {least:g} is the least, {shown}"

@@ -176,6 +176,12 @@ CASES = [
         "a file in 00-templates (did you mean 'catalogue-role.txt'?)",
     ),
     Case(
+        "building-block",
+        edit(CANDIDATE, "catalogue-role.txt'", ".'"),
+        CANDIDATE,
+        "the building block '.': something that is no file",
+    ),
+    Case(
         "not-a-file",
         lambda folder: os.mkfifo(folder.path("prompts/00-templates/pipe.yaml")),
         "prompts/00-templates/pipe.yaml",
