@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from prompt_hub.core import aws_names
 from tests.infrastructure.synthesised import TASKS, Assembly, task
 
 OWN = {"Synth", "Tests", "Promote", "Image", "Activate", "SmokeTest", "Record"}
@@ -71,15 +70,6 @@ def test_every_task_is_evaluated_at_once_by_one_shared_project(assembly: Assembl
         "PROMPT_HUB_TASK": "part-class",
         "PROMPT_HUB_EXECUTION": EXECUTION,
     }
-
-
-def test_codebuild_takes_the_longest_evaluation_that_metadata_may_allow(
-    synthesise: Callable[..., Assembly],
-) -> None:
-    longest = task("a", budget_seconds=aws_names.LONGEST_EVALUATION_SECONDS)
-    project = synthesise(tasks=(longest,)).only("evaluation", "AWS::CodeBuild::Project")
-    # "How long, in minutes, from 5 to 2160 (36 hours)": `CreateProject`.
-    assert project["TimeoutInMinutes"] == 2160
 
 
 def test_more_than_fifty_tasks_are_spread_over_stages_that_codepipeline_accepts(

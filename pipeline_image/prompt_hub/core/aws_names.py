@@ -389,10 +389,6 @@ CONTAINER = "service"
 """Name of the container in the task definition; the score watch overrides its command."""
 CONTAINER_PORT = 8080
 
-LONGEST_EVALUATION_SECONDS = 129_000
-"""What metadata may allow for an evaluation: CodeBuild ends a build after 36 hours, and ten minutes
-of these are for what is installed before."""
-
 # Seconds, each longer than the one above it: the model gives up before the balancer does, and the
 # balancer leaves a connection before the service closes it (the other way round, calls that come
 # just then end as 502).
