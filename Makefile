@@ -42,11 +42,18 @@ demo: setup  ## a prompt's life in seconds: no AWS, no model
 up: setup  ## the whole lifecycle on a local AWS: push, evaluate, promote, serve, roll back
 	@$(VENV)/python -m local_aws up
 
+# It takes the standard library alone: without `.venv` what was started by it would run on, and nothing know of it.
 down:  ## stop what `make up` left running; state is kept
-	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local_aws down; fi
+	@if [ -x $(VENV)/python ]; then $(VENV)/python -m local_aws down; \
+	elif ls .local/*.pid >/dev/null 2>&1; then $(PYTHON) -m local_aws down; fi
 
-clean: down  ## stop and remove everything that `make up` made
-	@rm -rf .local .prompt-hub cdk.out
+# `.prompt-hub` stays: it holds answers that were paid for, batches that are open, and grades that nobody has
+# written into an example file yet. So do the weights, which other checkouts read, too.
+WEIGHTS = $${XDG_CACHE_HOME:-$$HOME/.cache}/prompt-hub/models
+clean: down  ## stop and remove all that `make up` and benchmarks made, `.local/author` included; says what it keeps
+	@rm -rf .local cdk.out
+	@if [ -d .prompt-hub ]; then echo "kept .prompt-hub: paid answers, open batches, grades"; fi
+	@if [ -d "$(WEIGHTS)" ]; then echo "kept $(WEIGHTS): weights of the local models"; fi
 
 status: setup  ## what runs here now
 	@$(VENV)/python -m local_aws status
@@ -119,12 +126,12 @@ test: setup lint coverage property infrastructure waiting  ## everything that CI
 waiting: chromium  ## `local`, `browser`, `lifecycle` and `types` at once, without the trace and the doctor
 	@$(VENV)/pytest -q $(BY_FILE) tests/local_aws tests/browser tests/types $(addprefix --ignore=,$(READERS))
 
-lint: setup
+lint: setup  ## ruff, who may import whom, workflows and Dockerfile
 	@$(VENV)/ruff check . && $(VENV)/ruff format --check . && PYTHONPATH=pipeline_image:. $(VENV)/lint-imports --no-logo
 	@PATH="$(CURDIR)/$(VENV):$$PATH" actionlint .github/workflows/*.yml
 	@$(VENV)/zizmor --offline --quiet --persona pedantic .github && $(VENV)/hadolint pipeline_image/Dockerfile
 
-types: setup
+types: setup  ## mypy, strict, over the product
 	@$(VENV)/mypy pipeline_image/prompt_hub cdk_app stacks app.py lambdas/rollback local_aws benchmarks docs/*.py docs/site/*.py
 
 unit: setup  ## fast tests that stay in their process: what the core, the commands, the service and the Lambda do

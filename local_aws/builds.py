@@ -1,7 +1,8 @@
 """One build: a folder, the environment that its install phase asks for, a process for each command.
 
 A build is trusted code: it runs with the rights of the person who started the local AWS, in no
-container. Image, compute type, runtime versions and IAM role of the project are not acted on."""
+container. Image, compute type and runtime versions of the project are not acted on; its commands
+have the credentials of its role."""
 
 from __future__ import annotations
 

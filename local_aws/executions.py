@@ -73,11 +73,18 @@ class Executions:
     ) -> None:
         for action in reversed(self.observer.actions(execution)):
             key = action["actionExecutionId"]
-            if key in shown or action["status"] == "InProgress":
+            which = f"{execution[:8]}  " if several else ""
+            if action["status"] == "InProgress":
+                kind = action.get("input", {}).get("actionTypeId", {}).get("category")
+                if kind == "Approval" and f"{key} waits" not in shown:
+                    shown.add(f"{key} waits")
+                    name = f"{action['stageName']} / {action['actionName']}"
+                    say(lines, f"{which}{name} waits for somebody: {self.stack.mail} has its token")
+                continue
+            if key in shown:
                 continue
             shown.add(key)
             seconds = (action["lastUpdateTime"] - action["startTime"]).total_seconds()
-            which = f"{execution[:8]}  " if several else ""
             say(
                 lines,
                 f"{which}{action['status']:<9} {action['stageName']} / {action['actionName']}"
@@ -165,7 +172,7 @@ class Executions:
                 f"{task} {record['version']}: {verdict['status']}: score"
                 f" {_score(candidate)} · threshold {record['threshold']:.3f}"
                 f" · released {champion['version'] if champion else 'none'}"
-                f" {_score(champion)} · majority guess {record['baseline']:.3f}",
+                f" {_score(champion)} · majority guess {_shown(record['baseline'], 'unknown')}",
             )
             page = self._evaluation_page(execution, task)
             say(lines, f"  every example: {self.stack.state / page}")
@@ -212,5 +219,9 @@ def only_verdict(failed: Sequence[ActionExecutionDetailTypeDef]) -> bool:
 
 
 def _score(arm: Mapping[str, object] | None) -> str:
-    score = arm["score"] if arm else None
-    return f"{score:.3f}" if isinstance(score, float | int) else "not measured"
+    return _shown(arm["score"] if arm else None, "not measured")
+
+
+def _shown(number: object, otherwise: str) -> str:
+    """Return a number as people read it; `otherwise` where there is none."""
+    return f"{number:.3f}" if isinstance(number, float | int) else otherwise

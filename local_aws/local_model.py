@@ -2,7 +2,6 @@
 
     python -m local_aws.local_model fetch [--small]
     python -m local_aws.local_model serve --port PORT --state FOLDER [--model NAME=FILE.gguf ...]
-    python -m local_aws.local_model alias NAME TARGET --state FOLDER
 
 The server runs llama.cpp (xllamacpp) in its own process, one slot a model, so that the same request
 gets the same answer whatever was asked before it. An alias is a floating model name, as providers
@@ -34,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from local_aws import output_schemas
-from local_aws.aliases import aliases, set_alias
+from local_aws.aliases import aliases
 from local_aws.kept_answers import KeptAnswers, digest
 from local_aws.output_schemas import constrained
 from local_aws.scripted_model import SCRIPTED, ScriptedModel
@@ -77,7 +76,7 @@ class Model:
         # Its threads wait for each other often, and would spin meanwhile: where others want the
         # cores, that took five times the CPU. Read when the library is loaded.
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        import xllamacpp  # 34 MB of native code that `fetch` and `alias` do without
+        import xllamacpp  # 34 MB of native code that `fetch` does without
 
         if not weights.is_file():
             raise LocalModelError(f"There is no file {weights} for the model {name}.")
@@ -423,17 +422,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="answers a model that are not computed again; 0 computes every one",
     )
     serving.add_argument("--model", action="append", default=[], metavar="NAME=FILE.gguf")
-    aliasing = commands.add_parser("alias", help="change what a floating name means")
-    aliasing.add_argument("name")
-    aliasing.add_argument("target")
-    for command in (serving, aliasing):
-        command.add_argument("--state", type=Path, required=True, help="the server's folder")
+    serving.add_argument("--state", type=Path, required=True, help="the server's folder")
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "fetch":
             print(fetch(SMALL if arguments.small else DEFAULT))
-        elif arguments.command == "alias":
-            set_alias(arguments.state, arguments.name, arguments.target)
         else:
             pairs = (word.partition("=") for word in arguments.model)
             files = {name: Path(file) for name, _, file in pairs}

@@ -58,7 +58,8 @@ class Background:
     def running(self) -> int | None:
         """Return the pid if the process we started still lives, whatever else reused the number."""
         saved = self._saved()
-        return saved["pid"] if saved and _born(saved["pid"]) == saved["born"] else None
+        born = saved and saved["born"]  # None of one that had ended before anybody looked
+        return saved["pid"] if saved and born and _born(saved["pid"]) == born else None
 
     def _saved(self) -> _Started | None:
         try:

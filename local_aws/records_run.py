@@ -10,7 +10,7 @@ import csv
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +50,8 @@ class RecordsRun:
         """
         if not (self.stack.state / "told.json").exists():
             raise LocalRunError("this builds on a finished run; run `make up` first.")
+        examples = self.stack.root / "prompts" / "01-examples" / f"{TASK}.jsonl"
+        inputs = inputs_in(rows or examples)
         with self.story.step("Models, and a local AWS, on loopback") as lines:
             self.stack.start()
             say(lines, f"AWS at {self.stack.endpoint}")
@@ -58,7 +60,7 @@ class RecordsRun:
         with self.story.step(
             f"{count:,} records of a catalogue, as a spreadsheet has them"
         ) as lines:
-            self._write(table, rows, count)
+            self._write(table, inputs, count)
             say(lines, f"{table}: {table.stat().st_size:,} bytes")
         bad = str(self.observer.pointer(TASK)["version"])
         good = self._older_than(bad)
@@ -98,7 +100,8 @@ class RecordsRun:
             say(lines, f"pushed {str(commit)[:8]}")
             executions = Executions(self.stack, self.observer, self.story)
             execution = executions.await_execution(before, lines)
-            executions.require_green(execution)
+            # A candidate of an author's that is blocked in it takes nothing of this away.
+            executions.require_green(execution, or_blocked=True)
 
     @cached_property
     def _released(self) -> Path:
@@ -113,10 +116,7 @@ class RecordsRun:
             raise LocalRunError(f"{TASK} {active} has no version before it to go back to.")
         return max(older, key=_order)
 
-    def _write(self, table: Path, rows: Path | None, count: int) -> None:
-        source = rows or self.stack.root / "prompts" / "01-examples" / f"{TASK}.jsonl"
-        with source.open(encoding="utf-8") as lines:
-            inputs = [json.loads(line)["input"] for line in lines]
+    def _write(self, table: Path, inputs: Sequence[Mapping[str, str]], count: int) -> None:
         with table.open("w", encoding="utf-8", newline="") as file:
             sheet = csv.writer(file, delimiter=";")
             sheet.writerow(FIELDS.values())
@@ -160,6 +160,23 @@ class RecordsRun:
                 "PROMPT_HUB_INSTALLATION": self.stack.installation,
             },
         )
+
+
+def inputs_in(rows: Path) -> list[dict[str, str]]:
+    """Return the task's fields of each line; raises `LocalRunError` where a line lacks one."""
+    try:
+        with rows.open(encoding="utf-8") as lines:
+            whole = [json.loads(line)["input"] for line in lines if line.strip()]
+        inputs = [{name: fields[name] for name in FIELDS} for fields in whole]
+    except OSError as error:
+        raise LocalRunError(f"{rows} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise LocalRunError(
+            f"{rows} is to hold JSON lines with an `input` of {', '.join(FIELDS)} each: {error!r}."
+        ) from None
+    if not inputs:
+        raise LocalRunError(f"{rows} holds no record.")
+    return inputs
 
 
 def _order(version: str) -> tuple[int, ...]:

@@ -138,8 +138,11 @@ class LocalStack:
 
     @property
     def console_url(self) -> str:
-        """Where the console shows the stage, with the token that lets somebody in."""
-        token = self._console_token.read_text(encoding="ascii").strip()
+        """Where the console lets somebody in by its token; `LocalRunError` if it never started."""
+        try:
+            token = self._console_token.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            raise LocalRunError("it was not started yet: `make up` starts it.") from None
         return f"http://127.0.0.1:{self.ports['console']}/?token={token}"
 
     @property

@@ -96,6 +96,14 @@ class Observer:
         """Return what the results bucket holds under `key`."""
         return self._stack.objects.get_object(Bucket=self.bucket(), Key=key)["Body"].read()
 
+    def remembered(self) -> set[str]:
+        """Return the digests of all that was judged: who evaluates the same finds the verdict."""
+        pages = self._stack.objects.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket(), Prefix="verdicts/"
+        )
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+        return {Path(key).stem for key in keys if key.endswith(".json")}
+
     def pointer(self, task: str) -> Json:
         """Return a task's pointer in the ledger."""
         found = self._stack.tables.get_item(
@@ -110,13 +118,14 @@ class Observer:
         if prefix:
             condition += " AND begins_with(sk, :prefix)"
             values[":prefix"] = {"S": prefix}
-        found = self._stack.tables.query(
+        # A page has a megabyte: a stage that was left running has more samples than that in weeks.
+        pages = self._stack.tables.get_paginator("query").paginate(
             TableName=self.ledger,
             KeyConditionExpression=condition,
             ExpressionAttributeValues=values,
             ConsistentRead=True,
         )
-        return [_plain(item) for item in found["Items"]]
+        return [_plain(item) for page in pages for item in page["Items"]]
 
     def active(self) -> list[Json]:
         """Return every pointer, retired ones too; where there is no ledger yet, none."""
@@ -216,11 +225,18 @@ class Observer:
         return self._stack.demo if self._stack.demo.exists() else self._stack.root
 
     def ask(self, task: str) -> Json:
-        """One real request, with the input of the task's first scored example."""
+        """One real request, with the input of the task's first scored example.
+
+        Raises `LocalRunError` if the service has no answer, or git no example to ask about.
+        """
         path = self._tree / "prompts" / "01-examples" / f"{task}.jsonl"
         examples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        fields = next(e["input"] for e in examples if e.get("split", "eval") == "eval")
-        return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": fields})
+        # A set that lies in S3 is one line, which names it.
+        scored = (e for e in examples if "input" in e and e.get("split", "eval") == "eval")
+        first = next(scored, None)
+        if first is None:
+            raise LocalRunError(f"{path} has no scored example to ask about.")
+        return _http(f"{self.url}/v1/tasks/{task}/run", {"fields": first["input"]})
 
     def locked_threshold(self, task: str, version: str) -> float:
         """Return the threshold that a released version was promoted with, by the registry."""

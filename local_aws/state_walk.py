@@ -1,6 +1,6 @@
 """One execution of a state machine: from state to state, as Step Functions goes.
 
-Paths, functions and choices are the emulator's, made strict by `state_machines`. Retries, catches,
+Paths, functions and choices are the emulator's, made strict by `state_paths`. Retries, catches,
 limits and the end are here: the emulator waits at most a minute before a retry, knows no limit of
 size, and lets what was stopped run on.
 """

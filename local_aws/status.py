@@ -29,7 +29,10 @@ def status(stack: LocalStack) -> Iterator[str]:
         return
     observer = Observer(stack)
     yield f"\nAWS      {stack.endpoint}\nmodel    {stack.model_url}/v1: {behind(stack)}"
-    yield f"console  {stack.console_url}"
+    try:
+        yield f"console  {stack.console_url}"
+    except LocalRunError as error:
+        yield f"console  {error}"
     yield f"clone    {stack.author}\nshell    . {stack.shell_file}"
     try:
         yield f"service  {observer.url}/v1/tasks{_readiness(observer.url)}"
@@ -110,7 +113,7 @@ def _messages(stack: LocalStack) -> Iterator[str]:
 
 
 def alarm_lines(alarms: CloudWatchClient) -> Iterator[str]:
-    """Yield every alarm that people are told of, and why: of a stage those of its console."""
+    """Yield every alarm that rings, and why: of a stage those of its console, and a drill's."""
     for page in alarms.get_paginator("describe_alarms").paginate():
         for alarm in page["MetricAlarms"]:
             reason = alarm.get("StateReason", "no reason given")

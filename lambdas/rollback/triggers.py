@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decision import Action, Alarm, Decision, Window, refusal
+from decision import Alarm, Decision, Window, nothing, refusal
 from prompt_hub.core import aws_names
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def triggers(
         case _ if is_sweep(event):
             found = list(firing())
             if not found:
-                yield _ignored("all-quiet", f"no alarm on a prompt of {stage} is firing")
+                yield nothing("all-quiet", f"no alarm on a prompt of {stage} is firing")
             for alarm in found:
                 yield _accepted(alarm, stage, TriggerKind.SWEEP)
         case source:
-            yield _ignored(
+            yield nothing(
                 "unknown-event", f"an event from {source!r} is neither round, alarm nor schedule"
             )
 
@@ -86,18 +86,18 @@ def is_sweep(event: Mapping[str, object]) -> bool:
 def _round(event: Mapping[str, object], stage: str) -> Trigger | Decision:
     task = event.get("task")
     if not isinstance(task, str) or not task:
-        return _ignored("no-task", f"a round of the score watch names no task: {task!r}")
+        return nothing("no-task", f"a round of the score watch names no task: {task!r}")
     alarm = aws_names.score_alarm(stage, task)
     return Trigger(kind=TriggerKind.ROUND, task=task, alarm=alarm, at="")
 
 
 def _alarm(event: Mapping[str, object], account: str, stage: str) -> Trigger | Decision:
     if event.get("accountId") != account:
-        return _ignored("other-account", f"the alarm is of account {event.get('accountId')}")
+        return nothing("other-account", f"the alarm is of account {event.get('accountId')}")
     data = _mapping(event.get("alarmData"))
     name, state = str(data.get("alarmName", "")), _mapping(data.get("state"))
     if state.get("value") != "ALARM":
-        return _ignored("not-alarm", f"{name} went to {state.get('value')}: only ALARM is acted on")
+        return nothing("not-alarm", f"{name} went to {state.get('value')}: only ALARM is acted on")
     metric = _metric(data)
     return _accepted(
         Alarm(
@@ -186,7 +186,3 @@ def read_windows(folder: Path) -> dict[str, Window]:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _ignored(code: str, reason: str) -> Decision:
-    return Decision(action=Action.NOTHING, code=code, reason=reason)

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, Route, expect
 
+from prompt_hub.authoring.labels import read_labels
 from prompt_hub.cli.console import _listen
 from prompt_hub.console import clone, pages
 from prompt_hub.console.app import create_app
@@ -62,6 +63,7 @@ class Served:
 
     url: str
     stage: FakeStage
+    root: Path
     elsewhere: list[str] = field(default_factory=list)
     """What a page asked of anybody else."""
     complaints: list[str] = field(default_factory=list)
@@ -93,7 +95,7 @@ def served(
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     assert isinstance(console.stage, FakeStage)
-    yield Served(f"http://127.0.0.1:{port}", console.stage)
+    yield Served(f"http://127.0.0.1:{port}", console.stage, root)
     server.should_exit = True
     thread.join(20)
     assert not thread.is_alive()
@@ -201,7 +203,7 @@ def test_what_happens_appears_by_itself(visit: Visit, served: Served) -> None:
     served.stage.done.append(action("Drill", "InProgress"))
     expect(page.locator("#live")).to_contain_text("Drill")
     served.stage.runs.insert(
-        0, Execution(id="n3w", status="Failed", started=at(120), updated=at(120), revision="new")
+        0, Execution(id="n3w", status="Failed", started=at(120), revision="new")
     )
     expect(page.locator("#chosen")).to_have_text("Execution n3w")
 
@@ -268,6 +270,25 @@ def test_answers_are_graded_by_keyboard_alone(visit: Visit) -> None:
     page.keyboard.press("u")
     expect(page).to_have_url(asked)
     expect(page.get_by_role("status").last).to_contain_text("0 of ")
+
+
+def test_what_is_marked_of_several_choices_is_the_value(visit: Visit, served: Served) -> None:
+    judge = served.root / "prompts" / "00-templates" / "brand-judge.yaml"
+    faults = "faults: {type: array, items: {type: string, enum: [spelling, another brand]}}"
+    judge.write_text(judge.read_text("utf-8").replace("reason: {type: string}", faults), "utf-8")
+    page = visit(PAGES["label for a judge"])
+    fault, left_out = page.get_by_label("another brand"), page.get_by_label("left out")
+    page.get_by_label("2", exact=True).check()
+    expect(left_out).to_be_checked()
+    fault.check()
+    expect(page.get_by_label("a value")).to_be_checked()
+    left_out.check()
+    expect(fault).not_to_be_checked()
+    fault.check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").last).to_contain_text("1 of ")
+    (grade,) = read_labels(served.root, "brand-judge").pending.values()
+    assert grade.expected == {"grade": 2, "faults": ["another brand"]}
 
 
 def test_the_way_back_shows_what_was_graded(visit: Visit) -> None:

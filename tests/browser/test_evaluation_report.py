@@ -75,6 +75,7 @@ def test_tag_field_and_search_narrow_together(open_page: Open, report: Report) -
 def test_search_finds_inputs_answers_and_reasons(open_page: Open, report: Report) -> None:
     page = open_page(report(examples=48)).page
     page.locator("#words").fill("got 'yageo corporation'")
+    expect(page.locator("#list > li")).not_to_have_count(48)
     wrong = page.locator("#list .candidate .wrong").filter(has_text="brand: Yageo Corporation")
     expect(wrong).to_have_count(shown(page))
     assert 0 < shown(page) < 20

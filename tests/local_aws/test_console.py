@@ -65,17 +65,27 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipelines]:
         ]
     )
     ledger.roll_back(TASK, seen=seeded.revision, cause=cause)
-    for name in (aws_names.score_alarm(STAGE, TASK), "prompt-hub-prod-down"):
-        add_alarm(aws, name, ("ALARM", "as a test"))
-    told = {"InsufficientDataActions": ["arn:aws:sns:us-east-1:000000000000:told"]}
+    for stage, name in (
+        (STAGE, aws_names.score_alarm(STAGE, TASK)),
+        ("dev-eu", aws_names.score_alarm("dev-eu", TASK)),
+        ("prod", "prompt-hub-prod-down"),
+    ):
+        add_alarm(aws, name, ("ALARM", "as a test"), AlarmActions=people(stage))
+    add_alarm(aws, aws_names.score_alarm(STAGE, aws_names.DRILL_TASK), ("ALARM", "as a test"))
     silent = (("OK", "fell silent"), ("INSUFFICIENT_DATA", "fell silent"))
+    told = {"AlarmActions": people(STAGE), "InsufficientDataActions": people(STAGE)}
     add_alarm(aws, "prompt-hub-dev-down", *silent, **told)
     add_alarm(aws, "prompt-hub-dev-freshness-new", **told)
-    add_alarm(aws, "prompt-hub-dev-no-traffic", *silent)
+    add_alarm(aws, "prompt-hub-dev-no-traffic", *silent, AlarmActions=people(STAGE))
     try:
         yield pipelines
     finally:
         aws.stop()
+
+
+def people(stage: str) -> list[str]:
+    """Who is told of the alarms of a stage."""
+    return [f"arn:aws:sns:us-east-1:000000000000:{aws_names.notification_topic(stage)}"]
 
 
 def add_alarm(aws: LocalAws, name: str, *states: tuple[str, str], **more: object) -> None:
@@ -120,7 +130,7 @@ def test_the_stage_is_read(reader: StageReader) -> None:
 def test_the_alarms_are_those_of_the_stage_that_people_were_told_of(reader: StageReader) -> None:
     """One that has yet to hear anything is in the state of one that has fallen silent.
 
-    And one that nobody is told of.
+    And one whose silence nobody is told of, as of a drill's. Another stage's begin like this one's.
     """
     assert {alarm.name: alarm.reason for alarm in reader.alarms()} == {
         "prompt-hub-dev-score-part-class": "as a test",
@@ -134,8 +144,10 @@ def test_make_status_names_the_alarms_that_the_console_names(
     """Each decides it for itself: neither may import the other."""
     lines = [*alarm_lines(pipelines.aws.client("cloudwatch"))]
     shown = {f"{alarm.name}: {alarm.reason}" for alarm in reader.alarms()}
-    assert {line for line in lines if line.startswith("prompt-hub-dev-")} == shown
-    assert {*lines} - shown == {"prompt-hub-prod-down: as a test"}
+    names = ("dev-eu-score-part-class", "dev-score-prompt-hub-drill", "prod-down")
+    others = {f"prompt-hub-{name}: as a test" for name in names}
+    assert {*lines} == shown | others
+    assert not shown & others
 
 
 def test_cost_is_summed_over_versions(pipelines: Pipelines, reader: StageReader) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +35,26 @@ def test_a_bad_version_is_taken_back_by_the_stage_itself_again_and_again(stage: 
     assert kinds == ["retired", "rolled-back", "seeded"] * 2
     assert {event.notify.value for event in stage.ledger.events(DRILL)} == {"not-needed"}
     assert stage.untouched() == before
+
+
+def test_a_drill_needs_nothing_from_a_checkout(stage: Stage, tmp_path: Path) -> None:
+    """As the page for people on call has it: a region and credentials, in any folder."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "PROMPT_HUB_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "prompt_hub.cli", "drill", "--stage", STAGE, "--within", "90"],
+        cwd=tmp_path,
+        env={**inherited, **stage.aws.environment},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert f"stage {STAGE} took back a bad version" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
 
 
 def test_a_drill_that_was_killed_is_put_back_by_the_next_activation(stage: Stage) -> None:

@@ -185,6 +185,11 @@ def test_records_carry_their_version(state: Path) -> None:
         assert record["release"]
 
 
+def test_the_run_over_records_is_listed_in_the_clone_of_the_lifecycle(state: Path) -> None:
+    listed = state / "demo" / ".prompt-hub" / "records"
+    assert list(listed.glob(f"runs/{lifecycle.TASK}/*/manifest.json"))
+
+
 def test_the_page_needs_no_network(state: Path) -> None:
     page = (state / "run.html").read_text(encoding="utf-8")
     assert len(page) < 300_000

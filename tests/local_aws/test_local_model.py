@@ -176,22 +176,34 @@ def test_when_no_source_has_them_the_sentence_says_what_to_do(hub: Hub, weights:
     assert leftovers(weights) == []
 
 
+def test_a_cache_that_takes_no_file_is_a_sentence(hub: Hub, weights: Weights) -> None:
+    cached(weights).mkdir(parents=True)
+    with pytest.raises(LocalModelError, match=r"cannot be kept in .* make room"):
+        fetch(weights)
+    assert hub.asked == []
+
+
+def test_a_cache_that_cannot_be_made_is_a_sentence(weights: Weights, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file", encoding="utf-8")
+    with pytest.raises(LocalModelError, match="name another cache in XDG_CACHE_HOME"):
+        fetch(weights)
+
+
 # --- Aliases -----------------------------------------------------------------------------------
 
 
 def test_an_alias_changes_alone_and_leaves_no_half_file(tmp_path: Path) -> None:
     assert aliases(tmp_path / "new") == {"catalogue-latest": DEFAULT.name}
     set_alias(tmp_path, "other", "x")
-    command = ["alias", "catalogue-latest", SMALL.name, "--state", str(tmp_path)]
-    assert main(command) == 0
+    set_alias(tmp_path, "catalogue-latest", SMALL.name)
     assert aliases(tmp_path) == {"catalogue-latest": SMALL.name, "other": "x"}
     assert [path.name for path in tmp_path.iterdir()] == ["aliases.json"]
 
 
-def test_broken_aliases_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_aliases_are_named(tmp_path: Path) -> None:
     (tmp_path / "aliases.json").write_text("{")
-    assert main(["alias", "a", "b", "--state", str(tmp_path)]) == 2
-    assert "mend or delete it" in capsys.readouterr().err
+    with pytest.raises(LocalModelError, match="mend or delete it"):
+        set_alias(tmp_path, "a", "b")
     assert (tmp_path / "aliases.json").read_text() == "{"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +15,8 @@ import pytest
 
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, digest_of
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -39,6 +43,14 @@ def test_what_runs_this_code_is_left_alone(server: Background) -> None:
     assert server.running() == first
 
 
+def test_what_had_ended_before_anybody_looked_does_not_run(server: Background) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = json.dumps({"pid": ended.pid, "born": None})
+    (server.state / "server.pid").write_text(kept, encoding="utf-8")
+    assert server.running() is None
+
+
 def test_what_runs_older_code_is_started_anew(server: Background) -> None:
     server.start()
     first = server.running()
@@ -58,6 +70,27 @@ def test_what_a_release_started_that_kept_no_digest_is_started_anew(server: Back
     assert server.running() == first
     assert server.start()
     assert server.running() not in {None, first}
+
+
+def test_make_down_ends_what_an_environment_started_that_is_gone(
+    server: Background, tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "local_aws").symlink_to(ROOT / "local_aws")
+    model = replace(server, name="model", state=tmp_path / ".local")
+    model.start()
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    try:
+        subprocess.run(
+            # Without the packages of an environment, as a machine's own Python is.
+            ["make", "--no-print-directory", "down", f"PYTHON={sys.executable} -S"],
+            cwd=tmp_path,
+            env={**outside, "PROMPT_HUB_LOCAL_STATE": str(model.state)},
+            check=True,
+        )
+        assert model.running() is None
+    finally:
+        model.stop()
 
 
 def test_a_digest_is_that_of_the_code_alone(tmp_path: Path) -> None:

@@ -138,6 +138,38 @@ def test_an_action_leads_to_the_log_of_its_build(
     assert (action["log"], action["provider"], action["seconds"]) == (log, "CodeBuild", 3.0)
 
 
+class _Waiting(Observer):
+    """Tells of an execution that stands before a stage until a person lets it in."""
+
+    def actions(self, execution: str) -> list[ActionExecutionDetailTypeDef]:
+        action: ActionExecutionDetailTypeDef = {
+            "actionExecutionId": "1",
+            "stageName": "prod",
+            "actionName": "Approve",
+            "status": "InProgress",
+            "startTime": datetime(2026, 11, 3, tzinfo=UTC),
+            "input": {
+                "actionTypeId": {
+                    "category": "Approval",
+                    "owner": "AWS",
+                    "provider": "Manual",
+                    "version": "1",
+                }
+            },
+        }
+        return [action]
+
+
+def test_an_approval_that_waits_is_told_once(pushed: LocalStack) -> None:
+    story = Story("a run", Countdown(pushed.state / "seconds.json"))
+    executions = Executions(pushed, _Waiting(pushed), story)
+    lines: list[str] = []
+    shown: set[str] = set()
+    for _ in range(2):
+        executions._tell_actions("an execution", shown, lines, several=False)
+    assert lines == [f"prod / Approve waits for somebody: {pushed.mail} has its token"]
+
+
 @pytest.mark.parametrize(
     ("alarm", "shown"),
     [
@@ -171,10 +203,10 @@ def test_a_step_that_breaks_after_it_was_marked_has_failed(tmp_path: Path) -> No
     [
         (
             {"1.0.0": "active", "1.1.0": "quarantined"},
-            "brand still serves 1.0.0: quarantined and not back: 1.1.0",
+            "brand serves 1.0.0: quarantined and not back: 1.1.0",
         ),
         # A person has activated what was quarantined.
-        ({"1.0.0": "active"}, "brand still serves 1.0.0; none of its versions is quarantined here"),
+        ({"1.0.0": "active"}, "brand serves 1.0.0; none of its versions is quarantined here"),
     ],
 )
 def test_what_stays_out_is_what_the_ledger_calls_quarantined(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from local_aws.stack import LocalStack
+from local_aws.stack_reader import Observer
 from local_aws.status import action_lines, status, task_line
 
 if TYPE_CHECKING:
@@ -30,6 +34,38 @@ def test_where_nothing_runs_it_says_what_starts_it(tmp_path: Path) -> None:
     assert "does not run" in lines[0]
     assert "`make up` starts it" in lines[-1]
     assert not state.exists(), "looking leaves nothing behind"
+
+
+class _Running(LocalStack):
+    """A stack whose local AWS runs, as far as one asks no further."""
+
+    is_up = True
+
+
+def test_where_the_console_was_never_started_it_says_what_starts_it(tmp_path: Path) -> None:
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1"}}}'
+    (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
+    lines = status(_Running(tmp_path, tmp_path / "state"))
+    first = [next(lines) for _ in range(5)]
+    assert first[-1] == "console  it was not started yet: `make up` starts it."
+
+
+class _TwoPages:
+    """A client of DynamoDB that answers a query in two pages."""
+
+    def get_paginator(self, operation: str) -> _TwoPages:
+        return self
+
+    def paginate(self, **query: object) -> Iterator[dict[str, object]]:
+        yield {"Items": [{"version": {"S": "1.0.0"}}]}
+        yield {"Items": [{"version": {"S": "1.1.0"}}]}
+
+
+def test_the_newest_sample_is_found_behind_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalStack, "tables", _TwoPages())
+    monkeypatch.setattr(LocalStack, "installation", "prompt-hub")
+    observer = Observer(LocalStack(Path(), Path()))
+    assert [sample["version"] for sample in observer.samples("brand")] == ["1.0.0", "1.1.0"]
 
 
 def test_a_task_is_one_line_with_what_is_active_and_what_is_wrong() -> None:

@@ -100,6 +100,31 @@ def test_words_name_the_place_and_leave_the_invented_out(reviewing: RepositoryFo
     assert "  1 finding cited words that the file does not have: left out here" in lines
 
 
+def test_words_of_a_model_are_no_command_to_the_terminal(reviewing: RepositoryFolder) -> None:
+    told = "\x1b[2JAll is well.\n  advice: none"
+    quoted = described(27, "Answer with\tJSON such as", problem=told)
+    found: JsonObject = {**quoted, "suggestion": told}
+    lines = in_words(review(reviewing, saying(found))).split("\n")
+    shown = "[2JAll is well. advice: none"
+    assert lines[1:4] == [
+        f"  prompts/00-templates/part-class.yaml:27 [low] {shown}",
+        "    “Answer with JSON such as”",
+        f"    {shown}",
+    ]
+
+
+def test_a_review_is_of_the_candidate_that_was_asked_about(reviewing: RepositoryFolder) -> None:
+    before = reviewing.repository.candidate("part-class")
+
+    def answer(_: object) -> JsonObject:
+        reviewing.write("prompts/00-templates/part-class.yaml", "its: [author goes on\n")
+        return {"findings": [REAL]}
+
+    found = review(reviewing, FunctionProvider(answer))
+    assert (found.version, found.sha256) == (before.version, before.sha256)
+    assert [finding.citation for finding in found.findings] == ["verified"]
+
+
 @pytest.mark.parametrize("answer", ["looks fine", {"findings": [{"line": 1}]}, {"findings": 3}])
 def test_an_answer_that_is_no_review_is_not_measured(
     reviewing: RepositoryFolder, answer: JsonObject | str

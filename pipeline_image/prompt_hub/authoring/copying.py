@@ -38,26 +38,29 @@ def copied(repository: PromptRepository, source: str, task: str) -> dict[str, st
     def text(path: Path) -> str:
         return read_text(path, repository.relative(path)).replace("\r\n", "\n")
 
-    prompt = text(repository.candidate_path(source))
-    metadata = without_block(text(repository.path(METADATA, f"{source}.yaml")), "override")
+    prompt = repository.candidate_path(source)
+    metadata = repository.path(METADATA, f"{source}.yaml")
     name = {"task": task, "version": FIRST_VERSION}
+    moved = {**name, "candidate": f"{TEMPLATES}/{task}.yaml"}
     return {
-        template_path(task): _with(prompt, name),
-        metadata_path(task): _with(metadata, {**name, "candidate": f"{TEMPLATES}/{task}.yaml"}),
+        template_path(task): _with(text(prompt), name, repository.relative(prompt)),
+        metadata_path(task): _with(
+            without_block(text(metadata), "override"), moved, repository.relative(metadata)
+        ),
         examples_path(task): text(repository.path(EXAMPLES, f"{source}.jsonl")),
     }
 
 
-def _with(text: str, values: Mapping[str, str]) -> str:
-    """Return a YAML file with these top-level values, and nothing else, changed."""
+def _with(text: str, values: Mapping[str, str], file: str) -> str:
+    """Return the text of a YAML file with these top-level values, and nothing else, changed."""
     fresh = text
     for key, value in values.items():
         pattern = rf"^({key}[ \t]*:[ \t]*)(\"[^\"]*\"|'[^']*'|[^\s#]+)"
         fresh = re.sub(pattern, rf"\g<1>{value}", fresh, flags=re.MULTILINE)
-    before, after = parse_yaml(text, "").data, parse_yaml(fresh, "").data
+    before, after = parse_yaml(text, file).data, parse_yaml(fresh, file).data
     if not isinstance(before, dict) or after != {**before, **values}:
         raise PromptHubError(
-            f"the file of {text.splitlines()[0]!r} is written in a way that cannot be copied.",
+            f"{file} is written in a way that cannot be copied.",
             hint=f"Write {', '.join(values)} as plain values at the start of a line.",
             exit_code=ExitCode.BLOCKED,
         )

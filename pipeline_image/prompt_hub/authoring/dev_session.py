@@ -106,7 +106,9 @@ class DevSession:
     def files(self) -> Iterator[Path]:
         """Yield every file that the task is made of, and building blocks that it may include."""
         prompts = self._repository.prompts
-        yield from (path for path in (prompts / TEMPLATES).rglob("*") if path.is_file())
+        # A folder may go while it is read, as another branch is checked out.
+        with suppress(OSError):
+            yield from (path for path in (prompts / TEMPLATES).rglob("*") if path.is_file())
         yield from (prompts / EXAMPLES).glob(f"{self._task}.*")
         yield prompts / METADATA / f"{self._task}.yaml"
         with suppress(PromptHubError):

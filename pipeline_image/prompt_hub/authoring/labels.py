@@ -274,9 +274,11 @@ def _changed(
     """
     lines, new = text.split("\n"), list[Example]()
     known: dict[str, tuple[int, Example]] = {}
+    ids = set[str]()
     for number, example in examples:
         place = number - 1, example
         known |= {key_of(example): place, key_of_input(example.input): place}
+        ids.add(example.id)
     became: dict[str, str] = {}
     for key, grade in grades.items():
         at, found = known.get(key, (0, None))
@@ -289,9 +291,9 @@ def _changed(
         elif not found and grade.example is None:
             # Somebody may have changed the input that has the usual name.
             names = (f"label-{sha256_of(grade.input)[:length]}" for length in range(12, 65))
-            name = next(name for name in names if f"example:{name}" not in known)
+            name = next(name for name in names if name not in ids)
             new.append(Example(id=name, input=grade.input, expected=grade.expected))
-            known[key_of(new[-1])] = (0, new[-1])
+            ids.add(name)
             became[key] = "added"
     end = "\r\n" if "\r\n" in text else "\n"
     text = "\n".join(lines)

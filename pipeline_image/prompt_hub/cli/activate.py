@@ -14,6 +14,7 @@ from prompt_hub.cli.stage import (
     ledger_of,
     now,
     release_of,
+    stage_names,
     stage_of,
     translate_aws_errors,
 )
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_release(parser)
     parser.add_argument(
         "--earlier-stages",
+        type=stage_names,
         default=os.environ.get(aws_names.ENV_EARLIER_STAGES, ""),
         metavar="STAGE,STAGE",
         help="stages that the release has passed: what they have taken out is left out here; "

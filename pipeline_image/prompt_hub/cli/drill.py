@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+from pathlib import Path
 
 from prompt_hub.cli.activate import DRILL, put_back
 from prompt_hub.cli.stage import (
@@ -22,13 +24,12 @@ from prompt_hub.cli.stage import (
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.results import results_from_environment
+from prompt_hub.evaluation.results import Results, results_from_environment
 from prompt_hub.ledger.items import Deployed, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
 from prompt_hub.repository.json import parse_model
-from prompt_hub.repository.reader import PromptRepository
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,10 +90,11 @@ def _begin(stage: str, deployed: Deployed | None) -> tuple[int, Deployed]:
 def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     """Let a task in the stage's network look on; returns what it found."""
     revision, deployed = begun
+    results = _results()
     command = ("drill", "--inside", "--within", f"{within:g}")
     code = start_in_stage(stage, command, role=aws_names.watch_role(stage), what="the drill")()
     key, hint = aws_names.drill_key(deployed.release.release, stage), "Look at its task's log."
-    text = results_from_environment(PromptRepository.from_environment().root).get(key)
+    text = results.get(key)
     found = None if text is None else parse_model(text, key, Drill, hint=hint)
     if (
         found is None
@@ -105,6 +107,15 @@ def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
             exit_code=ExitCode.UNEXPECTED,
         )
     return found
+
+
+def _results() -> Results:
+    """Return the results bucket: whoever is on call has neither a clone nor the bucket's name."""
+    from prompt_hub.repository.example_objects import own_bucket
+
+    # Without a name for it, a folder of this machine would be read: it has nothing of a stage's.
+    environment = {**os.environ, aws_names.ENV_RESULTS_BUCKET: own_bucket()}
+    return results_from_environment(Path(), environment)
 
 
 async def _inside(stage: str, within: float) -> ExitCode:

@@ -47,19 +47,31 @@ def await_served(
 
     Raises `PromptHubError` where it does not within `WAIT_SECONDS`, or has no such task.
     """
-    began, served = time.monotonic(), ""
+    from prompt_hub.release.service_client import UnreachableServiceError
+
+    began, found = time.monotonic(), ""
     while (waited := time.monotonic() - began) < WAIT_SECONDS:
-        tasks = client.ask("/v1/tasks").object().get("tasks")
-        for entry in tasks if isinstance(tasks, list) else ():
-            if isinstance(entry, dict) and entry.get("task") == task:
-                served = str(entry.get("version"))
-        if served == version:
-            return waited
+        try:
+            served = _served(client, task)
+        except UnreachableServiceError as error:
+            # Its container may be one that is replaced just now: the next one follows, too.
+            found = error.message
+        else:
+            if served == version:
+                return waited
+            found = f"{client.url} serves {served or 'no version of it'}."
         pause(0.5)
     raise PromptHubError(
-        f"{client.url} serves {task} {served or 'not at all'} after {WAIT_SECONDS:.0f} s, and not"
-        f" {version}.",
+        f"{task} {version} is not served after {WAIT_SECONDS:.0f} s: {found}",
         hint="The ledger has moved. GET /v1/tasks says what the service follows, and what it"
         " refuses.",
         exit_code=ExitCode.UNEXPECTED,
     )
+
+
+def _served(client: Client, task: str) -> str | None:
+    tasks = client.ask("/v1/tasks").object().get("tasks")
+    for entry in tasks if isinstance(tasks, list) else ():
+        if isinstance(entry, dict) and entry.get("task") == task:
+            return str(entry.get("version"))
+    return None

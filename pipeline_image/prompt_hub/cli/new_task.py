@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.reader import PromptRepository
 
 DEFAULT_ALIAS = "catalogue-pinned"
@@ -21,9 +23,13 @@ def add_description(parser: argparse.ArgumentParser) -> None:
 
 
 def usual_alias(repository: PromptRepository) -> str:
-    """Return the alias that the repository's first task uses: most likely it is configured."""
+    """Return the alias that the repository's first task uses: most likely it is configured.
+
+    A task that cannot be read is passed over: it keeps nobody from making another.
+    """
     for task in repository.tasks():
-        return repository.draft(task).model.alias
+        with suppress(PromptHubError):
+            return repository.draft(task).model.alias
     return DEFAULT_ALIAS
 
 

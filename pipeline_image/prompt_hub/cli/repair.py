@@ -160,7 +160,7 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
         repairs = repairer.plan(arguments.run)
         sure = arguments.yes or arguments.after_rollback
         if not repairs or arguments.dry_run or not _agreed(len(repairs), sure=sure):
-            return repairer.code
+            repairs = []
         summaries = [await repairer.repair(each) for each in repairs]
     if arguments.json:
         print(json.dumps([repair_json(view) for view in summaries if view], indent=2))
@@ -379,5 +379,7 @@ def _agreed(repairs: int, *, sure: bool) -> bool:
         raise PromptHubError(
             "nobody is there to say that this may be asked and paid.", hint="Give --yes."
         )
+    # Not by `input`, which asks on standard output, where programs read the summaries.
     question = f"Make these records of {wording.count(repairs, 'run')} again? [y/N] "
-    return input(question).strip().lower() in {"y", "yes"}
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

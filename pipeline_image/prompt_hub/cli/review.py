@@ -78,12 +78,13 @@ async def review_of(
     """
     path = repository.candidate_path(task)
     file = repository.relative(path)
-    text = read_text(path, file)
+    # An answer may take minutes, in which the author goes on.
+    candidate, text = repository.candidate(task), read_text(path, file)
     fields = questions(text, repository.metadata(task).description, repository.examples(task))
     answer = await client.call(reviewer, fields, timeout=SECONDS)
     found = findings(answer, text)
     model = client.resolve(reviewer).identity
-    return reviewed(repository.candidate(task), file, reviewer, model, at, found)
+    return reviewed(candidate, file, reviewer, model, at, found)
 
 
 def _reviewer(repository: PromptRepository) -> Prompt:

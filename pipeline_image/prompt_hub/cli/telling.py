@@ -11,15 +11,15 @@ LONGEST_MESSAGE = 20_000
 """Characters; SNS takes 256 KiB, but a mail that long is read by nobody."""
 
 
-def tell(subject: str, message: str) -> bool:
-    """Publish to the topic of the environment and say so; returns whether it was taken.
+def tell(subject: str, message: str) -> None:
+    """Publish to the topic of the environment, and say whether it was taken.
 
     Never raises: what the action is there for goes on.
     """
     topic = os.environ.get(aws_names.ENV_TOPIC_ARN)
     if not topic:
         print(f"nobody was told: {aws_names.ENV_TOPIC_ARN} is not set")
-        return False
+        return
     import boto3
 
     try:
@@ -30,9 +30,8 @@ def tell(subject: str, message: str) -> bool:
         )
     except Exception as error:
         print(f"nobody was told ({type(error).__name__}: {error}); the execution ends red for it")
-        return False
-    print(f"told {topic}")
-    return True
+    else:
+        print(f"told {topic}")
 
 
 def _shortened(message: str) -> str:

@@ -6,15 +6,17 @@ Nothing is fetched and nothing is written here, not even what a cut-off promotio
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from math import inf
 from pathlib import Path
 
 from prompt_hub.console.known import Aside, Asker, Known
+from prompt_hub.core import aws_names
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
+from prompt_hub.core.hashing import sha256_of
 from prompt_hub.evaluation.results import (
     LOCAL_EXECUTION,
     RESULTS_DIR,
@@ -26,6 +28,7 @@ from prompt_hub.reporting.diff import PromptComparison, compare
 from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import (
+    EXAMPLES,
     METADATA,
     REGISTRY,
     TEMPLATES,
@@ -52,7 +55,9 @@ class Clone:
         self.root = root
         self._ask = asker.ask
         self.repository = PromptRepository(root)
-        self._views: Bounded[tuple[str, str, _State], EvaluationView] = Bounded(EVALUATIONS)
+        self._views: Bounded[Hashable, EvaluationView] = Bounded(EVALUATIONS)
+        self._records: Bounded[str, str] = Bounded(EVALUATIONS)
+        """Hashes of records as the results bucket last had them, by their keys."""
         self._reading = threading.Lock()
         self._aside = Aside()
         self._released: tuple[_State, Known[Registry]] = (None, Known(None))
@@ -131,7 +136,7 @@ class Clone:
             return read_view(self._evaluations, found, registry=self.registry().value)
 
         state = state_of(self.repository.prompts / evaluation_path(task, version))
-        return self._view((task, version, state), read, wait)
+        return self._view(task, (version, state), read, wait)
 
     def of_execution(
         self,
@@ -149,11 +154,24 @@ class Clone:
                 raise _no_evaluation(f"{task} by execution {execution}")
             return read_view(self._evaluations, found, registry=self.registry().value)
 
-        return self._view((task, execution, None), read, wait)
+        # A stage of the pipeline that is tried again evaluates again, by the same execution.
+        name = aws_names.evaluation_key(execution, task)
+        record = self._ask("the evaluation", lambda: results().get(name), key=name)
+        if record.problem is None:
+            self._records.put(name, sha256_of(record.value))
+        sha256 = self._records.get(name)
+        # Who grades what is read already goes on, also where credentials have expired meanwhile.
+        if sha256 is None:
+            return Known(None, record.problem)
+        return self._view(task, (execution, sha256), read, wait)
 
     def _view(
-        self, key: tuple[str, str, _State], read: Callable[[], EvaluationView], wait: bool
+        self, task: str, made: Hashable, read: Callable[[], EvaluationView], wait: bool
     ) -> Known[EvaluationView]:
+        """Return an evaluation; `made` says which it is, and tells it from one in its place."""
+        # Beside the answers stand the examples as they are now.
+        key = task, made, state_of(self.repository.path(EXAMPLES, f"{task}.jsonl"))
+
         def kept() -> EvaluationView:
             with self._reading:
                 held = self._views.get(key)

@@ -134,12 +134,7 @@ def _text(example: ExampleView) -> str:
 
 
 def as_fields(value: object) -> tuple[tuple[str, str], ...]:
-    """Return an object, or the text of one, as its fields and what each is; nothing otherwise."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return ()
+    """Return an object as its fields and what each is; nothing for anything else."""
     if not isinstance(value, dict):
         return ()
     return tuple(

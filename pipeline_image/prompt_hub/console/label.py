@@ -12,11 +12,12 @@ from urllib.parse import quote, urlencode
 from prompt_hub.authoring import labels as grades
 from prompt_hub.authoring.labels import Grade, Labels, MeanwhileError, read_labels
 from prompt_hub.console.clone import state_of
-from prompt_hub.console.label_form import JSON, Given, LabelForm, first, object_in, read_json
+from prompt_hub.console.label_form import JSON, Given, LabelForm, first, read_json
 from prompt_hub.console.label_queue import Queue, judge_pairs, known_examples, new_records
 from prompt_hub.console.pages import Console, Page, Query, missing, number
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.reporting.answers import object_in
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import EXAMPLES, no_task
 from prompt_hub.repository.schema import TASK_PATTERN, Prompt
@@ -127,7 +128,7 @@ class Labelling:
         if item is not None and given is None:
             known = item.example.expected if item.example else None
             known = word.expected if word and seen in labels.pending else known
-            taken = object_in(item.answers.get(take, ""))
+            taken = object_in(item.answers[take]) if take in item.answers else None
             given = desk.form.filled(known if taken is None else taken, as_json=as_json)
         return Page(
             template="label.html.j2",

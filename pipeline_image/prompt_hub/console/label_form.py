@@ -61,10 +61,14 @@ class Field:
         """What the input is called that says whether there is a value."""
         return self.at if self.kind == "choice" else f"{self.at}.is"
 
+    def state(self, given: Given) -> str:
+        """Return what it is instead of a value; nothing where it has one."""
+        said = first(given, self.state_at)
+        return said if said in self.states else ""
+
     def value(self, given: Given) -> JsonValue:
-        """Return what was filled in; raises `ValueError`."""
-        state = first(given, self.state_at)
-        if state in self.states:
+        """Return what was filled in, None for none; raises `ValueError`."""
+        if state := self.state(given):
             if self.kind != "choice" and any(given.get(self.at, ())):
                 raise ValueError(f"has a value and is {state}: which of the two?")
             return None
@@ -114,7 +118,7 @@ class LabelForm:
 
     def __init__(self, schema: JsonObject) -> None:
         self.schema = schema
-        self.digest = sha256_of(schema)
+        self.digest = sha256_of([schema, [*properties(schema)]])
         """Which contract it is: the places of its fields are those of no other."""
         must = required(schema)
         self.fields = tuple(
@@ -148,12 +152,13 @@ class LabelForm:
                 return {}, [{"field": "", "problem": "is no JSON object"}]
             label = whole
         for field in () if JSON in given else self.fields:
-            if _LEFT_OUT in field.states and first(given, field.state_at) == _LEFT_OUT:
-                continue
             try:
-                label[field.name] = field.value(given)
+                value = field.value(given)
             except ValueError as error:
                 wrong[field.name] = str(error)
+            else:
+                if field.state(given) != _LEFT_OUT:
+                    label[field.name] = value
         found = [{"field": name, "problem": problem} for name, problem in wrong.items()]
         more = field_problems(label, self.schema)
         return label, found + [each for each in more if each["field"] not in wrong]
@@ -207,15 +212,6 @@ def read_json(text: str) -> JsonValue:
     except ValueError as error:
         raise ValueError(f"is no JSON: {error}") from None
     return value
-
-
-def object_in(text: str) -> JsonObject | None:
-    """Return the object that a text is in JSON; None where it is none."""
-    try:
-        value = read_json(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def first(given: Given, name: str) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from prompt_hub.authoring.labels import Labels, key_of, key_of_input
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.reading import Reading
-from prompt_hub.console.label_form import object_in
 from prompt_hub.core.hashing import canonical
 from prompt_hub.core.wording import count
+from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.judge import question
-from prompt_hub.reporting.answers import Outcome
+from prompt_hub.reporting.answers import Outcome, object_in
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.contracts import fits
 from prompt_hub.repository.schema import Example, JsonObject, Prompt, Records
@@ -26,7 +26,7 @@ class Item:
     input: JsonObject
     example: Example | None = None
     """The example that it is; None for a new one."""
-    answers: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, ExampleResult] = field(default_factory=dict)
     """Who answered what, where that is no secret to whoever grades."""
 
 
@@ -66,7 +66,7 @@ def known_examples(examples: Sequence[Example], view: EvaluationView | None) -> 
         if one.example and (key := key_of(one.example)) in items:
             arms = (("candidate", one.candidate), ("champion", one.champion))
             worst = {whose: arm.worst for whose, arm in arms if arm}
-            answers = {whose: call.answer or "" for whose, call in worst.items() if call}
+            answers = {whose: call for whose, call in worst.items() if call}
             items[key] = replace(items[key], answers=answers)
     missed = (
         key_of(one.example)
@@ -102,7 +102,7 @@ def judge_pairs(view: EvaluationView, judge: Prompt, examples: Sequence[Example]
             for call in (
                 call for arm in (one.candidate, one.champion) if arm for call in arm.calls
             ):
-                output = object_in(call.answer or "")
+                output = object_in(call)
                 if one.example and output is not None:
                     fields = question(one.example, output)
                     is_fit = fits(fields, judge.input)

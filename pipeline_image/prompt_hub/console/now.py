@@ -61,7 +61,8 @@ class Now:
     pages: int
     alarms: tuple[Alarm, ...]
     """Those of no single task."""
-    alarms_known: bool
+    quiet: bool
+    """Whether AWS says that nothing rings, also of tasks that are not shown."""
     commit: str
     unknown: tuple[str, ...]
 
@@ -114,7 +115,7 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
         page=page,
         pages=pages,
         alarms=others,
-        alarms_known=alarms.value is not None,
+        quiet=alarms.value == (),
         commit=clone.commit(),
         unknown=gaps(
             pointers.problem,

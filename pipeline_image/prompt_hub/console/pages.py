@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from prompt_hub.ledger.items import Event, Pointer, VersionRecord
 from prompt_hub.ledger.messages import done, headline, next_steps
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.reporting import pages, words
-from prompt_hub.reporting.answers import Change
+from prompt_hub.reporting.answers import Change, object_in
 from prompt_hub.reporting.diff import PromptComparison
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
@@ -142,6 +142,8 @@ class Console:
 
     def log(self, query: Query, execution: str, action: str) -> Page:
         """Return the end of the log of one action."""
+        if not _EXECUTION.fullmatch(execution):
+            return missing(f"There is no execution {execution} of this pipeline.")
         actions = self._actions(execution)
         found = next((each for each in actions.otherwise(()) if each.id == action), None)
         if found is None and actions.problem is None:
@@ -173,7 +175,7 @@ class Console:
         pointer = pointers.otherwise({}).get(task)
         registered = registry.value.tasks.get(task) if registry.value else None
         if pointer is None and registered is None:
-            return _no_task(task, pointers, registry.problem)
+            return _no_task(task, pointers.problem or registry.problem)
         recent = self._recent(task)
         states = self._ask(f"states of {task}", partial(self.stage.versions, task))
         metadata = self.clone.metadata(task)
@@ -237,17 +239,14 @@ class Console:
 
     def incident(self, query: Query, task: str, revision: str) -> Page:
         """Return what happened with a change of the ledger, what was done, and how to undo it."""
-        pointers = self._pointers()
-        if task not in pointers.otherwise({}):
-            return _no_task(task, pointers, None)
-        recent = self._recent(task)
-        lately = recent.otherwise(Recent())
+        pointers, recent = self._pointers(), self._recent(task)
+        pointer, lately = pointers.otherwise({}).get(task), recent.otherwise(Recent())
         wanted = number(revision, 0)
         event = next((each for each in lately.events if each.revision == wanted), None)
-        if event is None:
-            if recent.problem is None:
-                return missing(f"The ledger has no change {revision} of {task}.")
-            return missing(recent.problem, 502)
+        if event is None or pointer is None:
+            if problem := recent.problem or pointers.problem:
+                return _unknown(problem)
+            return missing(f"The ledger has no change {revision} of {task}.")
         return Page(
             template="incident.html.j2",
             title=f"{task}: {headline(event)}",
@@ -260,7 +259,7 @@ class Console:
                 "evidence": read_evidence(event),
                 "later": [each for each in lately.events if each.revision > wanted],
                 "chart": series.draw(lately.samples, lately.events, datetime.now(UTC)),
-                "pointer": pointers.otherwise({})[task],
+                "pointer": pointer,
                 "unknown": gaps(recent.problem),
             },
         )
@@ -356,17 +355,19 @@ def digest(live: str) -> str:
     return hashlib.sha256(live.encode()).hexdigest()[:16]
 
 
-def missing(message: str, status: int = 404) -> Page:
+def missing(message: str) -> Page:
     """Return a page that says what is not there."""
-    return Page(
-        template="gone.html.j2", title="Not found", values={"message": message}, status=status
-    )
+    return Page(template="gone.html.j2", title="Not found", values={"message": message}, status=404)
 
 
-def _no_task(task: str, pointers: Known[dict[str, Pointer]], other: str | None) -> Page:
-    problem = pointers.problem or other
-    if problem:
-        return missing(f"Whether there is a task {task} is not known. {problem}", 502)
+def _unknown(problem: str) -> Page:
+    """Return a page that says what could not be asked, for as long as that is so."""
+    return replace(missing(problem), status=502, every=NOW_SECONDS)
+
+
+def _no_task(task: str, problem: str | None) -> Page:
+    if problem is not None:
+        return _unknown(f"Whether there is a task {task} is not known. {problem}")
     return missing(f"There is no task {task}, neither in this stage nor in git.")
 
 
@@ -380,8 +381,7 @@ def _chosen(executions: tuple[Execution, ...], wanted: str) -> Execution | None:
 
 def _older(id_: str, acted: Sequence[Action]) -> Execution:
     """Return an execution that is not among the newest, as far as its actions tell of it."""
-    updated = max(action.updated for action in acted)
-    return Execution(id=id_, status="", started=acted[0].started, updated=updated, revision="")
+    return Execution(id=id_, status="", started=acted[0].started, revision="")
 
 
 def _by_stage(actions: tuple[Action, ...]) -> dict[str, list[Action]]:
@@ -412,6 +412,12 @@ def number(text: str | None, default: int = 1) -> int:
 @cache
 def _environment() -> Environment:
     environment = pages.environment(TEMPLATES)
-    environment.filters |= {"ago": ago, "fields": as_fields, "json": as_json, "moment": moment}
+    environment.filters |= {
+        "ago": ago,
+        "fields": as_fields,
+        "json": as_json,
+        "moment": moment,
+        "object": object_in,
+    }
     environment.globals |= {"marked": series.MARKED}
     return environment

@@ -69,16 +69,14 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """All of a chart; `floor` is the score at its lower edge, its upper one is 1."""
+    """All of a chart; the score at its upper edge is 1."""
 
     points: tuple[Point, ...]
     lines: tuple[Line, ...]
     thresholds: tuple[Line, ...]
     marks: tuple[Mark, ...]
     levels: tuple[Level, ...]
-    floor: float
     since: datetime
-    until: datetime
     description: str
     """The same in words."""
 
@@ -137,9 +135,7 @@ def draw(samples: Sequence[ScoreSample], events: Sequence[Event], now: datetime)
             for event in shown
         ),
         levels=_levels(floor, own[-1][1].threshold if own else None, y),
-        floor=floor,
         since=since,
-        until=until,
         description=_described([item for _, item in own], shown),
     )
 

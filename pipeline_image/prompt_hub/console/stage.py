@@ -59,14 +59,8 @@ class Execution:
     id: str
     status: str
     started: datetime
-    updated: datetime
     revision: str
     """The commit and its message, as far as the pipeline says it."""
-
-    @property
-    def runs(self) -> bool:
-        """Whether something may still change."""
-        return self.status in {"InProgress", "Stopping"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +157,17 @@ class StageReader:
             )
             for page in pages
             for alarm in page["MetricAlarms"]
-            if alarm["StateValue"] == "ALARM" or _has_fallen_silent(alarm)
+            if self._is_own(alarm) and (alarm["StateValue"] == "ALARM" or _has_fallen_silent(alarm))
         )
+
+    def _is_own(self, alarm: MetricAlarmTypeDef) -> bool:
+        """Tell this stage's alarms from those of one whose name begins like it: `dev`, `dev-eu`.
+
+        That of a drill, which is meant to ring, tells nobody and is nobody's.
+        """
+        people = f":{aws_names.notification_topic(self.stage)}"
+        told = (*alarm.get("AlarmActions", ()), *alarm.get("InsufficientDataActions", ()))
+        return any(action.endswith(people) for action in told)
 
     def spent(self, versions: Iterable[tuple[str, str]]) -> dict[str, float]:
         """Return US dollars of today's calls (UTC) by task, of these tasks and versions."""
@@ -252,12 +255,10 @@ def _execution(found: PipelineExecutionSummaryTypeDef) -> Execution:
         if revision
         else ()
     )
-    started = found.get("startTime", datetime.fromtimestamp(0, UTC))
     return Execution(
         id=found.get("pipelineExecutionId", ""),
         status=found.get("status", "unknown"),
-        started=started,
-        updated=found.get("lastUpdateTime", started),
+        started=found.get("startTime", datetime.fromtimestamp(0, UTC)),
         revision=" ".join(filter(None, words)),
     )
 

@@ -37,7 +37,6 @@ class Installation(_Loose):
 
     region: str
     account: str | None = None
-    branch: str = "main"
     notification_emails: tuple[str, ...] = ()
     models: dict[str, dict[str, JsonValue]] = {}
     stages: tuple[Stage, ...] = ()

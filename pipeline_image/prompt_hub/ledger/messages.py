@@ -160,6 +160,13 @@ def next_steps(event: Event, stage: str) -> str:
             "When the cause is found, let releases move it again:\n"
             f"  prompt-hub ledger unfreeze {where} {signed}"
         )
+    if event.kind is EventKind.RETIRED:
+        # Nothing is active that a command of the ledger could move.
+        back = f"prompt-hub promote downgrade {event.task} --to {event.reached.version} --override"
+        return (
+            "It comes back with the next version that passes. To release this one again in git;\n"
+            f"commit, push and start the pipeline:\n  {back} {signed}"
+        )
     return (
         "To see its history, and to choose another version by hand:\n"
         f"  prompt-hub ledger show {where}\n"

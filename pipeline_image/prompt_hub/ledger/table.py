@@ -188,15 +188,9 @@ class Ledger(ItemTable):
             task, seen, lambda state: transitions.roll_back(state, cause=cause), newest
         )
 
-    def downgrade(
-        self, task: str, to: VersionRef, *, seen: int, cause: Cause, override: bool = False
-    ) -> Event:
+    def downgrade(self, task: str, to: VersionRef, *, seen: int, cause: Cause) -> Event:
         """See `transitions.downgrade`."""
-        return self._change(
-            task,
-            seen,
-            lambda state: transitions.downgrade(state, to, cause=cause, override=override),
-        )
+        return self._change(task, seen, lambda state: transitions.downgrade(state, to, cause=cause))
 
     def retire(self, task: str, *, seen: int, release: ReleaseRef, cause: Cause) -> Event:
         """See `transitions.retire`."""

@@ -163,15 +163,13 @@ def roll_back(state: TaskState, *, cause: Cause) -> Change:
     return _take_out(state, to, VersionState.QUARANTINED, EventKind.ROLLED_BACK, cause)
 
 
-def downgrade(state: TaskState, to: VersionRef, *, cause: Cause, override: bool = False) -> Change:
+def downgrade(state: TaskState, to: VersionRef, *, cause: Cause) -> Change:
     """Go to `to` by hand; what was active comes back only by a named override.
 
-    Raises `TransitionRefusedError` when `to` was taken out itself, unless `override` says
-    otherwise.
+    Raises `TransitionRefusedError` when `to` was taken out itself.
     """
     _moving(state, to)
-    if not override:
-        _refuse_taken_out(state, to.version)
+    _refuse_taken_out(state, to.version)
     return _take_out(state, to, VersionState.DOWNGRADED, EventKind.DOWNGRADED, cause)
 
 

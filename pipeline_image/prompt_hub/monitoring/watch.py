@@ -104,14 +104,22 @@ class ScoreWatch:
         return await self._measure(pointer, self.rounds.last().get(task), compare=compare)
 
     def _tell_of_idle_tasks(self) -> ExitCode:
-        """Say that the watch lives where it has nothing to measure: silence would page people."""
+        """Say that the watch lives where it has nothing to measure: silence would page people.
+
+        Where CloudWatch does not hear it, what is active is measured all the same: a rollback needs
+        no metric.
+        """
         known = self.ledger.every_pointer()
         active = {task for task, pointer in known.items() if not pointer.retired}
         idle = [task for task in self.repository.tasks() if task not in active]
         for task in idle:
             self.say(f"{task}: {self._why_idle(retired=task in known)}")
-        if idle:
+        try:
             count_heartbeats(self.cloudwatch, self.stage, idle, 1)
+        except Exception as error:
+            found = f"{type(error).__name__}: {error}"
+            self.say(f"{self.stage}: that idle tasks are seen to could not be counted, {found}")
+            return ExitCode.UNEXPECTED
         return ExitCode.OK
 
     def _why_idle(self, *, retired: bool) -> str:

@@ -1,7 +1,7 @@
 """The state machine of a prompt version: every move that is allowed, and nothing else is.
 
-One table, read by `moves.py` that carries a move out, by the tests that walk it at random and
-by the page in `docs/states.md` that is generated from it.
+One table, read by `transitions.py` that says what a move changes, by the tests that walk it at
+random and by the page in `docs/states.md` that is generated from it.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ NAMED = Guard(
 INSISTED = Guard(
     "an explicit override",
     _unasked,
-    "Add --override if it shall be released again all the same.",
+    "Release it all the same by `prompt-hub promote downgrade --to VERSION --override`.",
 )
 
 

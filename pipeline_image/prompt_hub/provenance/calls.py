@@ -10,6 +10,7 @@ from typing import Literal
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.json_strict import ENVELOPE_DEPTH, strict_json
+from prompt_hub.core.wording import count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +97,25 @@ def _text(value: object) -> str | None:
 def calls_in(files: Iterable[Path]) -> Iterator[Call]:
     """Yield every call in files, logs and batch outputs alike; raises `PromptHubError`."""
     for path in files:
-        try:
-            with path.open(encoding="utf-8", errors="replace") as lines:
-                for number, text in enumerate(lines, 1):
-                    call = call_in(text, f"{path}:{number}")
-                    if call is not None:
-                        yield call
-        except OSError as error:
-            raise PromptHubError(f"{path} cannot be read: {error.strerror}.") from None
+        for number, text in enumerate(_lines_of(path), 1):
+            call = call_in(text, f"{path}:{number}")
+            if call is not None:
+                yield call
+
+
+def line_at(path: Path, wanted: int) -> str:
+    """Return a line by its number, as `calls_in` counts them; raises `PromptHubError`."""
+    number = 0
+    for number, text in enumerate(_lines_of(path), 1):
+        if number == wanted:
+            return text
+    raise PromptHubError(f"{path} has {count(number, 'line')}, no line {wanted}.")
+
+
+def _lines_of(path: Path) -> Iterator[str]:
+    try:
+        # Not `str.splitlines`: it divides a line where an answer in it has a separator of its own.
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            yield from lines
+    except OSError as error:
+        raise PromptHubError(f"{path} cannot be read: {error.strerror}.") from None

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 _RESTORE = "Restore it: the bucket keeps former versions of an object for 30 days."
+_READ_AGAIN = 5
+"""How often a ledger is read anew that changes all the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,19 @@ class StageReader:
         self._ledger, self._ecr, self._ecs, self._logs = ledger, ecr, ecs, logs
 
     def ledger(self) -> LedgerEvidence:
-        """Read the ledger; the head comes first, so that a change meanwhile is no gap."""
+        """Read the ledger as it is at one moment: anew where a change came between.
+
+        Half of it from before and half from after would look as if somebody had edited it.
+        """
+        found = self._ledger_now()
+        for _ in range(_READ_AGAIN):
+            if self._ledger.revision() == found.revision:
+                break
+            found = self._ledger_now()
+        return found
+
+    def _ledger_now(self) -> LedgerEvidence:
+        # The head comes first: what changes meanwhile is newer, and no gap below it.
         revision = self._ledger.revision()
         pointers = self._ledger.every_pointer()
         return LedgerEvidence(

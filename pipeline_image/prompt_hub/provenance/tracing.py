@@ -11,8 +11,7 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.wording import count
-from prompt_hub.provenance.calls import Call, call_in, calls_in
+from prompt_hub.provenance.calls import Call, call_in, calls_in, line_at
 from prompt_hub.provenance.chain import Chain
 from prompt_hub.provenance.evidence import LEDGER, Evidence
 from prompt_hub.provenance.git_history import GitEvidence, GitHistory
@@ -59,15 +58,8 @@ class Tracer:
             return Subject(digest=found[1])
         if TRACE_ID.fullmatch(text):
             return Subject(call=self._logged(text, files))
-        place = PLACE.fullmatch(text)
-        if place is not None and Path(place["file"]).is_file():
-            lines = Path(place["file"]).read_text(encoding="utf-8").splitlines()
-            number = int(place["line"])
-            if number > len(lines):
-                raise PromptHubError(
-                    f"{place['file']} has {count(len(lines), 'line')}, no line {number}."
-                )
-            return Subject(call=_call_of(lines[number - 1], text))
+        if (found := PLACE.fullmatch(text)) is not None:
+            return Subject(call=_call_of(line_at(Path(found["file"]), int(found["line"])), text))
         return Subject(release=text)
 
     def chains(self, subject: Subject) -> tuple[Chain, ...]:

@@ -21,7 +21,7 @@ BY = "pipeline"
 
 @dataclass
 class ActivationResult:
-    """Tasks whose pointer moved, and tasks that could not be moved although they should."""
+    """Tasks with a new active version, and tasks that could not be moved although they should."""
 
     moved: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ def execute(
 
 
 def _take(ledger: Ledger, release: Release, step: Step, say: Callable[[str], None]) -> bool:
-    """Do one step, say it in one line; returns whether a pointer moved."""
+    """Do one step, say it in one line; returns whether a version became active."""
     cause = Cause(by=BY, reason=_reason(release, step), at=timestamp(datetime.now(UTC)))
     match step:
         case Skip():

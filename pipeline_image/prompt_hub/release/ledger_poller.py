@@ -27,6 +27,12 @@ SNAPSHOT_AFTER_SECONDS = 60.0
 """How long a starting process waits for the ledger before it serves what its release says."""
 REPORT_EVERY_SECONDS = 60.0
 """How often a state that people should end is reported while it lasts."""
+MOST_LOOKS = 12
+"""Looks, at most, from one try of a file that could not be read to the next: a minute of ours.
+
+The first tries follow each other closely, as most such troubles end soon. A file that is gone is
+looked for in all of its task's archive, which may take seconds.
+"""
 
 
 class PointerSource(Protocol):
@@ -195,6 +201,10 @@ class LedgerPoller:
         self._clock = clock
         self._started = clock()
         self._reported: dict[str, float] = {}
+        self._unread: dict[str, Pointer] = {}
+        """By task: what the release carries, and what could not be read from its file."""
+        self._looks = self._pause = 1
+        """Looks until those are tried again, and how many there were from the last try to it."""
         self.state = ServingState()
 
     def find(self, task: str, stage: str) -> ServedVersion:
@@ -230,8 +240,10 @@ class LedgerPoller:
         if pointers is not None:
             logger.debug("ledger revision %d: %d pointers read", revision, len(pointers))
             self._follow(revision, pointers, known_here=known_here)
-        elif known_here and not self.state.ready:
-            self._show(replace(self.state, ready=True))
+        else:
+            self._try_again()
+            if known_here and not self.state.ready:
+                self._show(replace(self.state, ready=True))
         for task, wanted in self.state.refused.items():
             self._report_refusal(task, wanted)
 
@@ -269,22 +281,48 @@ class LedgerPoller:
         """
         served: dict[str, ServedVersion] = {}
         refused: dict[str, VersionRef] = {}
+        unread: dict[str, Pointer] = {}
         for task, pointer in pointers.items():
             if self._can_serve(task, pointer.active):
-                served[task] = ServedVersion(
-                    reference=pointer.active, source="ledger", revision=pointer.revision
-                )
+                served[task] = _followed(pointer)
                 continue
             refused[task] = pointer.active
+            if self._carries(task, pointer.active):
+                unread[task] = pointer
             kept = self.state.served.get(task)
             # What the image's own snapshot says was never let in by the ledger.
             if kept is not None and kept.source == "ledger":
                 served[task] = kept
+        self._unread, self._looks, self._pause = unread, 1, 1
         state = ServingState(revision=revision, served=served, refused=refused, ledger_answers=True)
         self._show(replace(state, ready=self.state.ready or known_here or not state.unserved))
 
+    def _try_again(self) -> None:
+        """Read anew what could not be read: it may be the version that a rollback went to."""
+        if not self._unread:
+            return
+        self._looks -= 1
+        if self._looks > 0:
+            return
+        self._looks = self._pause = min(2 * self._pause, MOST_LOOKS)
+        found = {
+            task: _followed(pointer)
+            for task, pointer in self._unread.items()
+            if self._prepared(task, pointer.active)
+        }
+        if not found:
+            return
+        for task in found:
+            del self._unread[task]
+        refused = {task: ref for task, ref in self.state.refused.items() if task not in found}
+        state = replace(self.state, served={**self.state.served, **found}, refused=refused)
+        self._show(replace(state, ready=state.ready or not state.unserved))
+
+    def _carries(self, task: str, wanted: VersionRef) -> bool:
+        return self.release.carries.get(task, {}).get(wanted.version) == wanted.sha256
+
     def _can_serve(self, task: str, wanted: VersionRef) -> bool:
-        if self.release.carries.get(task, {}).get(wanted.version) != wanted.sha256:
+        if not self._carries(task, wanted):
             return False
         current = self.state.served.get(task)
         if current is not None and current.reference == wanted:
@@ -297,7 +335,8 @@ class LedgerPoller:
                 self._prompts.prepare(task, wanted.version)
         except (PromptHubError, OSError) as error:
             # Its file is damaged or gone: to callers that is the same as not to be carried.
-            logger.warning("%s %s cannot be served: %s", task, wanted.version, error)
+            if self._due(f"not prepared {task} {wanted.version}"):
+                logger.warning("%s %s cannot be served: %s", task, wanted.version, error)
             return False
         return True
 
@@ -350,6 +389,10 @@ class LedgerPoller:
             return False
         self._reported[what] = now
         return True
+
+
+def _followed(pointer: Pointer) -> ServedVersion:
+    return ServedVersion(reference=pointer.active, source="ledger", revision=pointer.revision)
 
 
 def _left_behind(

@@ -54,7 +54,7 @@ class Response(NamedTuple):
 
 
 class Client:
-    """Asks one service; no answer takes longer than `timeout` seconds."""
+    """Asks one service; for more than `timeout` seconds in a row it may not be silent."""
 
     def __init__(self, url: str, *, timeout: float, token: str | None = None) -> None:
         """Speak with the service at `url`; raises `PromptHubError` if that is no HTTP address.

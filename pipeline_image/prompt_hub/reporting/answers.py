@@ -8,7 +8,10 @@ from enum import StrEnum
 from functools import cached_property
 from statistics import fmean
 
+from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
+from prompt_hub.repository.schema import JsonObject
 
 ALMOST = 1e-9
 """Scores are means of floats: what differs by less is the same."""
@@ -78,6 +81,19 @@ def losses(call: ExampleResult) -> tuple[str, ...]:
     return tuple(
         f"{part.scorer}: {part.loss}" if several else part.loss for part in call.parts if part.loss
     )
+
+
+def object_in(call: ExampleResult) -> JsonObject | None:
+    """Return the JSON object that an answer holds, a fence around it aside; None for none.
+
+    Where its prompt refuses a fence, the loss says so.
+    """
+    text = trimmed(call.answer or "")
+    try:
+        value = strict_json(without_fence(text) if is_fenced(text) else text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _wrong_fields(call: ExampleResult) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prompt_hub.core import aws_names, wording
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.evaluation.large_details import LargeDetails
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
@@ -138,4 +139,5 @@ def moves_in_words(won: Sequence[str], lost: Sequence[str]) -> Iterator[str]:
     for what, examples in (("won", won), ("lost", lost)):
         if examples:
             more = f", and {len(examples) - LISTED} more" if len(examples) > LISTED else ""
-            yield f"  {what:<4} {len(examples)}: {', '.join(examples[:LISTED])}{more}"
+            names = ", ".join(map(one_line, examples[:LISTED]))
+            yield f"  {what:<4} {len(examples)}: {names}{more}"

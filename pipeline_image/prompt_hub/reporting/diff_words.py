@@ -33,11 +33,12 @@ def difference_lines(difference: Difference, *, coloured: bool = False) -> Itera
     `{+…+}` where there is no colour.
     """
     signs = _COLOURS if coloured else _SIGNS
+    where = escaped(difference.where)
     text = "".join(_signed(run, signs[run.kind]) for run in difference.runs)
     if "\n" not in text and len(text) < 60:
-        yield f"{difference.where}: {text}"
+        yield f"{where}: {text}"
         return
-    yield f"{difference.where}:"
+    yield f"{where}:"
     yield from (f"    {line}" for line in text.splitlines())
 
 

@@ -54,7 +54,7 @@ def _loss(example: ExampleView) -> Iterator[str]:
     if known is not None:
         yield f"      input     {_line(json.dumps(known.input, ensure_ascii=False))}"
         yield f"      expected  {_line(json.dumps(known.expected, ensure_ascii=False))}"
-    for call in candidate.calls[:1]:
+    if call := candidate.worst:
         yield f"      answer    {_line(call.answer or 'none')}"
         if call.problem:
             yield f"      problem   {_line(call.problem)}"

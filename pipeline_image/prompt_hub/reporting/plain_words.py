@@ -8,8 +8,11 @@ from prompt_hub.reporting.evaluation import EvaluationView
 
 
 def lead(view: EvaluationView) -> str:
-    """Return the sentence that stands before the statistics; empty where nothing was asked."""
-    if view.candidate is None:
+    """Return the sentence that stands before the statistics.
+
+    Empty where nothing was asked, or its answers are too many to be read.
+    """
+    if view.candidate is None or not view.examples:
         return ""
     examples = len(view.examples)
     if missing := view.outcomes[Outcome.UNMEASURED]:

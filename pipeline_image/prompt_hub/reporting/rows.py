@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.reporting.answers import Answers
+from prompt_hub.reporting.answers import Answers, object_in
 from prompt_hub.repository.schema import Example
 
 UNKNOWN = "no longer in the repository"
@@ -65,11 +65,8 @@ def _fields(answers: Answers | None) -> dict[str, str] | None:
     """Return the fields of the worst answer; None where there is none, or it is no JSON object."""
     if answers is None or answers.worst is None:
         return None
-    try:
-        value = json.loads(answers.worst.answer or "")
-    except ValueError:
-        return None
-    return dict(_leaves(value)) if isinstance(value, dict) else None
+    value = object_in(answers.worst)
+    return None if value is None else dict(_leaves(value))
 
 
 def _leaves(value: JsonValue, place: str = "") -> Iterator[tuple[str, str]]:

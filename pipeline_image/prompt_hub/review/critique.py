@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.core.wording import count
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
@@ -160,9 +161,9 @@ def in_words(review: Review) -> str:
         kind = (finding.severity, finding.problem, finding.suggestion)
         alike.setdefault(kind, []).append(finding)
     for (severity, problem, suggestion), found in alike.items():
-        lines.append(f"  {review.file}:{found[0].line} [{severity}] {problem}")
+        lines.append(f"  {review.file}:{found[0].line} [{severity}] {one_line(problem)}")
         lines += [f"    {_cited(finding, found[0])}" for finding in found]
-        lines.append(f"    {suggestion}")
+        lines.append(f"    {one_line(suggestion)}")
     if invented:
         left_out = count(invented, "finding")
         lines.append(f"  {left_out} cited words that the file does not have: left out here")
@@ -173,4 +174,4 @@ def in_words(review: Review) -> str:
 def _cited(finding: Finding, first: Finding) -> str:
     line = "" if finding is first else f"line {finding.line}: "
     moved = " (cited on another line)" if finding.citation == "moved" else ""
-    return f"{line}“{finding.quote}”{moved}"
+    return f"{line}“{one_line(finding.quote)}”{moved}"

@@ -100,16 +100,12 @@ class LedgerHistory(RuleBasedStateMachine):
             assert after.active == before.previous
             assert self.ledger.version_states(task)[before.version] is VersionState.QUARANTINED
 
-    @rule(task=st.sampled_from(TASKS), to=st.sampled_from(VERSIONS), override=st.booleans())
-    def downgrade(self, task: str, to: str, override: bool) -> None:
-        done = self.attempt(
+    @rule(task=st.sampled_from(TASKS), to=st.sampled_from(VERSIONS))
+    def downgrade(self, task: str, to: str) -> None:
+        self.attempt(
             task,
-            lambda seen, why: self.ledger.downgrade(
-                task, reference(to), seen=seen, cause=why, override=override
-            ),
+            lambda seen, why: self.ledger.downgrade(task, reference(to), seen=seen, cause=why),
         )
-        if done and override:
-            self.overridden.add((task, to))
 
     @rule(task=st.sampled_from(TASKS))
     def retire(self, task: str) -> None:

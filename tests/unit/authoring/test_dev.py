@@ -334,5 +334,18 @@ def test_the_command_watches_shows_and_ends_with_a_summary(
     assert "prompts/00-templates/catalogue-role.txt" in names
 
 
+def test_a_folder_that_goes_while_it_is_read_ends_no_session(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanishing(folder: Path, pattern: str) -> Iterator[Path]:
+        yield folder / "catalogue-role.txt"
+        raise FileNotFoundError(pattern)
+
+    monkeypatch.setattr(Path, "rglob", vanishing)
+    names = [path.relative_to(bench.folder.root).as_posix() for path in bench.session.files()]
+    templates, metadata = "prompts/00-templates", "prompts/03-metadata/brand.yaml"
+    assert names == [f"{templates}/catalogue-role.txt", EXAMPLES, metadata, PROMPT]
+
+
 def test_a_summary_of_nothing_says_so() -> None:
     assert summary("brand", []) == "brand: nothing was measured"

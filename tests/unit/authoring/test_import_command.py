@@ -15,11 +15,10 @@ from prompt_hub.core.errors import ExitCode
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import NotAllowedError
-from prompt_hub.repository.schema import Metadata, Prompt
-from tests.unit.authoring.workshop import Workshop
+from prompt_hub.repository.placeholders import PLACEHOLDER
+from tests.unit.authoring.workshop import FIXTURES, Workshop, metadata_of, prompt_of, take
 from tests.unit.building import MADE_AT
 
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "imports"
 PROMPTS = (
     "openai_prompt.json",
     "langfuse_chat.json",
@@ -30,25 +29,6 @@ PROMPTS = (
     "version2.prompty",
     "greet.prompt",
 )
-
-
-def take(workshop: Workshop, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    """Import fixtures under an alias that is configured, and return all that was noted."""
-    files = [word if word[0] == "-" or word.isdecimal() else str(FIXTURES / word) for word in words]
-    options = ("--model", "catalogue-pinned", "--json")
-    assert workshop.take("imported", *files, *options) == ExitCode.OK
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert workshop.folder.errors() == []
-    return [note["said"] for note in json.loads(captured.out)["notes"]]
-
-
-def prompt_of(workshop: Workshop) -> Prompt:
-    return workshop.folder.repository.draft("imported")
-
-
-def metadata_of(workshop: Workshop) -> Metadata:
-    return workshop.folder.repository.metadata("imported")
 
 
 def texts_of(workshop: Workshop) -> list[tuple[str, str]]:
@@ -282,6 +262,31 @@ def test_dotprompt(workshop: Workshop, capsys: pytest.CaptureFixture[str]) -> No
         assert any(line.startswith(what) for line in said), (what, said)
 
 
+@pytest.mark.parametrize(
+    ("name", "front"),
+    [
+        ("a.prompty", "sample:\n  day: 2026-01-02\n"),
+        ("a.prompty", "inputs:\n  day: {type: string, default: 2026-01-02}\n"),
+        ("a.prompty", "inputs:\n  day: {type: string, enumValues: [2026-01-02]}\n"),
+        ("a.prompt", "input:\n  default:\n    day: 2026-01-02\n"),
+        ("a.prompt", "input:\n  schema:\n    day(enum): [2026-01-02]\n"),
+        ("a.prompt", "input:\n  schema:\n    day: string\n  default:\n    day: 2026-01-02\n"),
+    ],
+)
+def test_a_value_that_cannot_be_kept_is_listed_and_another_made_up(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, front: str
+) -> None:
+    role = "user:\n" if name == "a.prompty" else ""
+    path = tmp_path / name
+    path.write_text(f"---\n{front}---\n{role}What is on {{{{day}}}}?\n", encoding="utf-8")
+    said = take(workshop, capsys, str(path))
+    assert prompt_of(workshop).input["properties"] == {"day": {"type": "string"}}
+    (example,) = workshop.folder.repository.examples("imported")
+    assert example.input == {"day": PLACEHOLDER}
+    why = "nothing is kept of a date without quotes; put it in quotes"
+    assert any(line.endswith(f"a value of the front matter: {why}") for line in said)
+
+
 def test_every_key_of_an_export_is_carried_over_or_listed(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -400,36 +405,6 @@ def test_the_help_names_every_format(capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert all(name in shown for name in FORMATS)
     assert "docs/coming-from-elsewhere.md" in shown
-
-
-def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    grader = {
-        "type": "string_check",
-        "name": "verdict",
-        "input": "{{sample.output_text}}",
-        "operation": "ilike",
-        "reference": "{{item.verdict}}",
-    }
-    item = {
-        "object": "eval.run.output_item",
-        "datasource_item": {"film": "Metropolis", "verdict": "Yes"},
-        "results": [{"name": "verdict", "passed": True, "score": 1.0}],
-    }
-    evals = [{"object": "eval", "testing_criteria": [grader]}, {"object": "eval", "id": "eval_2"}]
-    for name, listed in (("evals.json", evals), ("items.json", [item])):
-        text = json.dumps({"object": "list", "data": listed})
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    files = [str(tmp_path / name) for name in ("evals.json", "items.json")]
-    said = take(workshop, capsys, "langfuse_text.json", *files, "--prompt", "2")
-    (example,) = workshop.folder.repository.examples("imported")
-    assert (example.input, example.expected) == ({"film": "Metropolis"}, {"answer": "Yes"})
-    (scorer,) = metadata_of(workshop).scorers
-    assert scorer.type == "text"
-    assert "evals.json:1: another of several: export it alone to take it" in said
-    assert any("stricter than there" in line for line in said)
-    assert any("'results' of a row" in line for line in said)
 
 
 def test_a_key_of_an_export_is_no_command_to_the_terminal(

@@ -88,6 +88,8 @@ input:
         ("Hi\n{{#each name}}x{{/each}}", "a.prompt:12:1: found a loop over 'name'"),
         ("{{#with place}}{{town}}{{/with}}", "found {{#with place}}"),
         ("{{> header}}", "found {{> header}}"),
+        ("{{../name}}", "found '../name' outside of a loop"),
+        ("{{#each tags}}x{{else}}{{../name}}{{/each}}", "found '../name' outside of a loop"),
         ("{{media url=name}}", "found {{media url=name}}; expected text"),
         ("{{~name}}", "'~', which takes white space away"),
         ("\\{{name}}", "a backslash before a tag"),
@@ -118,6 +120,16 @@ def test_handlebars_that_ours_cannot_say_is_refused_with_its_line(
     assert said.startswith("a.prompt:1")
 
 
+def test_where_a_list_is_empty_names_are_those_around_the_loop(tmp_path: Path) -> None:
+    schema = "input:\n  schema:\n    host: string\n    guests(array):\n      name: string"
+    body = "{{#each guests}}{{name}} of {{../host}}{{else}}Nobody for {{host}}{{/each}}!"
+    draft = of_page("dotpromptz", f"---\n{schema}\n---\n{body}", tmp_path)
+    (message,) = draft.messages
+    assert render_text(message.content, {"host": "Ada", "guests": []}) == "Nobody for Ada!"
+    guests = [{"name": "Kim"}]
+    assert render_text(message.content, {"host": "Ada", "guests": guests}) == "Kim of Ada!"
+
+
 @pytest.mark.parametrize(
     ("schema", "found"),
     [
@@ -146,6 +158,7 @@ def prompty_of(language: str, body: str, inputs: str = "") -> str:
         ("jinja2", "user:\n{{ a == 'x' }}", "a condition written out"),
         ("jinja2", "user:\n{% set a = 1 %}", "found {% set %}"),
         ("jinja2", "user:\n{{ a.upper() }}", "found a call"),
+        ("jinja2", f"user:\n{{{{ a{'[0]' * 400} }}}}", "expressions nested without end"),
         ("jinja2", "{% if flag %}\nuser:\nx\n{% endif %}", "a.prompty:6:1: found"),
         ("mustache", "user:\n{{#a}}x{{/a}}", "a section of 'a'"),
         ("mustache", "user:\n{{>a}}", "found {{>a}}"),
@@ -162,6 +175,129 @@ def test_prompty_that_ours_cannot_say_is_refused_with_its_line(
     language: str, body: str, found: str, tmp_path: Path
 ) -> None:
     assert found in refused(lambda: of_page("prompty", prompty_of(language, body), tmp_path))
+
+
+INSIDE = """
+  user: {kind: object, properties: {name: {kind: string}, active: {kind: boolean}}}
+  flags: {kind: array, items: {kind: boolean}}"""
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("{{ user.active }}", "boolean in 'user'"),
+        ("{{ user['active'] }}", "boolean in 'user'"),
+        ("{{ flags[0] }}", "boolean in 'flags'"),
+        ("{{ flags | join(', ') }}", "boolean in 'flags'"),
+        ("{% for each in flags %}{{ each }}{% endfor %}", "boolean 'each'"),
+        ("{% for each in flags %}{{ loop.last }}{% endfor %}", "a condition"),
+        ("{{ flag | default('no') }}", "boolean 'flag'"),
+        ("{{ user.name | default(false) }}", "a constant"),
+        ("{{ user.name or flag }}", "boolean 'flag'"),
+        ("{{ 'no' if user.name else flag }}", "boolean 'flag'"),
+        ("{{ flag | trim }}", "boolean 'flag'"),
+        ("{{ flags[:1] | join }}", "boolean in 'flags'"),
+        ("{{ (['x'] or flags) | join }}", "boolean in 'flags'"),
+        ("{{ [flag, 'x'] | join }}", "boolean in 'flag'"),
+        (
+            "{% for a in ['x'] %}{{ a }}{% endfor %}{% for a in flags %}{{ a }}{% endfor %}",
+            "boolean 'a'",
+        ),
+        ("{% for flag in ['x'] %}{% else %}{{ flag }}{% endfor %}", "boolean 'flag'"),
+    ],
+)
+def test_what_python_writes_otherwise_is_refused_wherever_it_stands(
+    body: str, found: str, tmp_path: Path
+) -> None:
+    page = prompty_of("jinja2", f"user:\n{body}", INSIDE)
+    said = refused(lambda: of_page("prompty", page, tmp_path))
+    assert f"a.prompty:9:1: found {found} written out" in said
+
+
+def test_a_sample_says_what_its_fields_are(tmp_path: Path) -> None:
+    front = "sample:\n  user: {name: Ada, active: true, since: null}\n  docs: [{title: A}]"
+    page = f"---\ntemplate: LANGUAGE\n{front}\n---\nuser:\n"
+    said = refused(
+        lambda: of_page("prompty", page.replace("LANGUAGE", "jinja2") + "{{user.active}}", tmp_path)
+    )
+    assert "found boolean in 'user' written out" in said
+    body = "{{{user.name}}}:{{#docs}}{{{title}}};{{/docs}}"
+    draft = of_page("prompty", page.replace("LANGUAGE", "mustache") + body, tmp_path)
+    fields = {"user": {"name": "Ada"}, "docs": [{"title": "A"}, {"title": "B"}]}
+    assert render_text(draft.messages[0].content, fields) == "Ada:A;B;"
+    assert draft.variables["user"]["properties"] == {
+        "name": {"type": "string"},
+        "active": {"type": "boolean"},
+        "since": {},
+    }
+
+
+@pytest.mark.parametrize("tool", ["prompty", "dotpromptz"])
+def test_values_stand_in_the_order_in_which_the_prompt_reads_them(
+    tool: str, tmp_path: Path
+) -> None:
+    values = dict.fromkeys("hgfedcba", "x")
+    front = {"sample": values} if tool == "prompty" else {"input": {"default": values}}
+    body = " ".join(f"{{{{{name}}}}}" for name in sorted(values))
+    page = f"---\n{json.dumps(front)}\n---\n{'user:' * (tool == 'prompty')}\n{body}"
+    assert [*of_page(tool, page, tmp_path).samples] == sorted(values)
+
+
+def test_texts_inside_of_fields_are_written_alike(tmp_path: Path) -> None:
+    body = "{{ user.name | default('x') }}{% if user.active or flags[0] %}!{% endif %}"
+    body += "{% for flags in ['?'] %}{{ flags }}{% endfor %}"
+    draft = of_page("prompty", prompty_of("jinja2", f"user:\n{body}", INSIDE), tmp_path)
+    fields = {"user": {"name": "Ada", "active": True}, "flags": [False]}
+    assert render_text(draft.messages[0].content, fields) == "Ada!?"
+
+
+@pytest.mark.parametrize("language", ["jinja2", "mustache"])
+def test_an_input_that_is_no_text_is_left_out_on_a_line_of_its_own_alone(
+    language: str, tmp_path: Path
+) -> None:
+    picture = "\n  picture: {kind: image}"
+    page = prompty_of(language, "user:\nWhat is it?\n{{picture}}", picture)
+    draft = of_page("prompty", page, tmp_path)
+    assert [message.content for message in draft.messages] == ["What is it?"]
+    page = prompty_of(language, "user:\nWhat is in {{picture}}?", picture)
+    said = refused(lambda: of_page("prompty", page, tmp_path))
+    assert "a.prompty:8:1: found the input 'picture' among the words of a message" in said
+    assert said.endswith("tasks read text alone")
+
+
+ORDERS = """
+  shop: {kind: string}
+  orders:
+    kind: array
+    items:
+      kind: object
+      properties:
+        who: {kind: string}
+        lines: {kind: array, items: {kind: object, properties: {what: {kind: string}}}}"""
+
+
+def test_a_name_in_sections_of_mustache_is_looked_for_from_the_inside_out(tmp_path: Path) -> None:
+    line = "{{{what}}} for {{{who}}} at {{{shop}}}"
+    body = f"user:\n{{{{#orders}}}}{{{{#lines}}}}{line};{{{{/lines}}}}{{{{/orders}}}}"
+    draft = of_page("prompty", prompty_of("mustache", body, ORDERS), tmp_path)
+    assert draft.variables.keys() == {"orders", "shop"}
+    orders = [{"who": "Ada", "lines": [{"what": "pins"}, {"what": "caps"}]}]
+    sent = render_text(draft.messages[0].content, {"shop": "X", "orders": orders})
+    assert sent == "pins for Ada at X;caps for Ada at X;"
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "sample:\n  docs: [{title: A}, {name: B}]",
+        "inputs:\n  docs: {type: array}",
+        "inputs:\n  title: {type: string}\n  docs: {type: array, items: {type: object}}",
+    ],
+)
+def test_a_name_that_may_be_a_field_of_an_element_is_refused(front: str, tmp_path: Path) -> None:
+    page = f"---\ntemplate: mustache\n{front}\n---\nuser:\n{{{{#docs}}}}{{{{title}}}}{{{{/docs}}}}"
+    said = refused(lambda: of_page("prompty", page, tmp_path))
+    assert "found 'title' in a section of a list; expected a field that is declared" in said
 
 
 def test_mustache_escapes_and_we_do_not(tmp_path: Path) -> None:

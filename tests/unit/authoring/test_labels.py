@@ -263,6 +263,22 @@ def test_an_example_whose_input_was_changed_keeps_its_id_to_itself(
     assert len(second) == len(first) + 1
 
 
+def test_a_grade_of_an_example_that_is_gone_again_changes_no_other_line(
+    healthy: RepositoryFolder,
+) -> None:
+    """Its id is that of the example which a grade of the same input adds."""
+    before = healthy.read(FILE)
+    name = f"label-{key_of_input(NEW).removeprefix('input:')[:12]}"
+    gone = Example(id=name, input=NEW, expected={"part_class": "resistor"})
+    add(healthy, grade(None, "resistor"))
+    add(healthy, grade(gone, "diode"))
+    written = write_examples(healthy.repository, TASK, "Ann")
+    assert (written.corrected, written.added) == (0, 1)
+    assert healthy.read(FILE).startswith(before)
+    (left,) = read_labels(healthy.root, TASK).pending.values()
+    assert left.example == name
+
+
 def test_what_git_brings_while_grades_are_looked_at_is_not_overwritten(
     healthy: RepositoryFolder, first: Example, monkeypatch: pytest.MonkeyPatch
 ) -> None:

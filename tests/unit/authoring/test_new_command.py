@@ -165,9 +165,23 @@ def test_a_copy_is_checked_with_the_building_blocks_judge_and_scorers_that_it_na
     assert workshop.folder.findings() == []
 
 
+def test_a_file_that_cannot_be_copied_is_named(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata, candidate = "prompts/03-metadata/brand.yaml", "00-templates/brand.yaml"
+    workshop.folder.edit(metadata, f"candidate: {candidate}", f"candidate: >-\n  {candidate}")
+    assert workshop.new("polarity", "--from", "brand") == ExitCode.BLOCKED
+    assert f"{metadata} is written in a way that cannot be copied." in capsys.readouterr().err
+
+
 def test_what_is_wrong_elsewhere_keeps_nobody_from_a_new_task(workshop: Workshop) -> None:
     workshop.folder.write("prompts/02-production/brand.yaml", "a: [\n")
     assert workshop.new("mounting") == ExitCode.OK
+    # The first task, whose alias a new one would have by default.
+    workshop.folder.write("prompts/00-templates/brand.yaml", "a: [\n")
+    assert workshop.new("polarity") == ExitCode.OK
+    alias = workshop.folder.repository.draft("mounting").model.alias
+    assert workshop.folder.repository.draft("polarity").model.alias == alias
 
 
 @pytest.mark.parametrize(

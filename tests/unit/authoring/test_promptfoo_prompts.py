@@ -18,10 +18,36 @@ def test_a_function_that_makes_the_prompt_is_no_text(bench: Bench, name: str) ->
     assert "is a program; a prompt here is a template" in output
 
 
+def test_a_prompt_that_is_not_there_is_told_from_those_that_are(bench: Bench) -> None:
+    prompts = [{"raw": "Colour of {{thing}}?", "label": "short\x1b[2J\nNext:"}]
+    config = {**ASK, "prompts": prompts, "tests": [case({"thing": "sky"})]}
+    path = bench.write("promptfooconfig.yaml", config)
+    assert bench.workshop.take("task", path, "--prompt", "2") == ExitCode.USAGE
+    error = bench.capsys.readouterr().err
+    assert error.endswith("there is no prompt 2. There are: 1 short [2J Next:.\n")
+
+
+def test_variables_that_nobody_reads_are_listed_as_tests_have_them(bench: Bench) -> None:
+    unread = dict.fromkeys("hgfedcba", "x")
+    output = bench.take({**ASK, "tests": [case({**unread, "thing": "sky"})]})
+    why = "is not read by the prompt, so it is no part of the input"
+    listed = [line.split("'")[1] for line in output.splitlines() if line.endswith(why)]
+    assert listed == [*unread]
+
+
 def test_one_prompt_needs_no_list(bench: Bench) -> None:
     bench.write("chat.json", json.dumps([{"role": "user", "content": "Colour of {{thing}}?\n"}]))
     bench.take({**ASK, "prompts": "file://chat.json", "tests": [case({"thing": "sky"})]})
     assert bench.asked() == ["Colour of sky?\n"]
+
+
+@pytest.mark.parametrize("pattern", ["p/**.txt", "p/*.txt", "**/*.txt", "**.d/one**.txt"])
+def test_a_pattern_of_files_means_what_it_means_there(bench: Bench, pattern: str) -> None:
+    bench.write("p/one.txt", "Colour of {{thing}}?")
+    bench.write("p.d/one.txt", "Colour of {{thing}}?")
+    tests = [case({"thing": "sky"})]
+    bench.take({**ASK, "prompts": [f"file://{pattern}"], "tests": tests})
+    assert bench.asked() == ["Colour of sky?"]
 
 
 @pytest.mark.parametrize("suffix", [".md", ".j2"])
@@ -277,6 +303,15 @@ def test_scenarios_are_the_combinations_that_they_stand_for(bench: Bench) -> Non
     }
     bench.take({**ASK, "scenarios": [scenario]})
     assert bench.asked() == [f"Colour of {name}?" for name in ("sky", "fog", "sea", "fog")]
+
+
+def test_a_scenario_in_files_costs_no_scenario_behind_it(bench: Bench) -> None:
+    config = [{"vars": {"thing": "sky"}}, {"vars": {"thing": "sea"}}]
+    in_files = {"config": config, "tests": "file://more.yaml"}
+    whole = {"config": config, "tests": [{"assert": BLUE}]}
+    output = bench.take({**ASK, "scenarios": [in_files, whole]})
+    assert bench.asked() == ["Colour of sky?", "Colour of sea?"]
+    assert "a scenario: its variables or tests are in files; write them out as tests" in output
 
 
 def test_a_cell_of_a_table_may_be_long(bench: Bench) -> None:

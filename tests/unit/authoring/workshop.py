@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from prompt_hub.cli.main import main
+from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.repository.rendering import render
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.schema import JsonObject, Metadata, Prompt
 from tests.unit.building import COMMIT, RepositoryFolder
 from tests.unit.providers import FunctionProvider
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "imports"
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,24 @@ class Workshop:
             say=lambda line: None,
         )
         return asyncio.run(evaluator.evaluate(task))
+
+
+def take(workshop: Workshop, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Import fixtures under an alias that is configured, and return all that was noted."""
+    files = [word if word[0] == "-" or word.isdecimal() else str(FIXTURES / word) for word in words]
+    options = ("--model", "catalogue-pinned", "--json")
+    assert workshop.take("imported", *files, *options) == ExitCode.OK
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert workshop.folder.errors() == []
+    return [note["said"] for note in json.loads(captured.out)["notes"]]
+
+
+def prompt_of(workshop: Workshop) -> Prompt:
+    """Return the candidate that `take` made."""
+    return workshop.folder.repository.draft("imported")
+
+
+def metadata_of(workshop: Workshop) -> Metadata:
+    """Return the metadata that `take` made."""
+    return workshop.folder.repository.metadata("imported")

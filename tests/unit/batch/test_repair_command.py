@@ -145,8 +145,11 @@ def test_a_dry_run_asks_nothing_and_nobody(
 ) -> None:
     take_back()
     asked = len(model.asked)
-    assert main([*REPAIR, "--dry-run"]) == ExitCode.OK
-    assert "4 of 4 records by 1.1.0, about 3 calls" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main([*REPAIR, "--dry-run", "--json"]) == ExitCode.OK
+    said = capsys.readouterr()
+    assert "4 of 4 records by 1.1.0, about 3 calls" in said.err
+    assert json.loads(said.out) == []
     assert len(model.asked) == asked
     assert not list(tmp_path.glob("out-repaired*"))
 
@@ -161,17 +164,29 @@ def test_without_a_person_to_ask_it_needs_a_yes(
     assert len(model.asked) == asked
 
 
-@pytest.mark.parametrize(("answer", "made"), [("y\n", True), ("n\n", False), ("\n", False)])
+@pytest.mark.parametrize(
+    ("answer", "made"), [("y\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
+)
 def test_a_person_is_asked(
-    bad_run: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, made: bool
+    bad_run: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    made: bool,
 ) -> None:
     take_back()
+    capsys.readouterr()
     ours, theirs = pty.openpty()
     os.write(ours, answer.encode())
     with os.fdopen(theirs) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        main([*REPAIR])
+        code = main([*REPAIR, "--json"])
     os.close(ours)
+    assert code == (ExitCode.BLOCKED if made else ExitCode.OK)
+    said = capsys.readouterr()
+    assert said.err.endswith("again? [y/N] ") is not made
+    assert len(json.loads(said.out)) == made
     assert (tmp_path / "out-repaired-1.0.0.jsonl").exists() is made
 
 

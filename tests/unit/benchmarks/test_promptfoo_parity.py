@@ -149,10 +149,10 @@ def test_a_prompt_that_goes_without_a_line_is_a_difference() -> None:
 @pytest.mark.parametrize(
     ("run", "kind"),
     [
-        (OwnRun(stage="new", exit_code=70, printed="Traceback"), Kind.CRASH),
+        (OwnRun(stage="import", exit_code=70, printed="Traceback"), Kind.CRASH),
         (OwnRun(stage="validate", exit_code=1, printed="no"), Kind.INVALID),
-        (OwnRun(stage="new", exit_code=1, printed="nothing was written: no"), Kind.REFUSED_LATE),
-        (OwnRun(stage="new", exit_code=1, printed="nothing was imported: no"), Kind.REFUSED),
+        (OwnRun(stage="import", exit_code=1, printed="nothing was written: no"), Kind.REFUSED_LATE),
+        (OwnRun(stage="import", exit_code=1, printed="nothing was imported: no"), Kind.REFUSED),
     ],
 )
 def test_a_command_that_fails_is_a_difference(run: OwnRun, kind: Kind) -> None:
@@ -167,14 +167,14 @@ def test_a_refusal_that_names_every_test_is_listed() -> None:
     there = PeerRun((PeerTest(0, "", 1, True, "x", "", broken=False),) * 2, 1)
     for more, listed in (("", False), (" (and 1 more like it)", True)):
         printed = f"nothing was imported: no test.\n  c:1: a test{more}: no assertion says what"
-        run = OwnRun(stage="new", exit_code=1, printed=printed)
+        run = OwnRun(stage="import", exit_code=1, printed=printed)
         found = compare(item, there, run, ScriptedEndpoint({1: item}))
         assert kinds(found, listed=listed) == [Kind.REFUSED]
 
 
 def test_a_refusal_of_what_runs_no_test_there_either_is_no_difference() -> None:
     item = Configuration(1)
-    run = OwnRun(stage="new", exit_code=1, printed="nothing was imported: no")
+    run = OwnRun(stage="import", exit_code=1, printed="nothing was imported: no")
     assert compare(item, PeerRun((), 1), run, ScriptedEndpoint({1: item})) == Comparison(0, ())
 
 

@@ -256,12 +256,9 @@ def lived_stage(root: Path, spec: Spec = SMALL, poison: str = "") -> Console:
             id=EXECUTION,
             status="InProgress",
             started=at(100),
-            updated=at(101),
             revision=f"5ddc7f08 Name the package{poison}",
         ),
-        Execution(
-            id="before-that", status="Succeeded", started=at(1), updated=at(9), revision="1c0ffee5"
-        ),
+        Execution(id="before-that", status="Succeeded", started=at(1), revision="1c0ffee5"),
     ]
     stage.done = [
         action(TASK),

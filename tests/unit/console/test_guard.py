@@ -40,6 +40,14 @@ def test_a_cookie_that_is_not_the_token_is_none(
     assert stranger(lived).get("/", headers={b"cookie": header}).status_code == 403
 
 
+@pytest.mark.parametrize("other", ['prefs={"a": 1}', "version=2", "ä=ö", "alone", "="])
+def test_a_cookie_of_another_server_of_this_machine_locks_nobody_out(
+    lived: Console, stranger: Browse, other: str
+) -> None:
+    header = f"{other}; prompt-hub-console-7717={TOKEN}; last=1".encode()
+    assert stranger(lived).get("/", headers={b"cookie": header}).status_code == 200
+
+
 def test_the_token_becomes_a_cookie_and_leaves_the_address(
     lived: Console, stranger: Browse
 ) -> None:

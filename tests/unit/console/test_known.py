@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -9,9 +10,14 @@ import pytest
 from prompt_hub.console.clone import Clone
 from prompt_hub.console.known import Aside
 from prompt_hub.console.pages import Console
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.record import parse_record
+from prompt_hub.evaluation.results import RESULTS_DIR
+from prompt_hub.gate.types import Status
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import Registry
-from tests.unit.console.stages import Browse
+from tests.unit.console.stages import Browse, FakeStage, denied
+from tests.unit.reporting.history import TASK, jsonl
 
 
 def test_who_asks_meanwhile_waits_for_the_same_reading() -> None:
@@ -68,3 +74,49 @@ def test_a_changed_registry_is_shown_as_it_was_until_it_is_read(
     afterwards = client.get("/").text
     assert "is being read" not in afterwards
     assert "another-team" in afterwards
+
+
+def test_what_an_execution_evaluated_again_is_read_again_where_it_can_be(
+    lived: Console, fake: FakeStage, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clone, "patience", 60.0)
+    clock = [0.0]
+    lived._asker._clock = lambda: clock[0]
+    client, path = browse(lived), f"/evaluation/{TASK}/execution/local"
+    assert "may be released" in client.get(path).text
+    file = lived.clone.root / RESULTS_DIR / aws_names.evaluation_key("local", TASK)
+    record = parse_record(file.read_text("utf-8"), file.name)
+    verdict = record.verdict.model_copy(update={"status": Status.BLOCK})
+    file.write_text(record.model_copy(update={"verdict": verdict}).to_json(), encoding="utf-8")
+    clock[0] = 3
+    assert "may not be released" in client.get(path).text
+    fake.broken["results"] = denied("GetObject")
+    clock[0] = 6
+    assert "may not be released" in client.get(path).text
+
+
+def test_a_look_at_what_is_held_asks_for_its_record_alone(
+    lived: Console, fake: FakeStage, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clone, "patience", 60.0)
+    clock = [0.0]
+    lived._asker._clock = lambda: clock[0]
+    client = browse(lived)
+    # The first look reads the answers, too; many who look within two seconds ask once.
+    for clock[0], asked in ((0, 2), (1, 2), (3, 3), (4, 3), (6, 4)):
+        client.get(f"/evaluation/{TASK}/execution/local?words=brand")
+        assert fake.asked["results"] == asked, clock
+
+
+def test_a_label_that_is_corrected_stands_beside_the_answers(
+    lived: Console, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clone, "patience", 60.0)
+    client, path = browse(lived), f"/evaluation/{TASK}/execution/local"
+    assert "Corrected" not in client.get(path).text
+    file = lived.clone.root / "prompts" / "01-examples" / f"{TASK}.jsonl"
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for line in lines:
+        line["expected"]["brand"] = "Corrected"
+    file.write_text(jsonl(lines), encoding="utf-8")
+    assert "Corrected" in client.get(path).text

@@ -17,9 +17,11 @@ from fastapi.testclient import TestClient
 from prompt_hub.authoring.labels import read_labels
 from prompt_hub.console.app import LONGEST_FORM, create_app
 from prompt_hub.console.pages import Console
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import RESULTS_DIR
 from tests.unit.building import RepositoryFolder
 from tests.unit.console.stages import PORT, TOKEN, Browse, FakeStage, add_judge
-from tests.unit.reporting.history import TASK
+from tests.unit.reporting.history import TASK, jsonl
 
 ORIGIN = f"http://127.0.0.1:{PORT}"
 LABEL = "/label/part-class"
@@ -332,6 +334,18 @@ def test_answers_are_graded_for_a_judge_and_nobody_says_whose_they_are(
     assert kept.expected == {"grade": 4}
     assert set(kept.input) == {"input", "expected", "answer"}
     assert json.loads(str(kept.input["answer"])).keys() >= {"brand"}
+
+
+def test_answers_in_a_fence_can_be_graded_and_taken(judged: Console, browse: Browse) -> None:
+    details = judged.clone.root / RESULTS_DIR / aws_names.evaluation_details_key("local", TASK)
+    lines = [json.loads(line) for line in details.read_text("utf-8").splitlines()]
+    for line in lines:
+        line["answer"] = f"```json\n{line['answer']}\n```"
+    details.write_text(jsonl(lines), encoding="utf-8")
+    client = browse(judged)
+    assert "item=input" in first(client, f"/label/brand-judge?from={EVALUATION}")
+    address = first(client, f"/label/{TASK}?from={EVALUATION}")
+    assert shown(client, f"{address}&take=candidate") != shown(client, address)
 
 
 def test_answers_are_no_examples_of_a_task_that_is_no_judge(

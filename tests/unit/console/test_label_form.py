@@ -126,6 +126,7 @@ def test_no_properties_are_one_box_of_json() -> None:
         ({"f3": ["true"]}, "ohms", "must be a number or null, is a boolean"),
         ({"f3": ["NaN"]}, "ohms", "not a finite number"),
         ({"f3": ["4"], "f3.is": ["null"]}, "ohms", "has a value and is null: which of the two?"),
+        ({"f5": ["a"], "f5.is": ["left out"]}, "notes", "has a value and is left out: which"),
         ({"f8": ["{"]}, "size", "is no JSON"),
         ({JSON: ["[1]"]}, "", "is no JSON object"),
         ({JSON: ['{"a": 1, "a": 2}']}, "", "the key 'a' twice"),
@@ -137,6 +138,11 @@ def test_what_is_no_label_is_told_with_its_field(
 ) -> None:
     _, problems = form.label(given)
     assert any(p["field"] == field and problem in p["problem"] for p in problems), problems
+
+
+def test_the_same_fields_in_another_order_are_another_form(form: LabelForm) -> None:
+    turned = dict(reversed(PROPERTIES.items()))
+    assert LabelForm({**SCHEMA, "properties": turned}).digest != form.digest
 
 
 def test_the_whole_contract_is_asked(form: LabelForm) -> None:

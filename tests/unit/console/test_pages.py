@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html import unescape
@@ -11,6 +12,9 @@ import pytest
 
 from prompt_hub.console.pages import Console
 from prompt_hub.console.stage import Recent
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation import large_details
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.ledger.items import BY_HAND, EventKind
 from prompt_hub.reporting.answers import Change
@@ -24,7 +28,7 @@ from tests.unit.console.stages import (
     pointer,
 )
 from tests.unit.reporting.evaluations import Spec
-from tests.unit.reporting.history import TASK
+from tests.unit.reporting.history import TASK, jsonl
 
 OVER = 'event: over\ndata: "over"\n\n'
 """What a browser is told where nothing will change any more."""
@@ -58,6 +62,40 @@ def test_a_hostile_task_name_is_text(tmp_path: Path, browse: Browse) -> None:
     missing = browse(console).get("/task/%3Cscript%3Ealert(1)")
     assert missing.status_code == 404
     assert "&lt;script&gt;alert(1)" in missing.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param('{"brand": "\\ud83d"}', '<code>{"brand": "\\ud83d"}', id="half a character"),
+        pytest.param("[" * 5000, "<code>[[[", id="nested without end"),
+        pytest.param(
+            '```json\n{"brand": "Bolt"}\n```', "<dt>brand</dt><dd>Bolt</dd>", id="in a fence"
+        ),
+    ],
+)
+def test_whatever_a_model_answered_is_shown(
+    lived: Console, browse: Browse, answer: str, words: str
+) -> None:
+    details = lived.clone.root / RESULTS_DIR / aws_names.evaluation_details_key("local", TASK)
+    lines = map(json.loads, details.read_text("utf-8").splitlines())
+    details.write_text(jsonl([{**line, "answer": answer} for line in lines]), encoding="utf-8")
+    page = browse(lived).get(f"/evaluation/{TASK}/execution/local")
+    assert page.status_code == 200
+    assert words in unescape(page.text)
+
+
+def test_of_answers_that_are_too_many_none_are_searched(
+    lived: Console, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_details, "MAX_GROWING_BYTES", 100)
+    results = FolderResults(lived.clone.root / RESULTS_DIR)
+    key = aws_names.evaluation_details_key("local", TASK)
+    large_details.put_details(results, [key], (results.get(key) or "").splitlines())
+    text = browse(lived).get(f"/evaluation/{TASK}/execution/local").text
+    assert "answers are too many to be shown" in text
+    for words in ("No example matches", "0 examples", "Search", "Grade what"):
+        assert words not in text
 
 
 @pytest.mark.parametrize(
@@ -95,6 +133,16 @@ def test_what_needs_somebody_comes_first(lived: Console, fake: FakeStage, browse
     text = browse(lived).get("/").text
     places = [text.index(f'href="/task/{name}"') for name in (TASK, "frozen-one", "aaa")]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("rings", [True, False])
+def test_an_alarm_of_a_task_that_is_not_shown_is_one(
+    lived: Console, fake: FakeStage, browse: Browse, *, rings: bool
+) -> None:
+    fake.all_alarms = fake.all_alarms[:1] if rings else []
+    text = browse(lived).get("/?search=none").text
+    assert "No task matches." in text
+    assert ("no alarm" in text) is not rings
 
 
 def test_five_hundred_tasks_take_one_question_and_those_of_one_page(
@@ -253,6 +301,13 @@ def test_a_log_shows_its_end(lived: Console, browse: Browse) -> None:
     assert browse(lived).get(f"/pipeline/{EXECUTION}/log/none").status_code == 404
 
 
+def test_aws_is_asked_for_no_log_of_what_is_no_id(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    assert browse(lived).get("/pipeline/none/log/id-Tests").status_code == 404
+    assert not fake.asked
+
+
 def test_a_task_shows_versions_with_who_and_why(lived: Console, browse: Browse) -> None:
     text = browse(lived).get(f"/task/{TASK}").text
     for words in ("quarantined", "below its threshold", "superseded", "blocked", "1.1.0", "0.832"):
@@ -365,15 +420,19 @@ def test_what_is_not_there_is_said(lived: Console, browse: Browse, path: str) ->
     answer = browse(lived).get(path)
     assert answer.status_code == 404
     assert "Not here" in answer.text
+    assert "data-live" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/task/none", f"/incident/{TASK}/12"])
 def test_a_task_that_cannot_be_looked_up_is_not_called_missing(
-    lived: Console, fake: FakeStage, browse: Browse
+    lived: Console, fake: FakeStage, browse: Browse, path: str
 ) -> None:
-    fake.broken["pointers"] = denied("Query")
-    answer = browse(lived).get("/task/none")
+    fake.broken["pointers"] = fake.broken["recent"] = denied("Query")
+    answer = browse(lived).get(path)
     assert answer.status_code == 502
-    assert "is not known" in answer.text
+    assert "AWS refused Query (AccessDenied)." in answer.text
+    # Who waits sees it once AWS answers again.
+    assert "data-live" in answer.text
 
 
 def test_a_stream_begins_with_what_the_browser_does_not_show(

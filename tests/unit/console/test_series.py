@@ -39,7 +39,6 @@ def test_places_follow_time_and_score() -> None:
     assert 48 < second.x < 51
     assert first.y < second.y <= 100
     assert second.high < second.y < second.low
-    assert chart.floor == 0.4
     assert [(level.text, level.y) for level in chart.levels] == [
         ("0.80", chart.thresholds[-1].y1),
         ("1", 0),
@@ -51,7 +50,6 @@ def test_places_follow_time_and_score() -> None:
 def test_an_end_of_the_axis_gives_way_to_a_threshold_near_it() -> None:
     chart = draw([replace(sample("t", "1.0.0", 0.99, 0), threshold=0.97)], (), at(10))
     assert chart is not None
-    assert chart.floor == 0.8
     assert [level.text for level in chart.levels] == ["0.97", "0.8"]
 
 

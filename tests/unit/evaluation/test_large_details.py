@@ -189,6 +189,11 @@ def test_reports_say_what_they_leave_out(healthy: RepositoryFolder, large: Evalu
         text = report_formats()[name].render(view)
         assert left_out in text
         assert named(large).uri in text
+        # What nobody has counted is not said to be nothing.
+        assert "No example scores otherwise" not in text
+        assert "0 won, 0 lost" not in text
+    # And what the record sums up is there all the same.
+    assert "tokens sent" in report_formats()["html"].render(view)
 
 
 def test_versions_are_not_said_to_be_alike_where_no_answers_are_compared(

@@ -73,6 +73,21 @@ def test_an_error_that_nobody_foresaw_holds_up_no_other(stage: Stage) -> None:
     assert stage.measured() == ["brand"]
 
 
+def test_a_rollback_is_asked_for_also_where_no_metric_arrives(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an idle task the run begins with a metric, which must not be its end."""
+
+    def away(**_: object) -> None:
+        raise ConnectionError("CloudWatch is away")
+
+    stage.ledger.forget("brand")
+    monkeypatch.setattr(stage.metrics, "put_metric_data", away)
+    assert stage.due() == ExitCode.UNEXPECTED
+    assert [task for task, _, _ in stage.asked] == ["part-class"]
+    assert len(stage.ledger.samples("part-class", 10)) == 1
+
+
 def test_a_task_is_measured_once_in_each_interval_of_the_clock(stage: Stage) -> None:
     metadata = "prompts/03-metadata/brand.yaml"
     stage.folder.write(metadata, stage.folder.read(metadata) + "score_watch: {every_minutes: 60}\n")

@@ -181,6 +181,17 @@ def test_a_retired_task_is_released_again_from_the_archive(folder: RepositoryFol
     assert folder.findings() == []
 
 
+def test_a_retired_version_itself_comes_back_as_the_page_of_its_retirement_says(
+    folder: RepositoryFolder,
+) -> None:
+    back = ["promote", "downgrade", "part-class", *BY_ADA, "--to", "1.1.0"]
+    assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
+    assert main(back) == ExitCode.BLOCKED
+    assert main([*back, "--override"]) == ExitCode.OK
+    assert released(folder) == "1.1.0"
+    assert folder.findings() == []
+
+
 def test_quarantine_needs_a_successor_for_the_champion_and_for_no_other(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +207,23 @@ def test_quarantine_needs_a_successor_for_the_champion_and_for_no_other(
     assert "1.1.0 is quarantined: 'quarantine' is not allowed" in capsys.readouterr().err
     assert main([*quarantine, "1.2.0"]) == ExitCode.BLOCKED
     assert "1.2.0 is a candidate" in capsys.readouterr().err
+
+
+def test_a_successor_that_was_taken_out_is_released_as_the_refusal_says(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`quarantine` itself has no override: a hint must name a command that does."""
+    downgrade = ["promote", "downgrade", "part-class", *BY_ADA, "--to"]
+    quarantine = ["promote", "quarantine", "part-class", *BY_ADA, "--version", "1.0.0"]
+    assert main([*downgrade, "1.0.0"]) == ExitCode.OK
+    assert main([*quarantine, "--to", "1.1.0"]) == ExitCode.BLOCKED
+    hint = "Release it all the same by `prompt-hub promote downgrade --to VERSION --override`."
+    assert hint in capsys.readouterr().err
+    assert main([*downgrade, "1.1.0", "--override"]) == ExitCode.OK
+    assert main(quarantine) == ExitCode.OK
+    task = folder.repository.registry().tasks["part-class"]
+    assert (task.released, task.versions["1.0.0"].state) == ("1.1.0", "quarantined")
+    assert folder.findings() == []
 
 
 def test_the_version_of_a_retired_champion_is_not_promoted_again(

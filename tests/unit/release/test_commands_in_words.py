@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -99,6 +100,17 @@ def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     assert (repair.task, repair.version, repair.stage) == ("part-class", "1.1.0", "dev")
     # True by `test_quarantine.py`: git alone brings it back into neither.
     assert "dev and later stages wait for the command above" in " ".join(body.split())
+
+
+def test_a_retired_task_is_brought_back_in_git() -> None:
+    """In the ledger nothing is active that a command could move."""
+    retired = event(EventKind.RETIRED, "1.1.0", "1.1.0")
+    # As the ledger has it: the task stays where it was.
+    retired = replace(retired, left=retired.reached)
+    (words,) = commands(written(retired, "dev").body)
+    arguments = parse(words)
+    assert (arguments.action, arguments.to, arguments.override) == ("downgrade", "1.1.0", True)
+    assert words[1] == "promote"
 
 
 def test_the_commit_of_a_rollback_ends_with_two_commands_that_are_taken_as_they_stand() -> None:

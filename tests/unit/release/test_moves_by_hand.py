@@ -13,7 +13,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import Deployed, ReleaseRef, ScoreSample, VersionRef
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.release.service_client import Client, Response
+from prompt_hub.release.service_client import Client, Response, UnreachableServiceError
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 
 TASK = "part-class"
@@ -93,14 +93,17 @@ def test_a_service_that_cannot_be_waited_for_is_told_before_the_move(
 
 @dataclass
 class Service(Client):
-    """A service that follows its ledger at the given look."""
+    """A service that follows its ledger at the given look, and answers from another one on."""
 
     follows_at: int
+    away_until: int = 0
     url: str = "http://service"
     looks: list[str] = field(default_factory=list)
 
     def ask(self, path: str, body: object = None) -> Response:
         self.looks.append(path)
+        if len(self.looks) < self.away_until:
+            raise UnreachableServiceError(self.url + path, "Connection refused")
         version = "1.1.0" if len(self.looks) >= self.follows_at else "1.0.0"
         tasks = [{"task": "brand", "version": "9.9.9"}, {"task": TASK, "version": version}]
         return Response(200, json.dumps({"tasks": tasks}).encode())
@@ -112,8 +115,33 @@ def test_it_waits_until_the_service_has_followed(monkeypatch: pytest.MonkeyPatch
     assert service.looks == ["/v1/tasks"] * 3
 
 
+def test_a_service_that_is_replaced_meanwhile_is_waited_for() -> None:
+    service = Service(follows_at=3, away_until=3)
+    await_served(service, TASK, "1.1.0", pause=lambda seconds: None)
+    assert len(service.looks) == 3
+
+
+def test_a_service_that_never_answers_is_an_error_after_the_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = iter(range(0, 10_000, int(WAIT_SECONDS) // 3))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    service = Service(follows_at=10, away_until=10)
+    with pytest.raises(PromptHubError) as raised:
+        await_served(service, TASK, "1.1.0", pause=lambda seconds: None)
+    assert len(service.looks) == 2
+    assert raised.value.message == (
+        "part-class 1.1.0 is not served after 60 s: http://service/v1/tasks does not answer:"
+        " Connection refused."
+    )
+    assert raised.value.hint.startswith("The ledger has moved.")
+
+
 def test_a_service_that_does_not_follow_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10_000, int(WAIT_SECONDS) // 2))
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
-    with pytest.raises(PromptHubError, match=r"serves part-class 1\.0\.0 after 60 s"):
+    with pytest.raises(PromptHubError) as raised:
         await_served(Service(follows_at=10), TASK, "1.1.0", pause=lambda seconds: None)
+    assert raised.value.message == (
+        "part-class 1.1.0 is not served after 60 s: http://service serves 1.0.0."
+    )

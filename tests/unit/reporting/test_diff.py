@@ -12,6 +12,8 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.reporting.answers import Change
 from prompt_hub.reporting.diff import compare, version_of
+from prompt_hub.reporting.diff_words import difference_lines
+from prompt_hub.reporting.prompt_diff import Difference, Run
 from tests.unit.reporting.evaluations import Builder, Built, log
 from tests.unit.reporting.history import TASK
 
@@ -154,3 +156,8 @@ def test_control_characters_of_a_record_do_not_reach_a_terminal(copied: Built) -
     message = "\n".join(in_words(found, coloured=False))
     assert "1.3.0     [2J{" in message
     assert "\x1b" not in message
+
+
+def test_control_characters_of_a_name_do_not_reach_a_terminal() -> None:
+    difference = Difference("output.properties.\x1b[2J\n", (Run("added", "{}"),))
+    assert [*difference_lines(difference)] == [r"output.properties.\x1b[2J\n: {+{}+}"]

@@ -19,6 +19,7 @@ from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.pages import TEMPLATES
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.reporting.evaluations import Builder, Built, view_of
+from tests.unit.reporting.history import FIELDS, jsonl
 from tests.unit.reporting.html import POISON, Reader
 
 
@@ -34,6 +35,17 @@ def data_of(html: str) -> JsonObject:
 
 def examples_of(html: str) -> list[JsonObject]:
     return cast("list[JsonObject]", data_of(html)["examples"])
+
+
+def objects_of(html: str) -> list[JsonObject]:
+    """What the page's script lays beside the expected outputs, of the candidate."""
+    arms = [cast(JsonObject, example["candidate"]) for example in examples_of(html)]
+    calls = [call for arm in arms for call in cast("list[JsonObject]", arm["calls"])]
+    objects = [json.loads(str(call["answer"])) for call in calls]
+    assert objects
+    for found in objects:
+        assert found.keys() == {*FIELDS}
+    return objects
 
 
 def test_the_summary_stands_in_the_page_without_any_script(evaluated: Builder) -> None:
@@ -111,6 +123,24 @@ def test_long_texts_are_cut_and_the_page_says_so(
     assert len(html.encode()) <= 70_000
     assert re.search(r"[\d,]+ texts cut after [\d,]+ characters", Reader(html).texts())
     assert "evaluations/local/part-fields.jsonl" in html
+
+
+def test_an_answer_is_cut_text_by_text_and_is_an_object_still(
+    evaluated: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_of, "CUTS", (120,))
+    html = page(evaluated(text=" and more" * 30))
+    brands = [str(found["brand"]) for found in objects_of(html)]
+    assert any("more characters" in brand for brand in brands)
+    assert max(map(len, brands)) < 160
+
+
+def test_an_answer_in_a_fence_travels_without_it(copied: Built) -> None:
+    lines = [json.loads(line) for line in copied.details_path.read_text("utf-8").splitlines()]
+    for line in lines:
+        line["answer"] = f"```json\n{line['answer']}\n```"
+    copied.details_path.write_text(jsonl(lines), encoding="utf-8")
+    objects_of(page(copied))
 
 
 def test_what_matters_most_is_kept_when_not_all_examples_fit(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting.next_steps import SHOWN, losses, next_steps
+from prompt_hub.reporting.words import LONGEST_LINE
 from tests.unit.reporting.evaluations import Builder, view_of
 from tests.unit.reporting.history import TASK
 
@@ -25,6 +27,16 @@ def test_the_worst_losses_stand_first_with_what_was_asked_expected_and_answered(
     names = [line.split()[0] for line in lines[1:4]]
     assert names == ["input", "expected", "answer"]
     assert all(len(line) < 150 for line in lines)
+
+
+def test_of_repeated_answers_one_that_lost_is_told(evaluated: Builder) -> None:
+    view = view_of(evaluated(repeats=3))
+    late = [one for one in view.worst if one.candidate and one.candidate.calls[0].score == 1]
+    assert late[0].candidate is not None
+    lost = late[0].candidate.worst
+    assert lost is not None
+    told = [line for line in losses(late[:1]) if line.startswith("      answer")]
+    assert told == [f"      answer    {one_line(lost.answer or '', LONGEST_LINE)}"]
 
 
 def test_the_report_of_every_example_is_one_command_away(evaluated: Builder) -> None:

@@ -61,11 +61,28 @@ def test_what_was_not_given_is_said() -> None:
     assert row.answers == ("value: not given; tags[0]: not given",)
 
 
-@pytest.mark.parametrize("text", ["a resistor", "{", "[1]", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a resistor",
+        "{",
+        "[1]",
+        "",
+        '{"part_class": "\\ud83d"}',
+        pytest.param("[" * 5000, id="nested without end"),
+    ],
+)
 def test_an_answer_that_is_no_object_is_shown_as_it_is(text: str) -> None:
     row = row_of(EXAMPLE, answers(text))
     assert row.answers == (text or "no answer",)
     assert row.expected == "part_class: resistor; value: 10 kΩ; tags[0]: smd"
+
+
+def test_a_fence_is_no_difference_and_where_it_is_refused_the_loss_says_so() -> None:
+    fenced = f"```json\n{json.dumps(RIGHT)}\n```"
+    assert row_of(EXAMPLE, answers(fenced)).answers == ("as expected",)
+    loss = "no usable output: it stands in a Markdown fence"
+    assert row_of(EXAMPLE, answers(fenced, loss=loss)).answers == (loss,)
 
 
 def test_of_repeated_answers_the_worst_is_shown() -> None:

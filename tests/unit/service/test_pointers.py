@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
+from prompt_hub.release import ledger_poller
 from prompt_hub.release.carried import CarriedHashes
 from prompt_hub.release.ledger_poller import (
+    MOST_LOOKS,
     REPORT_EVERY_SECONDS,
     SNAPSHOT_AFTER_SECONDS,
     LedgerPoller,
@@ -27,15 +30,35 @@ IMAGE = CarriedHashes(release="exec-2", carries=CARRIES, champions=CHAMPIONS, sn
 
 
 @dataclass
+class Files:
+    """The image's prompts; a file in `gone` cannot be read."""
+
+    gone: set[str] = field(default_factory=set)
+    tried: int = 0
+
+    def prepare(self, task: str, version: str) -> bytes:
+        self.tried += 1
+        if version in self.gone:
+            raise OSError("too many open files")
+        return b""
+
+    def forget(self, keys: Collection[tuple[str, str]]) -> None:
+        """Nothing is held here."""
+
+
+@dataclass
 class World:
     """A follower with its ledger and a clock that is set by hand."""
 
     ledger: FakeLedger = field(default_factory=FakeLedger)
     heard: Heard = field(default_factory=Heard)
+    files: Files = field(default_factory=Files)
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.follower = LedgerPoller(IMAGE, self.ledger, self.heard, clock=lambda: self.now)
+        self.follower = LedgerPoller(
+            IMAGE, self.ledger, self.heard, self.files, clock=lambda: self.now
+        )
 
     def poll(self, after: float = 0.0) -> None:
         self.now += after
@@ -114,6 +137,51 @@ def test_what_the_image_lacks_is_refused_and_the_last_good_kept(
 
 
 GONE = VersionRef(version="0.9.0", sha256="gone")
+
+
+def test_a_file_that_cannot_be_read_is_tried_again_soon_and_then_each_minute(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To look for a file takes long: neither the ledger nor workers, nor logs, have more of it."""
+    world.ledger.move(NEW)
+    world.poll()
+    world.ledger.move(OLD)
+    world.files.gone = {"1.0.0"}
+    tries: list[int] = []
+    logged: list[object] = []
+    monkeypatch.setattr(ledger_poller.logger, "warning", lambda *words: logged.append(words))
+    world.poll(5)
+    refused = world.follower.state
+    for look in range(1, 50):
+        before = world.files.tried
+        world.poll(5)
+        tries += [look] if world.files.tried > before else []
+    assert tries == [1, 3, 7, 15, 15 + MOST_LOOKS, 15 + 2 * MOST_LOOKS]
+    assert world.follower.state is refused, "there is nothing to tell workers"
+    assert world.served() == {"part-class": ("1.1.0", "ledger")}
+    assert world.ledger.table.queries == 2
+    assert 0 < len(logged) <= 50 * 5 / REPORT_EVERY_SECONDS
+
+    world.files.gone.clear()
+    for _ in range(MOST_LOOKS):
+        world.poll(5)
+    assert world.served() == {"part-class": ("1.0.0", "ledger")}
+    assert world.follower.state.served["part-class"].revision == 2
+    assert not world.follower.state.refused
+    assert world.ledger.table.queries == 2
+
+
+def test_a_new_container_gets_ready_when_its_last_file_can_be_read(world: World) -> None:
+    world.ledger.move(BRAND, "brand")
+    world.ledger.move(NEW)
+    world.files.gone = {"1.0.0", "1.1.0"}
+    world.poll()
+    for left, ready in ({"1.1.0"}, False), (set[str](), True):
+        world.files.gone = left
+        for _ in range(MOST_LOOKS):
+            world.poll(5)
+        assert world.follower.state.ready is ready
+    assert set(world.served()) == {"brand", "part-class"}
 
 
 def test_a_new_release_that_lacks_what_is_active_stays_unready_and_serves_nothing_else_instead(

@@ -97,6 +97,8 @@ class _Block:
     """The name of the loop's element, empty where names are the fields."""
     schema: JsonObject = field(default_factory=dict)
     """The schema of the element."""
+    in_else: bool = False
+    """Whether its `{{else}}` was read, in which names are what they are around the block."""
 
 
 class Braces:
@@ -230,16 +232,23 @@ class _Mustache(Braces):
             self.refuse(tag, f"a section of {name!r}", expected)
 
     def value(self, tag: Tag, name: str) -> tuple[str, JsonObject]:
-        """Return a name's value: in a loop over objects, the element's own fields come first."""
-        loop = next((block for block in reversed(self.blocks) if block.item), None)
-        if name == "." and loop is not None:
-            return loop.item, loop.schema
-        if loop is not None and kind_of(loop.schema) != "string":
-            first, *rest = name.split(".")
-            inner = properties(loop.schema).get(first)
-            if isinstance(inner, dict):
-                return self.member(tag, f"{loop.item}.{first}", inner, rest)
+        """Return a name's value: in loops a field of an element, the innermost first."""
+        loops = [block for block in reversed(self.blocks) if block.item]
+        if name == "." and loops:
+            return loops[0].item, loops[0].schema
+        path = name.split(".")
+        for loop in loops:
+            if path[0] in properties(loop.schema):
+                return self.member(tag, loop.item, loop.schema, path)
+        if loops and not (path[0] in self.types and all(map(_is_declared, loops))):
+            expected = "a field that is declared in the input's schema, of an element or beside it"
+            self.refuse(tag, f"{name!r} in a section of a list", expected)
         return self.named(tag, name)
+
+
+def _is_declared(loop: _Block) -> bool:
+    """Whether it is known which fields the elements of a loop have, if any."""
+    return kind_of(loop.schema) not in ("", "object") or bool(properties(loop.schema))
 
 
 def from_mustache(
@@ -276,6 +285,7 @@ class Handlebars(Braces):
             case ["#each", path]:
                 self.loop(tag, "each", *self.value(tag, path))
             case ["else"] if self.blocks:
+                self.blocks[-1].in_else = True
                 self.pieces.append("{% else %}")
             case ["else", "if", path] if self.blocks and not self.blocks[-1].item:
                 self.pieces.append(f"{{% elif {self.condition(tag, path)} %}}")
@@ -298,8 +308,8 @@ class Handlebars(Braces):
                 self.refuse(tag, f"{{{{{text[:40]}}}}}", expected)
 
     def loops(self) -> list[_Block]:
-        """Return the loops that are open, the innermost last."""
-        return [block for block in self.blocks if block.item]
+        """Return the loops whose elements names are looked for in, the innermost last."""
+        return [block for block in self.blocks if block.item and not block.in_else]
 
     def value(self, tag: Tag, path: str) -> tuple[str, JsonObject]:
         """Return a value by its path, as we write it, and its schema."""
@@ -312,6 +322,8 @@ class Handlebars(Braces):
             expected = "a field's name, or this, @index, @first, @last in a loop"
             self.refuse(tag, f"{{{{{path[:40]}}}}}", expected)
         if path.startswith("../"):
+            if not loops:
+                self.refuse(tag, f"{path!r} outside of a loop", "the name without '../'")
             loops, path = loops[:-1], path.removeprefix("../")
         if path.startswith("@root."):
             loops, path = [], path.removeprefix("@root.")

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from prompt_hub.authoring.importing.assembling import assembled
 from prompt_hub.authoring.importing.documents import (
     Node,
+    Source,
     broken,
     parsed_json,
     parsed_records,
@@ -137,7 +138,7 @@ def _recognised(path: Path, given: Format | None) -> tuple[Format, Node]:
         raise PromptHubError(f"there is no file {path}.", hint=hint)
     suffix = path.suffix.lower()
     format_ = given or _BY_NAME.get(suffix)
-    nothing = Node(None, parsed_records("", path.name).source)
+    nothing = Node(None, Source(path.name))
     if format_ in (*_PAGES, "promptfoo"):
         assert format_ is not None
         return format_, nothing
@@ -150,7 +151,8 @@ def _recognised(path: Path, given: Format | None) -> tuple[Format, Node]:
     keys = first.data.keys() if isinstance(first.data, dict) else frozenset[str]()
     if format_ is None:
         format_ = next((found for known, found in _BY_KEYS if known <= keys), None)
-    if format_ is None and "id" in keys and str(first.data["id"]).startswith("pmpt_"):  # type: ignore[index, call-overload]
+    name = first.get("id")
+    if format_ is None and name is not None and str(name.data).startswith("pmpt_"):
         raise UnusablePromptError(
             f"{path.name} is a reference to a stored prompt, which says nothing of its text.",
             hint="Copy the prompt's messages from the dashboard into it.",

@@ -199,7 +199,7 @@ def _note_unread(
     """Note the fields of rows that are asked for by neither the prompt nor a grader."""
     read = draft.variables.keys() | {reference.item for reference in references}
     for row in rows:
-        for name in row.values.keys() - read:
+        for name in (name for name in row.values if name not in read):
             why = "neither the prompt nor a grader reads it, so it is no part of an example"
             notes.lost(row.place, f"the field {name!r}", why)
 

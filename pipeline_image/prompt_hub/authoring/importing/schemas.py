@@ -8,7 +8,7 @@ from copy import deepcopy
 
 from pydantic import JsonValue
 
-from prompt_hub.authoring.importing.documents import parsed_yaml, unkept
+from prompt_hub.authoring.importing.documents import Unkept, parsed_yaml, unkept
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems, subschemas
 from prompt_hub.repository.schema import JsonObject
@@ -88,8 +88,30 @@ _TYPES: dict[type, str] = {
 
 
 def type_of(values: Sequence[JsonValue]) -> JsonObject:
-    """Return the JSON Schema of a field that has these values; no type where they have several."""
+    """Return the JSON Schema of a field that has these values.
+
+    There is no type where they have several, and where one could not be kept.
+    """
+    if any(isinstance(value, Unkept) for value in values):
+        return {}
     kinds = {_TYPES[type(value)] for value in values}
     if kinds == {"integer", "number"}:
         return {"type": "number"}
     return {"type": kinds.pop()} if len(kinds) == 1 else {}
+
+
+def shape_of_sample(value: JsonValue) -> JsonObject:
+    """Return the JSON Schema of a value that stands for others, with those of all that it holds.
+
+    Elements of a list have one where all of them are of one shape, and what is null has none.
+    """
+    shape = type_of([value])
+    if shape and isinstance(value, dict):
+        shape["properties"] = {
+            name: {} if inner is None else shape_of_sample(inner) for name, inner in value.items()
+        }
+    if isinstance(value, list) and value:
+        first, *others = map(shape_of_sample, value)
+        if first and all(other == first for other in others):
+            shape["items"] = first
+    return shape

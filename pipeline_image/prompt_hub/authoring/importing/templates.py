@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from jinja2 import nodes
@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.core.foreign_text import shortened
+from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
@@ -141,7 +142,11 @@ def from_jinja(text: str, place: Place, types: Mapping[str, JsonObject], notes: 
     analysis = read(text)
     for fault in analysis.faults:
         raise broken(place[0], place[1] + fault.line - 1, fault.found, fault.expected)
-    for issue in _differences(analysis, place, types):
+    try:
+        issue = next(_differences(analysis, place, types), None)
+    except RecursionError:
+        raise broken(*place, "expressions nested without end", "a simpler template") from None
+    if issue is not None:
         raise issue
     assert analysis.tree is not None
     variables = {name: types.get(name, {}) for name in analysis.variables}
@@ -166,24 +171,114 @@ def _differences(
         if used.name not in _FILTERS:
             found = f"the filter {used.name!r}, which does something else here"
             yield issue(used, found, f"one of: {', '.join(_FILTERS)}; or do it before the prompt")
-    for output in analysis.tree.find_all(nodes.Output):
-        for written in output.nodes:
-            if kind := _written_otherwise(written, types):
-                expected = "text and numbers; for others {% if %} with the words to be said"
-                found = f"{kind} written out, which Python and JSON write differently"
-                yield issue(written, found, expected)
+    for written, known in _written(analysis.tree, types):
+        if kind := _written_otherwise(written, known):
+            expected = "text and numbers; for others {% if %} with the words to be said"
+            found = f"{kind} written out, which Python and JSON write differently"
+            yield issue(written, found, expected)
+
+
+def _written(
+    node: nodes.Node, known: Mapping[str, JsonObject]
+) -> Iterator[tuple[nodes.Node, Mapping[str, JsonObject]]]:
+    """Yield all that is written out, and the schemas of the names that are known there."""
+    if isinstance(node, nodes.Output):
+        yield from ((outcome, known) for each in node.nodes for outcome in _outcomes(each))
+        return
+    for child in node.iter_child_nodes(exclude=("body",)):
+        yield from _written(child, known)
+    if isinstance(node, nodes.For) and isinstance(node.target, nodes.Name):
+        known = {**known, node.target.name: _element_of(node.iter, known)}
+    for child in node.iter_child_nodes(only=("body",)):
+        yield from _written(child, known)
+
+
+def _outcomes(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield what an expression may come to: either side of a choice, a value or its default.
+
+    'trim' and 'replace' make a text of a value as it is written, and so stand for the value.
+    """
+    parts: tuple[nodes.Node | None, ...]
+    match node:
+        case nodes.And() | nodes.Or():
+            parts = node.left, node.right
+        case nodes.CondExpr():
+            parts = node.expr1, node.expr2
+        case nodes.Filter(name="default"):
+            parts = node.node, *node.args[:1]
+        case nodes.Filter(name="trim" | "replace"):
+            parts = (node.node,)
+        case _:
+            yield node
+            return
+    for part in parts:
+        if part is not None:
+            yield from _outcomes(part)
 
 
 def _written_otherwise(node: nodes.Node, types: Mapping[str, JsonObject]) -> str:
     """Return what a value is that Jinja2 writes as Python does and we do not; empty for others."""
+    schema = _schema_of(node, types)
+    if isinstance(node, nodes.Filter) and node.name == "join" and node.node is not None:
+        schema = _element_of(node.node, types)
+    kind = kind_of(schema)
+    if kind not in _NOT_ALIKE:
+        return ""
+    if isinstance(node, nodes.Const):
+        return "a constant"
+    if isinstance(node, nodes.Name):
+        return f"{kind} {node.name!r}"
+    if _is_condition(node):
+        return "a condition"
+    name = next((found.name for found in node.find_all(nodes.Name)), "")
+    return f"{kind} in {name!r}" if name else kind
+
+
+def _is_condition(node: nodes.Node) -> bool:
     match node:
-        case nodes.Name(name=name) if kind_of(types.get(name, {})) in _NOT_ALIKE:
-            return f"{kind_of(types[name])} {name!r}"
+        case nodes.Getattr(node=nodes.Name(name="loop"), attr="first" | "last"):
+            return True
+        case _:
+            return isinstance(node, _CONDITIONS)
+
+
+def _schema_of(node: nodes.Node, types: Mapping[str, JsonObject]) -> JsonObject:
+    """Return the schema of an expression; an empty one where nothing is known of it.
+
+    Of several outcomes or elements it is that of the first that Python and JSON write differently.
+    """
+    inner: JsonValue = None
+    outcomes = [*_outcomes(node)]
+    match node:
+        case _ if outcomes != [node]:
+            inner = _unlike(_schema_of(outcome, types) for outcome in outcomes)
+        case nodes.Name(name=name):
+            inner = types.get(name)
         case nodes.Const(value=bool() | None):
-            return "a constant"
-        case _ if isinstance(node, _CONDITIONS):
-            return "a condition"
-    return ""
+            inner = {"type": "boolean"}
+        case _ if _is_condition(node):
+            inner = {"type": "boolean"}
+        case nodes.List(items=items) | nodes.Tuple(items=items):
+            inner = {"type": "array", "items": _unlike(_schema_of(item, types) for item in items)}
+        case nodes.Getattr(node=of, attr=name):
+            inner = properties(_schema_of(of, types)).get(name)
+        case nodes.Getitem(node=of, arg=nodes.Const(value=str() as name)):
+            inner = properties(_schema_of(of, types)).get(name)
+        case nodes.Getitem(node=of, arg=nodes.Slice()):
+            inner = _schema_of(of, types)
+        case nodes.Getitem(node=of):
+            inner = _element_of(of, types)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _element_of(node: nodes.Node, types: Mapping[str, JsonObject]) -> JsonObject:
+    """Return the schema of what stands in a list, whichever an expression comes to."""
+    found = (_schema_of(outcome, types).get("items") for outcome in _outcomes(node))
+    return _unlike(items for items in found if isinstance(items, dict))
+
+
+def _unlike(schemas: Iterable[JsonObject]) -> JsonObject:
+    return next((schema for schema in schemas if kind_of(schema) in _NOT_ALIKE), {})
 
 
 def kind_of(schema: JsonObject) -> str:

@@ -66,7 +66,7 @@ def fitted(labelled: Sequence[Labelled], prompt: ImportedPrompt, notes: Notes) -
         for name, (_, why) in chosen.items():
             if why:
                 notes.changed(place, f"the variable {name!r}", why)
-        for name in values.keys() - prompt.variables:
+        for name in (name for name in values if name not in prompt.variables):
             why = "is not read by the prompt, so it is no part of the input"
             notes.changed(place, f"the variable {name!r}", why)
         kept.append(item)

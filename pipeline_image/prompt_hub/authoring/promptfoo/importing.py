@@ -28,6 +28,7 @@ from prompt_hub.authoring.promptfoo.scoring import Labelled, Scoring, scoring_of
 from prompt_hub.authoring.promptfoo.tests import cases_of
 from prompt_hub.authoring.task_files import NewTask
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.foreign_text import one_line
 from prompt_hub.repository.schema import Example, JsonObject
 
 _CONFIG_KEYS = {
@@ -102,7 +103,7 @@ def _chosen(prompts: Sequence[ImportedPrompt], number: int | None, notes: Notes)
         raise unusable("none of its prompts can be carried over", notes)
     if number is not None and not 1 <= number <= len(prompts):
         known = ", ".join(
-            f"{index} {prompt.label}" for index, prompt in enumerate(prompts, start=1)
+            f"{index} {one_line(prompt.label, 50)}" for index, prompt in enumerate(prompts, start=1)
         )
         raise PromptHubError(f"there is no prompt {number}.", hint=f"There are: {known}.")
     chosen = (number or 1) - 1

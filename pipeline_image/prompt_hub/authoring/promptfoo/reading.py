@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -21,6 +22,7 @@ from prompt_hub.repository.contracts import referred
 MAX_NAME = 255
 """Bytes of a file's name: a longer one is a text, and no file system has it."""
 REFERENCE = "file://"
+_STARS = re.compile(r"\*{2,}")
 
 
 class Project:
@@ -41,7 +43,9 @@ class Project:
         if any(len(part.encode()) > MAX_NAME for part in Path(name).parts):
             return []
         if any(mark in name for mark in "*?[") and not Path(name).is_absolute():
-            return sorted(path for path in folder.glob(name) if path.is_file())
+            # Beside other characters '**' is '*' to promptfoo, and an error to Python.
+            parts = (part if part == "**" else _STARS.sub("*", part) for part in name.split("/"))
+            return sorted(path for path in folder.glob("/".join(parts)) if path.is_file())
         return [folder / name]
 
     def text(self, path: Path) -> str:

@@ -127,14 +127,16 @@ class _Reader:
             for key, node in scenario.items():
                 if key not in ("config", "tests"):
                     self._notes.lost(node.place, f"{key!r} of a scenario", "examples are one list")
-            sets, tests = scenario.get("config"), scenario.get("tests")
-            for given in sets.elements() if sets else ():
-                for test in tests.elements() if tests else (Node({}, given.source),):
-                    if not all(_inline(node) for node in (given, test)):
-                        why = "its variables or tests are in files; write them out as tests"
-                        self._notes.lost(scenario.place, "a scenario", why)
-                        return
-                    yield _merged(given, test if tests else given)
+            config, listed = scenario.get("config"), scenario.get("tests")
+            sets = [*config.elements()] if config else []
+            tests = None if listed is None else [*listed.elements()]
+            if not all(map(_inline, (*sets, *(tests or ())))):
+                why = "its variables or tests are in files; write them out as tests"
+                self._notes.lost(scenario.place, "a scenario", why)
+                continue
+            for given in sets:
+                for test in (given,) if tests is None else tests:
+                    yield _merged(given, test)
 
     def tests(self) -> Iterator[Node]:
         """Yield the tests of the configuration, and of the files that it names."""

@@ -75,12 +75,17 @@
     target.click();
     target.focus();
   });
-  // A text that is typed is the value, and what is null or left out has none.
+  // What is typed or marked is the value, and what is null or left out has none.
   form?.addEventListener("input", ({ target }) => {
-    const field = target.closest(".field");
+    const field = target.closest(".field, fieldset");
     const value = field?.querySelector("input[value=value]");
-    if (value && target.matches(typed)) value.checked = true;
-    else if (value && target !== value) field.querySelector(typed).value = "";
+    if (!value || target === value) return;
+    const given = [...field.querySelectorAll(`${typed}, input[type=checkbox]`)];
+    if (given.includes(target)) value.checked = true;
+    else for (const one of given) {
+      if (one.type === "checkbox") one.checked = false;
+      else one.value = "";
+    }
   });
   // What is chosen already, wherever it stands.
   const first = form?.querySelector("[data-key]:checked") ?? form?.querySelector(`fieldset input, ${typed}`);

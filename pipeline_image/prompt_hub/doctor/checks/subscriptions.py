@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from boto3 import Session
 
 PENDING = "PendingConfirmation"
+LEFT = "Deleted"
+"""In place of an ARN, for some days: somebody has unsubscribed."""
 _NOBODY = ("email", PENDING)
 
 
@@ -32,6 +34,8 @@ def _topic(session: Session, arn: str, wanted: Sequence[str], maker: str) -> Ite
     try:
         for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn):
             for item in page["Subscriptions"]:
+                if item["SubscriptionArn"] == LEFT:
+                    continue
                 if found.get(item["Endpoint"], _NOBODY)[1] == PENDING:
                     found[item["Endpoint"]] = item["Protocol"], item["SubscriptionArn"]
     except sns.exceptions.NotFoundException:

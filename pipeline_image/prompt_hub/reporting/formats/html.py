@@ -21,7 +21,7 @@ from prompt_hub.core.percentile import percentile
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting import charts, pages, words
-from prompt_hub.reporting.answers import Answers, Change, Outcome, losses
+from prompt_hub.reporting.answers import Answers, Change, Outcome, losses, object_in
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
 from prompt_hub.reporting.plain_words import lead
 from prompt_hub.reporting.score_history import score_history
@@ -221,6 +221,19 @@ class _Cut:
         self.texts += 1
         return pages.short(text, self._longest)
 
+    def answer(self, call: ExampleResult) -> str:
+        """Return an answer; what holds an object is one still, its texts shortened one by one.
+
+        The page takes it apart to lay it beside what was expected, which is shortened like it.
+        """
+        text = call.answer or ""
+        if text.startswith("{") and len(text) <= self._longest:
+            return self.text(text)
+        found = object_in(call)
+        if found is None:
+            return self.text(text)
+        return json.dumps(self.value(found), ensure_ascii=False)
+
     def value(self, value: JsonValue) -> JsonValue:
         """Return the value with every text in it shortened."""
         if isinstance(value, str):
@@ -307,7 +320,7 @@ def _call(call: ExampleResult, cut: _Cut) -> JsonObject:
     line: JsonObject = {"score": _rounded(call.score)}
     usage = call.usage
     if call.answer is not None and usage is not None:
-        line["answer"] = cut.text(call.answer)
+        line["answer"] = cut.answer(call)
         line["tokens"] = [usage.input_tokens, usage.output_tokens]
     if call.error:
         line["error"] = cut.text(call.error)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from prompt_hub.authoring.importing.braces import Handlebars, Tag
-from prompt_hub.authoring.importing.documents import parsed_page, text_in
+from prompt_hub.authoring.importing.documents import parsed_page, text_in, unkept
 from prompt_hub.authoring.importing.form import (
     ROLES,
     ChatMessage,
@@ -19,8 +19,7 @@ from prompt_hub.authoring.importing.form import (
 from prompt_hub.authoring.importing.formats.picoschema import schema_of
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER
-from prompt_hub.authoring.importing.schemas import type_of, why_unusable
-from prompt_hub.authoring.importing.templates import closed
+from prompt_hub.authoring.importing.schemas import shape_of_sample, why_unusable
 from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.schema import JsonObject
 
@@ -66,7 +65,7 @@ class _Messages(Handlebars):
             if text != text.strip():
                 why = "is left out around a message"
                 self.notes.changed((self.file, self.line), "white space", why)
-            self.messages.append(ChatMessage(ROLES[self.role], closed(text.strip())))
+            self.messages.append(ChatMessage(ROLES[self.role], text.strip()))
 
 
 def dotprompt(path: Path, notes: Notes) -> Draft:
@@ -91,7 +90,7 @@ def dotprompt(path: Path, notes: Notes) -> Draft:
         parameters=config.parameters(),
         output=_output(front.inner("output"), notes),
         description=description,
-        samples={name: samples[name] for name in converter.variables.keys() & samples.keys()},
+        samples={name: samples[name] for name in converter.variables if name in samples},
     )
     config.rest("the config", {}, NO_PARAMETER)
     end_front_matter(front, draft.variables, dict.fromkeys(types, place))
@@ -108,15 +107,16 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
         if schema.get("type") != "object":
             raise UnusablePromptError(f"{declared.source.file}: its input is no object of fields.")
         for name, inner in properties(schema).items():
-            types[name] = inner if isinstance(inner, dict) else {}
+            types[name] = inner if isinstance(inner, dict) and unkept(inner) is None else {}
             if name not in required(schema):
                 why = "may be left out there; here every field is given, if only empty"
                 notes.changed(declared.place, f"the input {name!r}", why)
     default = given.take("default")
     samples: JsonObject = {}
     for name, node in default.items() if default is not None else ():
-        samples[name] = node.data
-        types.setdefault(name, type_of([node.data]))
+        if unkept(node.data) is None:
+            samples[name] = node.data
+        types.setdefault(name, shape_of_sample(node.data))
     given.rest("'input'", {})
     return types, samples
 

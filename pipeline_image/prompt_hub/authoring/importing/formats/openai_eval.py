@@ -33,10 +33,13 @@ def evaluation_of(node: Node, notes: Notes) -> tuple[Draft | None, list[Row], li
     """Return what an eval or a run of one holds: a run's prompt and rows, an eval's graders.
 
     Raises:
-        InvalidDocumentsError: the prompt says what ours cannot.
+        InvalidDocumentsError: there is none, or the prompt says what ours cannot.
     """
     data = node.get("data")
-    first, *others = (data if data is not None else node).elements()
+    listed = [*(data if data is not None else node).elements()]
+    if not listed:
+        raise broken(*node.place, "an empty list", "an eval, or a run of one")
+    first, *others = listed
     for other in others:
         notes.lost(other.place, "another of several", "export it alone to take it")
     if first.get("testing_criteria") is not None:
@@ -66,7 +69,8 @@ def _references(node: Node, notes: Notes) -> list[Reference]:
         reference = _reference(element, notes)
         if reference is None:
             continue
-        if found and (reference.field is None or found[0].field is None):
+        compared = {other.field for other in found}
+        if compared and (reference.field is None or compared & {reference.field, None}):
             why = "an answer is compared once, and the first grader says with what"
             notes.lost(element.place, "another grader of the answer", why)
             continue

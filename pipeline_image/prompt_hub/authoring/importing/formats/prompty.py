@@ -18,12 +18,13 @@ from prompt_hub.authoring.importing.documents import (
     parsed_page,
     parsed_yaml,
     text_in,
+    unkept,
 )
 from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter, with_question
 from prompt_hub.authoring.importing.messages import Chat, Convert, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
-from prompt_hub.authoring.importing.schemas import object_schema, type_of
+from prompt_hub.authoring.importing.schemas import object_schema, shape_of_sample
 from prompt_hub.authoring.importing.templates import Converted, from_jinja
 from prompt_hub.repository.schema import JsonObject
 
@@ -47,7 +48,7 @@ def prompty(path: Path, notes: Notes) -> Draft:
     if (base := front.take("base")) is not None:
         raise broken(*base.place, "'base', another file that this one builds on", REASONS["base"])
     types, samples, rich, places = _inputs(front, notes)
-    chat = Chat(notes, _converter(front, types, notes))
+    chat = Chat(notes, _converter(front, types, rich, notes))
     for role, text, place in _sections(page, rich, notes):
         chat.add(role, text, place)
     model, provider, parameters, format_ = _model(front, path, notes)
@@ -65,7 +66,7 @@ def prompty(path: Path, notes: Notes) -> Draft:
         parameters=parameters,
         output=output,
         description=description,
-        samples={name: samples[name] for name in chat.variables.keys() & samples.keys()},
+        samples={name: samples[name] for name in chat.variables if name in samples},
     )
 
 
@@ -103,7 +104,9 @@ def _sections(
         lines, first = [], number + 1
 
 
-def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> Convert:
+def _converter(
+    front: Fields, types: Mapping[str, JsonObject], rich: Mapping[str, str], notes: Notes
+) -> Convert:
     """Return what converts the templates of the language that the file names."""
     template = front.take("template") or Node("jinja2", front.node.source)
     language, parser = template, Node("prompty", template.source)
@@ -124,7 +127,12 @@ def _converter(front: Fields, types: Mapping[str, JsonObject], notes: Notes) -> 
         raise broken(*template.place, f"the template language {named!r}", "jinja2 or mustache")
 
     def convert(text: str, place: Place) -> Converted:
-        return (from_jinja if named == "jinja2" else from_mustache)(text, place, types, notes)
+        convert_text = from_jinja if named == "jinja2" else from_mustache
+        converted = convert_text(text, place, types, notes)
+        for name in sorted(converted.variables.keys() & rich.keys()):
+            found = f"the input {name!r} among the words of a message"
+            raise broken(*place, found, f"none of its kind: {rich[name]}")
+        return converted
 
     return convert
 
@@ -148,16 +156,17 @@ def _inputs(
             continue
         places[name] = node.place
         types[name], value = _property(node, f"the input {name!r}", notes)
-        if value is not None:
+        if value is not None and unkept(value) is None:
             samples[name] = value
     sample = front.take("sample")
     if sample is not None and not isinstance(sample.data, dict):
         why = "copy its values into an example"
         notes.lost(sample.place, "a sample in another file", why)
     for name, node in sample.items() if sample is not None else ():
-        samples[name] = node.data
+        if unkept(node.data) is None:
+            samples[name] = node.data
         places.setdefault(name, node.place)
-        types.setdefault(name, type_of([node.data]))
+        types.setdefault(name, shape_of_sample(node.data))
     return types, samples, rich, places
 
 
@@ -176,7 +185,7 @@ def _properties(node: Node | None) -> Iterator[tuple[str, Node]]:
 def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValue]:
     """Return the schema of a property, and its value where it has one."""
     if not isinstance(node.data, dict):
-        return type_of([node.data]), node.data
+        return shape_of_sample(node.data), node.data
     fields = Fields(node, notes)
     fields.text("name")
     kind = fields.text("kind") or fields.text("type") or "string"
@@ -185,7 +194,7 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
     schema: JsonObject = {"type": _KINDS[kind]}
     if description := fields.text("description"):
         schema["description"] = description
-    if (enum := fields.take("enumValues")) is not None:
+    if (enum := fields.take("enumValues")) is not None and unkept(enum.data) is None:
         schema["enum"] = enum.data
     items = fields.take("items")
     if kind == "array":

@@ -1,0 +1,87 @@
+"""Graders of OpenAI's evals and rows of their runs become a task's scorer and examples."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from prompt_hub.core.errors import ExitCode
+from tests.unit.authoring.workshop import Workshop, metadata_of, take
+
+
+def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    grader = {
+        "type": "string_check",
+        "name": "verdict",
+        "input": "{{sample.output_text}}",
+        "operation": "ilike",
+        "reference": "{{item.verdict}}",
+    }
+    item = {
+        "object": "eval.run.output_item",
+        "datasource_item": {"film": "Metropolis", "verdict": "Yes"},
+        "results": [{"name": "verdict", "passed": True, "score": 1.0}],
+    }
+    evals = [{"object": "eval", "testing_criteria": [grader]}, {"object": "eval", "id": "eval_2"}]
+    for name, listed in (("evals.json", evals), ("items.json", [item])):
+        text = json.dumps({"object": "list", "data": listed})
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("evals.json", "items.json")]
+    said = take(workshop, capsys, "langfuse_text.json", *files, "--prompt", "2")
+    (example,) = workshop.folder.repository.examples("imported")
+    assert (example.input, example.expected) == ({"film": "Metropolis"}, {"answer": "Yes"})
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.type == "text"
+    assert "evals.json:1: another of several: export it alone to take it" in said
+    assert any("stricter than there" in line for line in said)
+    assert any("'results' of a row" in line for line in said)
+
+
+def test_a_field_of_the_answer_is_compared_as_the_first_grader_says(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    graders = [
+        {
+            "type": "string_check",
+            "name": operation,
+            "input": "{{sample.output_json.intent}}",
+            "operation": operation,
+            "reference": "{{item.intent}}",
+        }
+        for operation in ("eq", "ilike")
+    ]
+    row = {"item": {"shop": "A", "message": "Where is it?", "intent": "delivery"}}
+    for name, content in (("eval.json", {"testing_criteria": graders}), ("rows.jsonl", row)):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("eval.json", "rows.jsonl")]
+    said = take(workshop, capsys, "openai_prompt.json", *files)
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.model_dump()["fields"] == {"intent": {"compare": "exact"}}
+    why = "an answer is compared once, and the first grader says with what"
+    assert f"eval.json:1: another grader of the answer: {why}" in said
+
+
+def test_an_empty_list_of_evals_is_refused(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "evals.json"
+    path.write_text('{"object": "list", "data": []}', encoding="utf-8")
+    assert workshop.take("x", str(path), "--from", "openai-eval") == ExitCode.BLOCKED
+    assert "found an empty list; expected an eval, or a run of one" in capsys.readouterr().err
+
+
+def test_fields_that_nobody_reads_are_listed_as_rows_have_them(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    unread = dict.fromkeys("hgfedcba", "x")
+    row = {"item": {"shop": "A", "message": "Where is it?", **unread, "intent": "delivery"}}
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(row), encoding="utf-8")
+    said = take(workshop, capsys, "openai_prompt.json", "openai_eval.json", str(rows))
+    why = "neither the prompt nor a grader reads it, so it is no part of an example"
+    listed = [line for line in said if line.endswith(why)]
+    assert listed == [f"rows.jsonl:1: the field {name!r}: {why}" for name in unread]
