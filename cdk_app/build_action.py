@@ -13,7 +13,7 @@ from aws_cdk import aws_codepipeline_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 
-from cdk_app import permissions, toolchain
+from cdk_app import toolchain
 from cdk_app.permissions import Permission
 
 EXECUTION_ID = "#{codepipeline.PipelineExecutionId}"
@@ -70,7 +70,7 @@ class CommandStep(pipelines.CodeBuildStep):
             primary_output_directory=output,
             build_environment=codebuild.BuildEnvironment(privileged=privileged),
             partial_build_spec=codebuild.BuildSpec.from_object(dict(build_spec or {})),
-            role_policy_statements=permissions.statements(self.granted),
+            role_policy_statements=[each.statement() for each in self.granted],
         )
 
 

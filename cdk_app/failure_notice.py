@@ -33,7 +33,7 @@ class FailureNotice(Construct):
             display_name="Prompt Hub pipeline",
             enforce_ssl=True,
         )
-        for address in emails:
+        for address in dict.fromkeys(emails):
             topic.add_subscription(subscriptions.EmailSubscription(address))
         execution = events.EventField.from_path("$.detail.execution-id")
         pipeline.on_state_change(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from aws_cdk import Acknowledgment, RemovalPolicy, Validations
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk_app.stage_settings import StageSettings
-from prompt_hub.llm.config import ModelConfig
 
 
 class Network(Construct):
     """Private subnets for everything that runs, with the cheapest way out that does the work.
 
-    The tasks must reach Bedrock or another model provider, ECR, CloudWatch and ECS. One NAT gateway
+    The tasks must reach Bedrock or another provider, ECR, CloudWatch and Lambda. One NAT gateway
     costs about 33 dollars a month; the interface endpoints instead are six in two zones, some 88,
     and do not reach a provider outside AWS. A zone outage can then take the way out along: where
     that is too much risk, `nat_gateways` is a setting, and 0 asks for the endpoints. S3 and
@@ -26,14 +23,7 @@ class Network(Construct):
     A network that is there already is taken as it is, its ways out included.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        stage: StageSettings,
-        models: Iterable[ModelConfig],
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, stage: StageSettings) -> None:
         super().__init__(scope, construct_id)
         self.vpc: ec2.IVpc
         self.subnets: ec2.SubnetSelection
@@ -71,7 +61,7 @@ class Network(Construct):
         self.subnets = ec2.SubnetSelection(subnet_type=kind)
         self.vpc = vpc = self._build_vpc(stage, kind)
         if not stage.nat_gateways:
-            self._add_endpoints(vpc, stage, models)
+            self._add_endpoints(vpc, stage)
 
     def _build_vpc(self, stage: StageSettings, kind: ec2.SubnetType) -> ec2.Vpc:
         vpc = ec2.Vpc(
@@ -119,9 +109,7 @@ class Network(Construct):
         )
         return vpc
 
-    def _add_endpoints(
-        self, vpc: ec2.Vpc, stage: StageSettings, models: Iterable[ModelConfig]
-    ) -> None:
+    def _add_endpoints(self, vpc: ec2.Vpc, stage: StageSettings) -> None:
         """Add a way to each service that a container calls, and to nothing else."""
         aws = ec2.InterfaceVpcEndpointAwsService
         services = {
@@ -134,8 +122,6 @@ class Network(Construct):
         }
         if stage.records is not None:
             services |= {"Events": aws.EVENTBRIDGE, "Messages": aws.SNS}
-        if any(model.secret for model in models):
-            services["Keys"] = aws.SECRETS_MANAGER
         callers = ec2.SecurityGroup(
             self, "Endpoints", vpc=vpc, description="Callers of AWS in the network of the stage"
         )

@@ -418,8 +418,3 @@ def deny_git_writes(connection_arn: str) -> tuple[Permission, ...]:
         )
         for prefix in _CONNECTION_PREFIXES
     )
-
-
-def statements(permissions: Iterable[Permission]) -> list[iam.PolicyStatement]:
-    """Only the statements of `permissions`."""
-    return [permission.statement() for permission in permissions]

@@ -94,7 +94,7 @@ def run_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
 
 
 def take_up_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Find out why a run failed, and have it go on: the commands of docs/operations.md."""
+    """Find out why a run failed, have it go on, or end it: the commands of docs/operations.md."""
     return (
         allow(["states:ListExecutions"], [arns.records_state_machine(scope, stage)]),
         allow(
@@ -102,6 +102,7 @@ def take_up_records(scope: Construct, stage: str) -> tuple[Permission, ...]:
                 "states:DescribeExecution",
                 "states:GetExecutionHistory",
                 "states:RedriveExecution",
+                "states:StopExecution",
             ],
             [arns.records_execution(scope, stage)],
             wildcard="Step Functions makes up the names of executions.",

@@ -388,6 +388,8 @@ class StageSettings(StrictSettings):
     def _are_two_zones(cls, zones: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(zones)) < 2:
             raise ValueError(" must name two different zones or more: a load balancer needs two.")
+        if len(set(zones)) < len(zones):
+            raise ValueError(" names a zone twice: a load balancer takes one subnet in each.")
         return zones
 
     @field_validator("vpc_cidr")

@@ -318,7 +318,8 @@ def _growth(counts: Counts) -> list[str]:
     ) * METRIC.usd + counts.alarms_of_a_task * ALARM.usd
     idle = bill(counts, IDLE)
     calls = idle[-1].usd / IDLE.tasks
-    pipeline = idle[-2].usd
+    # What there is once: the pipeline's line, and the toolchain's own dashboard.
+    once = idle[-2].usd + counts.toolchain_dashboards * DASHBOARD.usd
     container = counts.watch_runs * WATCH_TASK_SECONDS / 3600 * _task_hour(counts)
     most = int((_interval_seconds(counts) - WATCH_START_SECONDS) // WATCH_TASK_SECONDS)
     return [
@@ -329,7 +330,7 @@ def _growth(counts: Counts) -> list[str]:
         "  model calls. `score_watch` in its metadata sets the interval and, with `calls_a_day`, a",
         f"  limit ([prompts](prompts.md#metadata)). With more than {most} tasks a run takes longer",
         "  than the interval: tasks are then measured as often as it comes round, and cost less.",
-        f"- A stage: {total(idle) - pipeline:.2f} with two tasks, idle.",
+        f"- A stage: {total(idle) - once:.2f} with two tasks, idle.",
         f"- A version that is measured beside the active one: {3 * METRIC.usd:.2f} while it is.",
         "- Another version of a task that answered in the month, for its calls' metrics:"
         f" {METRICS_OF_CALLS * METRIC.usd:.2f},",

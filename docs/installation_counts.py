@@ -34,6 +34,8 @@ class Counts:
     vcpu: float
     gigabytes: float
     dashboards: int
+    toolchain_dashboards: int
+    """Of these: another stage brings none of them along."""
     alarms_of_a_stage: int
     """With each metric that an alarm on an expression looks at, as they are billed."""
     alarms_of_a_task: int
@@ -86,6 +88,7 @@ def count(resources: Sequence[Resource]) -> Counts:
         vcpu=definition.number("Cpu") / 1024,
         gigabytes=definition.number("Memory") / 1024,
         dashboards=len(of("AWS::CloudWatch::Dashboard")),
+        toolchain_dashboards=sum(not item.stage for item in of("AWS::CloudWatch::Dashboard")),
         alarms_of_a_stage=_looked_at(alarms) - _looked_at(of_tasks),
         alarms_of_a_task=_looked_at(of_tasks) // len(tasks) if tasks else 0,
         watch_runs=_runs(of("AWS::Events::Rule")),

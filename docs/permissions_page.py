@@ -290,8 +290,9 @@ For your own, in an active `.venv`: `npx cdk synth --output FOLDER`, then
 
 Every role that an installation makes: what it is for, who may be it, and each statement of its
 policies. What a managed policy of AWS or of the account adds is said by that policy's name alone.
-Each statement of ours is said once, with the reason of its wildcard, in `cdk_app/permissions.py`
-and, for files of records, `cdk_app/records_permissions.py`; the others are CDK's own.
+Each statement of ours is said once, with the reason of its wildcard, in `cdk_app/permissions.py`,
+`cdk_app/records_permissions.py` (files of records) and `cdk_app/on_call_permissions.py` (people on
+call); the others are CDK's own.
 
 *Used* is what allowed a call in a `make up` from nothing on the [local
 AWS](local-aws.md#permissions), from its bootstrap to the execution that a rollback starts, and in a

@@ -86,7 +86,7 @@ REASONS: tuple[tuple[str, str], ...] = (
     (
         r"^Role (?:prompt-hub-dev-on-call|OnCallRole)",
         "In the run nobody was on call; tests/local_aws/test_on_call.py runs each documented"
-        " command as this role.",
+        " command of `prompt-hub` as this role.",
     ),
     (
         r"RecordsRole .*states:(?:StopExecution|RedriveExecution)",

@@ -17,8 +17,9 @@ _ISSUER = "token.actions.githubusercontent.com"
 class GithubOidcStack(ToolchainStack):
     """The role that a pull request's checks assume: it may call models and read verdicts.
 
-    It writes nothing: a pull request must not be able to plant a verdict that the pipeline would
-    then remember.
+    It reads no provider's key: the checks run what a branch holds, and whoever may push one could
+    take the key away. It writes nothing: a pull request must not be able to plant a verdict that
+    the pipeline would then remember.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
@@ -38,8 +39,9 @@ class GithubOidcStack(ToolchainStack):
             ),
             max_session_duration=Duration.hours(1),
         )
+        keyless = [model for model in settings.models.values() if model.secret is None]
         granted = (
-            *permissions.call_models(self, settings.models.values()),
+            *permissions.call_models(self, keyless),
             *permissions.read_results(
                 self, aws_names.verdict_key("*"), aws_names.verdict_details_key("*")
             ),

@@ -120,7 +120,7 @@ class RollbackStack(StageStack):
                 },
             )
         )
-        for address in stage.notification_emails:
+        for address in dict.fromkeys(stage.notification_emails):
             topic.add_subscription(subscriptions.EmailSubscription(address))
         return topic
 

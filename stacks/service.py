@@ -38,7 +38,7 @@ class ServiceStack(StageStack):
         super().__init__(
             scope, construct_id, stage=stage, purpose="the service that answers with active prompts"
         )
-        network = Network(self, "Network", stage=stage, models=settings.models_of(stage).values())
+        network = Network(self, "Network", stage=stage)
         prompts = PromptService(
             self, "Prompts", settings=settings, stage=stage, release=release, network=network
         )

@@ -126,6 +126,13 @@ def test_of_two_stages_the_first_is_counted(
     costs_page.main([str(two.path), "--to", str(page)])
     assert "watched every 60 minutes" in page.read_text(encoding="utf-8")
     assert count(read_resources(two.path)) == replace(count(resources), watch_runs=730)
+    # Another stage brings its own dashboard along, and none of the toolchain's.
+    boards = [item for item in read_resources(two.path) if item.kind.endswith("::Dashboard")]
+    counts = count(resources)
+    assert len(boards) - counts.dashboards == counts.dashboards - counts.toolchain_dashboards == 1
+    (said,) = re.findall(r"^- A stage: ([\d.]+) ", costs_page.costs_page(counts), re.M)
+    idle = costs_page.total(costs_page.bill(counts, costs_page.IDLE))
+    assert float(said) == pytest.approx(idle - costs_page.DASHBOARD.usd, abs=0.006)
 
 
 @pytest.mark.parametrize(

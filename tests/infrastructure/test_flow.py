@@ -242,6 +242,16 @@ def test_people_hear_of_an_execution_that_ends_red(synthesise: Callable[..., Ass
     )
 
 
+def test_an_address_that_is_named_twice_is_told_once(synthesise: Callable[..., Assembly]) -> None:
+    twice = ["people@example.com", "people@example.com"]
+    zones = ["us-east-1a", "us-east-1b"]
+    stage = {"name": "dev", "availability_zones": zones, "notification_emails": twice}
+    assembly = synthesise({"notification_emails": twice, "stages": [stage]})
+    for stack in ("pipeline", "dev-rollback"):
+        subscription = assembly.only(stack, "AWS::SNS::Subscription")
+        assert subscription["Endpoint"] == "people@example.com"
+
+
 def test_a_stage_drills_only_where_it_says_so(synthesise: Callable[..., Assembly]) -> None:
     stages = [
         {"name": name, "availability_zones": ["us-east-1a", "us-east-1b"], **drill}

@@ -57,3 +57,25 @@ def test_a_pull_request_can_plant_no_verdict(assembly: Assembly) -> None:
     (statements,) = assembly.statements("github-oidc").values()
     allowed = {action for statement in statements for action in listed(statement["Action"])}
     assert allowed == {"bedrock:InvokeModel", "s3:GetObject", "s3:ListBucket"}
+
+
+def test_a_pull_request_reads_no_key_and_calls_the_models_without_one(
+    synthesise: Callable[..., Assembly],
+) -> None:
+    """Its checks run what a branch holds: whoever may push one could take the key away."""
+    mixed = synthesise(
+        {
+            "models": {
+                "open": {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0"},
+                "keyed": {
+                    "provider": "openai",
+                    "model": "m",
+                    "secret": "prompt-hub/openai",
+                    "secret_kms_key": "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d",
+                },
+            }
+        }
+    )
+    (statements,) = mixed.statements("github-oidc").values()
+    allowed = {action for statement in statements for action in listed(statement["Action"])}
+    assert allowed == {"bedrock:InvokeModel", "s3:GetObject", "s3:ListBucket"}

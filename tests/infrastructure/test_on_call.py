@@ -96,6 +96,15 @@ def test_it_may_do_what_the_page_says_and_no_more(on_call: Assembly) -> None:
     assert set(actions(on_call)) == said - {"sts:AssumeRole"}
 
 
+@pytest.mark.shipped
+def test_it_may_run_every_command_about_a_run_over_a_file_of_records(on_call: Assembly) -> None:
+    text = PAGE.read_text(encoding="utf-8").split("## A file of records that failed")[1]
+    named = re.findall(r"aws stepfunctions ([a-z-]+)", text.split("\n## ")[0])
+    called = {f"states:{name.title().replace('-', '')}" for name in named}
+    assert {"states:RedriveExecution", "states:StopExecution"} <= called
+    assert called <= set(actions(on_call))
+
+
 def test_it_moves_pointers_and_forges_no_score(on_call: Assembly) -> None:
     found = actions(on_call)
     assert found["dynamodb:PutItem"]["Condition"] == {

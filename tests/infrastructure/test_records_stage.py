@@ -227,7 +227,7 @@ def on_call(synthesise: Callable[..., Assembly]) -> dict[str, list[str]]:
     return allowed_on_call(synthesise(stages(on_call=ON_CALL)))
 
 
-def test_people_on_call_may_have_a_failed_run_go_on(
+def test_people_on_call_may_have_a_failed_run_go_on_and_any_run_end(
     synthesise: Callable[..., Assembly], on_call: dict[str, list[str]]
 ) -> None:
     without = allowed_on_call(synthesise(stages(on_call=ON_CALL, records=None)))
@@ -236,6 +236,7 @@ def test_people_on_call_may_have_a_failed_run_go_on(
         "states:DescribeExecution": ["execution:prompt-hub-dev-records:*"],
         "states:GetExecutionHistory": ["execution:prompt-hub-dev-records:*"],
         "states:RedriveExecution": ["execution:prompt-hub-dev-records:*"],
+        "states:StopExecution": ["execution:prompt-hub-dev-records:*"],
     }
 
 

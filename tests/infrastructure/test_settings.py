@@ -175,6 +175,12 @@ def test_the_models_are_what_the_runtime_understands() -> None:
         ),
         (
             "stages.0.availability_zones",
+            ["us-east-1a", "us-east-1b", "us-east-1a"],
+            "prompt-hub.stages[0].availability_zones names a zone twice: a load balancer takes one"
+            " subnet in each.",
+        ),
+        (
+            "stages.0.availability_zones",
             ["eu-west-1a", "eu-west-1b"],
             "prompt-hub.stages[0].availability_zones is 'eu-west-1a';"
             " it must look like us-east-1a.",

@@ -24,6 +24,7 @@ import pytest
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
 from tests.infrastructure.synthesised import (
     CONTEXT,
+    ROOT,
     Assembly,
     Json,
     checked_app,
@@ -469,6 +470,22 @@ def test_the_roles_are_deployed_with_the_pipeline(crossing: Assembly) -> None:
         manifest["prompt-hub-pipeline"]["dependencies"]
     )
     assert manifest["prompt-hub-prod-access"]["environment"] == f"aws://{OTHER}/eu-west-1"
+
+
+def test_what_takes_the_key_of_artifacts_is_what_the_page_deploys_first(
+    crossing: Assembly, synthesise: Callable[..., Assembly]
+) -> None:
+    """CloudFormation removes no export that is in use: the key goes with the last such stage."""
+
+    def keyed(assembly: Assembly) -> set[str]:
+        templates = assembly.templates.items()
+        return {name for name, template in templates if "GetAttArtifactKey" in json.dumps(template)}
+
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r'make deploy STACK="(.*) --exclusively"', page)
+    assert keyed(crossing) == {"prompt-hub-source", *command.split()}
+    alone = synthesise({"account": HOME, "stages": [DEV]})
+    assert keyed(alone) == set()
 
 
 def test_an_action_writes_the_configuration_in_which_the_runtime_finds_its_role(

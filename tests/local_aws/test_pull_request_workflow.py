@@ -40,6 +40,12 @@ REGION = "us-east-1"
 MERGE = "refs/pull/7/merge"
 ASKED = {"MAKEFLAGS": "n"}
 TIERS = {"Lint, with annotations": ASKED, "Types and unit tests": ASKED}
+KEYED = {
+    "provider": "openai",
+    "model": "gpt-4.1-mini",
+    "base_url": "https://127.0.0.1:9/v1",
+    "secret": "prompt-hub/openai",
+}
 GH = Path(__file__).with_name("gh_stand_in.py")
 
 
@@ -116,10 +122,10 @@ class Stand:
         job.run()
         return job
 
-    def s3(self) -> Any:
+    def client(self, service: str) -> Any:
         """The account's own client."""
         return boto3.client(
-            "s3",
+            service,
             endpoint_url=self.aws.endpoint,
             region_name=REGION,
             aws_access_key_id=ACCOUNT,
@@ -128,7 +134,8 @@ class Stand:
 
     def stored(self) -> list[str]:
         """Every key in the results bucket."""
-        found = self.s3().list_objects_v2(Bucket=self.variables["PROMPT_HUB_RESULTS_BUCKET"])
+        bucket = self.variables["PROMPT_HUB_RESULTS_BUCKET"]
+        found = self.client("s3").list_objects_v2(Bucket=bucket)
         return [item["Key"] for item in found.get("Contents", ())]
 
 
@@ -225,6 +232,7 @@ def author(remote: Path, work: Path) -> None:
     settings = json.loads((work / "cdk.json").read_text(encoding="utf-8"))
     ours = settings["context"][CONTEXT_KEY]
     ours |= {"repository": REPOSITORY, "region": REGION}
+    ours["models"]["keyed"] = KEYED
     # Released on the models of cdk.json: nothing but the change is to be evaluated.
     tree = build(work, ModelAliases(Settings.from_context(ours).models))
     tree.write("cdk.json", json.dumps(settings))
@@ -285,13 +293,7 @@ def deployed(stand: Stand, synthesised: Job) -> Stand:
     template = json.loads(path.read_text(encoding="utf-8"))
     for part in ("Rules", "Parameters"):
         template.pop(part, None)
-    stacks = boto3.client(
-        "cloudformation",
-        endpoint_url=stand.aws.endpoint,
-        region_name=REGION,
-        aws_access_key_id=ACCOUNT,
-        aws_secret_access_key=SECRET,
-    )
+    stacks = stand.client("cloudformation")
     stacks.create_stack(
         StackName="oidc",
         TemplateBody=json.dumps(template),
@@ -307,7 +309,7 @@ def deployed(stand: Stand, synthesised: Job) -> Stand:
         "PROMPT_HUB_REGION": found["Region"],
         "PROMPT_HUB_RESULTS_BUCKET": found["ResultsBucket"],
     }
-    stand.s3().create_bucket(Bucket=found["ResultsBucket"])
+    stand.client("s3").create_bucket(Bucket=found["ResultsBucket"])
     return stand
 
 
@@ -361,7 +363,7 @@ def test_it_is_evaluated_by_a_role_that_reads_verdicts_and_writes_none(deployed:
     # What the pipeline's own evaluation would have left.
     kept = stand.checkout / ".prompt-hub/results"
     for path in (kept / "verdicts").iterdir():
-        stand.s3().put_object(
+        stand.client("s3").put_object(
             Bucket=stand.variables["PROMPT_HUB_RESULTS_BUCKET"],
             Key=path.relative_to(kept).as_posix(),
             Body=path.read_bytes(),
@@ -373,6 +375,27 @@ def test_it_is_evaluated_by_a_role_that_reads_verdicts_and_writes_none(deployed:
     assert "$0.00; 1 verdict remembered, without a call." in said
     assert "### ✅ part-class 1.2.0: PASS" in said
     assert (stand.stored(), stand.model.calls) == (stored, calls)
+
+
+def test_it_reads_no_providers_key_and_says_what_it_could_not_measure(deployed: Stand) -> None:
+    """The job runs what a branch holds, and whoever may push one could take the key away."""
+    stand = deployed
+    path = stand.checkout / "cdk.json"
+    before = path.read_text(encoding="utf-8")
+    secrets = stand.client("secretsmanager")
+    secrets.create_secret(Name=KEYED["secret"], SecretString="of a test")
+    settings = json.loads(before)
+    settings["context"][CONTEXT_KEY]["models"]["catalogue-pinned"] = KEYED
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    try:
+        refused = stand.evaluate()
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert refused.failed
+    said = refused.summary.read_text(encoding="utf-8")
+    assert "### ⚠️ part-class 1.2.0: NOT MEASURED" in said
+    why = "cannot be read from the secret 'prompt-hub/openai': AccessDeniedException"
+    assert why in refused.output, refused.output[-4000:]
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the stand-in for gh asks jq")

@@ -58,6 +58,10 @@ def test_it_starts_with_the_bots_branch_and_lets_through_what_promotion_writes(
 ) -> None:
     # YAML 1.1 reads the key `on` as true.
     assert WORKFLOW[True] == {"push": {"branches": [BRANCH]}}
+    # The branch that the pipeline follows: no expression of GitHub's can read `cdk.json`.
+    base = WORKFLOW["jobs"]["merge"]["env"]["BASE"]
+    named = f"vars.{aws_names.ENV_BRANCH}"
+    assert base == f"${{{{ {named} || github.event.repository.default_branch }}}}"
     assert [word for word in BOT_PATHS if f"':!{word}'" not in GUARD["run"]] == []
     assert GUARD["run"].count("':!") == len(BOT_PATHS)
     clone = waiting(world)
