@@ -40,12 +40,8 @@ REGION = "us-east-1"
 MERGE = "refs/pull/7/merge"
 ASKED = {"MAKEFLAGS": "n"}
 TIERS = {"Lint, with annotations": ASKED, "Types and unit tests": ASKED}
-KEYED = {
-    "provider": "openai",
-    "model": "gpt-4.1-mini",
-    "base_url": "https://127.0.0.1:9/v1",
-    "secret": "prompt-hub/openai",
-}
+KEYED = {"provider": "openai", "model": "gpt-4.1-mini", "secret": "prompt-hub/openai"}
+KEYED["base_url"] = "https://127.0.0.1:9/v1"
 GH = Path(__file__).with_name("gh_stand_in.py")
 
 
@@ -382,8 +378,7 @@ def test_it_reads_no_providers_key_and_says_what_it_could_not_measure(deployed: 
     stand = deployed
     path = stand.checkout / "cdk.json"
     before = path.read_text(encoding="utf-8")
-    secrets = stand.client("secretsmanager")
-    secrets.create_secret(Name=KEYED["secret"], SecretString="of a test")
+    stand.client("secretsmanager").create_secret(Name=KEYED["secret"], SecretString="of a test")
     settings = json.loads(before)
     settings["context"][CONTEXT_KEY]["models"]["catalogue-pinned"] = KEYED
     path.write_text(json.dumps(settings), encoding="utf-8")

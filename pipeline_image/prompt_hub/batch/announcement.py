@@ -64,8 +64,8 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
 
 def in_words(manifest: RunManifest) -> str:
     """Return what became of a run's records, and what that came to."""
-    parts = [count(manifest.records, "record"), f"{manifest.answered} answered"]
-    parts.append(f"{manifest.failed} failed")
+    parts = [count(manifest.records, "record"), f"{manifest.answered:,} answered"]
+    parts.append(f"{manifest.failed:,} failed")
     if manifest.blank:
         parts.append(f"{count(manifest.blank, 'row')} without a value left out")
     usd = manifest.spent.usd

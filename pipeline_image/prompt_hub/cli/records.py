@@ -139,7 +139,7 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
     if stats.unanswered:
         say(f"{count(stats.unanswered, 'record')} without an answer: the same command asks again")
         return ExitCode.NOT_MEASURED
-    print(f"shard {arguments.shard}: {stats.answered} answered, {stats.failed} failed")
+    print(f"shard {arguments.shard}: {stats.answered:,} answered, {stats.failed:,} failed")
     return ExitCode.OK
 
 

@@ -313,15 +313,16 @@ def _check_paths(source: Path, output: Path) -> None:
 
 
 def _in_words(stats: BatchStats, output: Path, layout: Layout) -> str:
-    parts = [count(stats.records, "record"), f"{stats.answered} answered", f"{stats.failed} failed"]
+    parts = [count(stats.records, "record")]
+    parts += [f"{stats.answered:,} answered", f"{stats.failed:,} failed"]
     if stats.resumed:
-        parts[0] += f" ({stats.resumed} finished before)"
+        parts[0] += f" ({stats.resumed:,} finished before)"
     if stats.blank:
         parts.append(f"{count(stats.blank, 'row')} without a value left out")
     if not stats.unanswered:
         read_as = f"\nread as {'; '.join(layout.found)}" if layout.found else ""
         return f"{', '.join(parts)}: {output}{read_as}"
-    parts.append(f"{stats.unanswered} without an answer")
+    parts.append(f"{stats.unanswered:,} without an answer")
     return (
         f"{', '.join(parts)}. {stats.reason}\n"
         f"{output} is not written yet: run the same command again to ask for the rest."

@@ -164,6 +164,6 @@ class BatchProvider:
     def _tell_progress(self, state: BatchState, requests: int, seconds: float) -> None:
         minutes, rest = divmod(int(seconds), 60)
         self.tell(
-            f"batch {state.id} {state.status}: {state.answered} of {state.total or requests}"
-            f" answered, {state.failed} failed, {minutes}:{rest:02} so far"
+            f"batch {state.id} {state.status}: {state.answered:,} of {state.total or requests:,}"
+            f" answered, {state.failed:,} failed, {minutes}:{rest:02} so far"
         )

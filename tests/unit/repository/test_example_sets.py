@@ -252,7 +252,7 @@ def test_a_download_that_breaks_off_each_time_is_not_measured(
 ) -> None:
     push()
     forget(healthy)
-    s3.breaks_off = True
+    s3.breaks_off = 99
     with pytest.raises(PromptHubError, match="cannot be read: RetriesExceededError") as caught:
         healthy.repository.examples(TASK)
     assert caught.value.exit_code == ExitCode.NOT_MEASURED
