@@ -15,7 +15,6 @@ from prompt_hub.core.errors import ExitCode
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.states import NotAllowedError
-from prompt_hub.repository.placeholders import PLACEHOLDER
 from tests.unit.authoring.workshop import FIXTURES, Workshop, metadata_of, prompt_of, take
 from tests.unit.building import MADE_AT
 
@@ -282,7 +281,7 @@ def test_a_value_that_cannot_be_kept_is_listed_and_another_made_up(
     said = take(workshop, capsys, str(path))
     assert prompt_of(workshop).input["properties"] == {"day": {"type": "string"}}
     (example,) = workshop.folder.repository.examples("imported")
-    assert example.input == {"day": PLACEHOLDER}
+    assert example.input == {"day": "REPLACE ME"}
     why = "nothing is kept of a date without quotes; put it in quotes"
     assert any(line.endswith(f"a value of the front matter: {why}") for line in said)
 
