@@ -81,7 +81,9 @@ def is_fenced(text: str) -> bool:
 
 
 def without_fence(text: str) -> str:
-    """Return what stands in the fence around a whole text, which is trimmed."""
+    """Return a whole text, which is trimmed, without the fence around it, if there is one."""
+    if not is_fenced(text):
+        return text
     inside = text[len(_FENCE) : -len(_FENCE)]
     info = _INFO.match(inside)
     return trimmed(inside[info.end() if info else 0 :])

@@ -177,11 +177,9 @@ def object_in(text: str, prompt: Prompt) -> object:
     text = trimmed(text)
     if not text:
         raise ValueError("it is empty")
-    if is_fenced(text):
-        if prompt.output_fence == "refused":
-            raise ValueError("it stands in a Markdown fence; output_fence: allowed takes that off")
-        text = without_fence(text)
-    return strict_json(text)
+    if prompt.output_fence == "refused" and is_fenced(text):
+        raise ValueError("it stands in a Markdown fence; output_fence: allowed takes that off")
+    return strict_json(without_fence(text))
 
 
 def repair_surrogates(text: str) -> str:

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.evaluation.example_results import ExampleResult
-from prompt_hub.llm.answer_text import is_fenced, trimmed, without_fence
+from prompt_hub.llm.answer_text import trimmed, without_fence
 from prompt_hub.repository.schema import JsonObject
 
 ALMOST = 1e-9
@@ -88,9 +88,8 @@ def object_in(call: ExampleResult) -> JsonObject | None:
 
     Where its prompt refuses a fence, the loss says so.
     """
-    text = trimmed(call.answer or "")
     try:
-        value = strict_json(without_fence(text) if is_fenced(text) else text)
+        value = strict_json(without_fence(trimmed(call.answer or "")))
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
