@@ -18,6 +18,14 @@ def lived(tmp_path: Path) -> Console:
 
 
 @pytest.fixture
+def clock(lived: Console) -> list[float]:
+    """The one element is the time that the console of `lived` has, in seconds."""
+    clock = [0.0]
+    lived._asker._clock = lambda: clock[0]
+    return clock
+
+
+@pytest.fixture
 def stranger() -> Browse:
     """Open the console without a token."""
 

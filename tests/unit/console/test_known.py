@@ -77,11 +77,13 @@ def test_a_changed_registry_is_shown_as_it_was_until_it_is_read(
 
 
 def test_what_an_execution_evaluated_again_is_read_again_where_it_can_be(
-    lived: Console, fake: FakeStage, browse: Browse, monkeypatch: pytest.MonkeyPatch
+    lived: Console,
+    fake: FakeStage,
+    browse: Browse,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Clone, "patience", 60.0)
-    clock = [0.0]
-    lived._asker._clock = lambda: clock[0]
     client, path = browse(lived), f"/evaluation/{TASK}/execution/local"
     assert "may be released" in client.get(path).text
     file = lived.clone.root / RESULTS_DIR / aws_names.evaluation_key("local", TASK)
@@ -96,11 +98,13 @@ def test_what_an_execution_evaluated_again_is_read_again_where_it_can_be(
 
 
 def test_a_look_at_what_is_held_asks_for_its_record_alone(
-    lived: Console, fake: FakeStage, browse: Browse, monkeypatch: pytest.MonkeyPatch
+    lived: Console,
+    fake: FakeStage,
+    browse: Browse,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Clone, "patience", 60.0)
-    clock = [0.0]
-    lived._asker._clock = lambda: clock[0]
     client = browse(lived)
     # The first look reads the answers, too; many who look within two seconds ask once.
     for clock[0], asked in ((0, 2), (1, 2), (3, 3), (4, 3), (6, 4)):

@@ -161,10 +161,8 @@ def test_five_hundred_tasks_take_one_question_and_those_of_one_page(
 
 
 def test_who_looks_at_the_same_time_asks_once_and_a_move_is_news(
-    lived: Console, fake: FakeStage, browse: Browse
+    lived: Console, fake: FakeStage, browse: Browse, clock: list[float]
 ) -> None:
-    clock = [0.0]
-    lived._asker._clock = lambda: clock[0]
     client = browse(lived)
     for clock[0], asked in ((0, 1), (1, 1), (3, 1), (12, 2)):
         client.get("/")

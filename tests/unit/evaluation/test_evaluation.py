@@ -48,6 +48,7 @@ def evaluate(
     execution: str = "e1",
     task: str = TASK,
     say: Callable[[str], None] = lambda line: None,
+    store: ResponseStore | None = None,
 ) -> EvaluationRecord:
     evaluator = Evaluator(
         folder.repository,
@@ -55,6 +56,7 @@ def evaluate(
         results,
         execution=execution,
         commit=COMMIT,
+        store=store,
         say=say,
     )
     return asyncio.run(evaluator.evaluate(task))
@@ -194,16 +196,7 @@ def test_cache_files_are_given_back_once_a_task_is_judged(
     fields = "{type: json_fields, fields: {part_class: 1.0}}"
     healthy.edit(METADATA, fields, f"{fields}\n  - {{type: injection, fields: [title]}}")
     store = ResponseStore(tmp_path / "responses")
-    evaluator = Evaluator(
-        healthy.repository,
-        FunctionProvider(catalogue_answer).caller(),
-        results,
-        execution="e1",
-        commit=COMMIT,
-        store=store,
-        say=lambda line: None,
-    )
-    record = asyncio.run(evaluator.evaluate(TASK))
+    record = evaluate(healthy, results, FunctionProvider(catalogue_answer), store=store)
     assert record.verdict.status is Status.PASS
     # Both versions, each with and without its canary.
     assert len([*(tmp_path / "responses").rglob("*.jsonl")]) == 4
