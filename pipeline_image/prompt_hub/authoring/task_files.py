@@ -78,7 +78,7 @@ class NewTask:
     def _gate(self) -> str:
         """Return the lines of a gate that these examples can pass; none where the default does."""
         from prompt_hub.evaluation.inputs import scored
-        from prompt_hub.gate.power import least_margin
+        from prompt_hub.gate.least_margin import least_margin
 
         examples = scored(self.examples)
         least = least_margin(examples, Gate()) if examples else None

@@ -10,7 +10,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from statistics import NormalDist
 
 from prompt_hub.core import wording
@@ -21,10 +20,9 @@ from prompt_hub.gate.rules import (
     GateVersion,
     alpha_of,
     betting_of,
-    shows_not_worse,
 )
 from prompt_hub.gate.targeted_bets import MIXTURE, MOST, TIE, Betting, Division, betting_at
-from prompt_hub.gate.types import Conclusion, Evidence, GateExample, GateSet, Power, Scores, Status
+from prompt_hub.gate.types import Conclusion, Evidence, Power, Status
 from prompt_hub.repository.schema import Gate
 
 PROBABILITY = 0.8
@@ -250,31 +248,6 @@ def _least_number(chance: Callable[[int], float]) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if chance(middle) >= PROBABILITY else (middle, high)
     return high
-
-
-def least_margin(examples: Sequence[GateExample], gate: Gate) -> float:
-    """Return the least margin, in thousandths, that a candidate can pass whose answers are equal.
-
-    With a narrower one these examples keep every comparison open.
-    """
-    weights = tuple(example.weight for example in examples)
-    return _least_margin(weights, gate.confidence, gate.first_look)
-
-
-# Most sets have one of a few sizes, equal weights and the default gate; `validate` asks for each.
-@lru_cache(maxsize=1024)
-def _least_margin(weights: tuple[float, ...], confidence: float, first_look: int) -> float:
-    scores = Scores(len(weights))
-    for place in range(len(weights)):
-        scores.add(place, 1.0)
-    evidence = Evidence(examples=GateSet(weights, {}), candidate=scores, champion=scores)
-
-    def passes(thousandths: int) -> bool:
-        tried = Gate(margin=thousandths / 1000, confidence=confidence, first_look=first_look)
-        return shows_not_worse(evidence, tried)
-
-    margins = range(1, 1001)  # A margin of 1 accepts every loss.
-    return margins[bisect_left(margins, True, key=passes)] / 1000
 
 
 def _what_would_decide(test: GateTest, power: Power, differing: float, difference: float) -> str:

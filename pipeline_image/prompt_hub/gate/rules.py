@@ -91,12 +91,6 @@ def decide(
     )
 
 
-def shows_not_worse(evidence: Evidence, gate: Gate) -> bool:
-    """Whether the comparison with the champion rules out a loss of the margin, by itself."""
-    comparison = _Rules(evidence, gate, GATE_VERSION).comparison()
-    return comparison is not None and comparison.status is Status.PASS
-
-
 _BY_FORCE = (Status.BLOCK, Status.NOT_MEASURED, Status.INCONCLUSIVE, Status.PASS)
 """What one rule says outweighs what follows."""
 

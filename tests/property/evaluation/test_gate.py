@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prompt_hub.gate.least_margin import least_margin
 from prompt_hub.gate.types import Evidence, GateSet, Scores, Status
+from prompt_hub.repository.schema import Gate
 from tests.unit.evaluation.evidence import decided, evidence, examples, scores_at
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -136,3 +138,24 @@ def test_a_hole_in_either_arm_is_never_a_verdict(
     ):
         assert decided(changed).status is Status.NOT_MEASURED
     assert decided(evidence([]), threshold=0).status is Status.NOT_MEASURED
+
+
+@given(
+    st.lists(st.sampled_from([0.25, 1.0, 7.25]), min_size=1, max_size=90),
+    st.sampled_from([0.55, 0.9, 0.95, 0.999]),
+    st.sampled_from([8, 64]),
+)
+def test_the_least_margin_is_where_the_gate_begins_to_pass_equal_answers(
+    weights: list[float], confidence: float, first_look: int
+) -> None:
+    asked, scores = examples(len(weights), weights=weights), [1.0] * len(weights)
+    gate = Gate(confidence=confidence, first_look=first_look)
+
+    def passed(margin: float) -> bool:
+        equal = evidence(scores, scores, of=asked)
+        stated = {"margin": margin, "confidence": confidence, "first_look": first_look}
+        return decided(equal, **stated).status is Status.PASS
+
+    least = least_margin(asked, gate)
+    assert passed(least)
+    assert least == 0.001 or not passed(round(least - 0.001, 3))

@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from prompt_hub.gate.power import DesignEffect, GateTest, least_margin
+from prompt_hub.gate.least_margin import least_margin
+from prompt_hub.gate.power import DesignEffect, GateTest
 from prompt_hub.gate.rules import decide
 from prompt_hub.gate.targeted_bets import TargetedTest
 from prompt_hub.gate.types import Status

@@ -8,6 +8,7 @@ from itertools import islice
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.aws_names import DRILL_TASK
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.gate.least_margin import least_margin
 from prompt_hub.repository.alarm_windows import alarm_problems
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
@@ -181,9 +182,6 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
     """
     if not files.metadata:
         return
-    # Imported here: no other rule needs the gate, and it takes a twentieth of a start.
-    from prompt_hub.gate.power import least_margin
-
     gate = files.metadata.content.gate
     facts = numbered_facts(files.examples)
     scored = (example for _, example in facts if example.split == "eval")
