@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,13 +19,17 @@ from prompt_hub.repository.schema import Metadata, Prompt, ScoreWatch
 _DRILL_SECONDS = 60.0
 FRESHNESS_PERIODS = 3
 """A task without a sample for this many rounds of the score watch pages a person."""
+_INSTALL_MINUTES = 10
+_LONGEST_BUILD_MINUTES = 36 * 60
+"""Of CodeBuild (`timeoutInMinutes` of CreateProject, November 2026); deploying more fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """One prompt task: its name, how its score watch runs, how long an evaluation may take.
 
-    Raises `SettingsError` for a score watch that fits no alarm, by the rule of `validate`.
+    Raises `SettingsError` for a score watch that fits no alarm, by the rule of `validate`, and for
+    an evaluation that may take longer than a build.
     """
 
     name: str
@@ -37,6 +42,19 @@ class Task:
                 f"03-metadata/{self.name}.yaml: score_watch.{name}: found {found};"
                 f" expected {expected}."
             )
+        if self.build_minutes > _LONGEST_BUILD_MINUTES:
+            most = (_LONGEST_BUILD_MINUTES - _INSTALL_MINUTES) * 60
+            raise SettingsError(
+                f"03-metadata/{self.name}.yaml: gate.budget.seconds: found"
+                f" {self.budget_seconds:.10g}; expected at most {most}: CodeBuild ends a build after"
+                f" {_LONGEST_BUILD_MINUTES // 60} hours, of which {_INSTALL_MINUTES} minutes are"
+                " for installing."
+            )
+
+    @property
+    def build_minutes(self) -> int:
+        """Return how long the build may take that evaluates the task, in minutes."""
+        return math.ceil(self.budget_seconds / 60) + _INSTALL_MINUTES
 
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from aws_cdk import Duration, RemovalPolicy
@@ -18,8 +17,6 @@ from cdk_app.stack import ToolchainStack
 from cdk_app.tasks import Task
 from prompt_hub.core import aws_names
 from stacks.access import StageAccess
-
-_INSTALL_MINUTES = 10
 
 
 class EvaluationStack(ToolchainStack):
@@ -96,7 +93,6 @@ class EvaluationStack(ToolchainStack):
     def _build_project(
         self, settings: Settings, tasks: Sequence[Task], first: Sequence[str]
     ) -> codebuild.PipelineProject:
-        budget_minutes = math.ceil(max(task.budget_seconds for task in tasks) / 60)
         environment = {
             **toolchain.build_environment(),
             aws_names.ENV_RESULTS_BUCKET: aws_names.results_bucket(self.account, self.region),
@@ -143,7 +139,7 @@ class EvaluationStack(ToolchainStack):
                 }
             ),
             # The evaluation keeps its own budget; this only ends a build that hangs.
-            timeout=Duration.minutes(budget_minutes + _INSTALL_MINUTES),
+            timeout=Duration.minutes(max(task.build_minutes for task in tasks)),
             logging=codebuild.LoggingOptions(
                 cloud_watch=codebuild.CloudWatchLoggingOptions(
                     log_group=logs.LogGroup(

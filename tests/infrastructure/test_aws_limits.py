@@ -213,6 +213,13 @@ def test_a_build_specification_has_25600_characters_at_most(widest: Assembly) ->
         assert len(str(project["Source"].get("BuildSpec", ""))) <= 25_600, place
 
 
+def test_an_evaluation_longer_than_any_build_is_refused() -> None:
+    longest = task("brand", budget_seconds=129_000)
+    assert longest.build_minutes == 36 * 60
+    with pytest.raises(SettingsError, match=r"budget.seconds: found 129001; expected at most 129"):
+        task("brand", budget_seconds=129_001)
+
+
 def test_models_that_no_build_can_be_told_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"\.models make \d+ characters of JSON; 4000 fit"):
         Settings.from_context({**CONTEXT[CONTEXT_KEY], "models": models(40)})
