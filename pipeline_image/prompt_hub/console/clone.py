@@ -132,9 +132,12 @@ class Clone:
         def read() -> EvaluationView:
             found = logged_evaluation(self.repository, task, version)
             if found is None:
-                raise _no_evaluation(f"{task} {version} in this clone")
+                raise none
             return read_view(self._evaluations, found, registry=self.registry().value)
 
+        none = _no_evaluation(f"{task} {version} in this clone")
+        if not self.evaluated(task, version):
+            return Known(None, str(none), absent=True)
         state = state_of(self.repository.prompts / evaluation_path(task, version))
         return self._view(task, (version, state), read, wait)
 
@@ -151,13 +154,16 @@ class Clone:
         def read() -> EvaluationView:
             found = evaluation_by(results(), execution, task)
             if found is None:
-                raise _no_evaluation(f"{task} by execution {execution}")
+                raise none
             return read_view(self._evaluations, found, registry=self.registry().value)
 
+        none = _no_evaluation(f"{task} by execution {execution}")
         # A stage of the pipeline that is tried again evaluates again, by the same execution.
         name = aws_names.evaluation_key(execution, task)
         record = self._ask("the evaluation", lambda: results().get(name), key=name)
         if record.problem is None:
+            if record.value is None:
+                return Known(None, str(none), absent=True)
             self._records.put(name, sha256_of(record.value))
         sha256 = self._records.get(name)
         # Who grades what is read already goes on, also where credentials have expired meanwhile.

@@ -27,6 +27,8 @@ class Known(Generic[T]):
     problem: str | None = None
     reading: bool = False
     """Whether the source is being read; `value` is what it said before."""
+    absent: bool = False
+    """Whether the source said that there is no such thing; `problem` says which."""
 
     def otherwise(self, default: T) -> T:
         """Return the answer, or `default` where it is not known."""

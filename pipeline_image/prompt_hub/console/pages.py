@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -280,7 +280,7 @@ class Console:
                 return self.clone.logged(task, version, wait=wait)
             case ["evaluation", task, "execution", execution]:
                 return self.clone.of_execution(self.stage.results, task, execution, wait=wait)
-        return Known(None, "there is no such source of examples.")
+        return Known(None, "there is no such source of examples.", absent=True)
 
     def evaluation(self, query: Query, task: str, kind: str, name: str) -> Page:
         """Return the examples of an evaluation."""
@@ -290,7 +290,8 @@ class Console:
         if found.reading:
             return Page(template="reading.html.j2", title=task, every=READING_SECONDS)
         if view is None:
-            return missing(found.problem or "There is no such evaluation.")
+            problem = found.problem or ""
+            return missing(problem) if found.absent else _unknown(problem)
         index = self._indexes.get(id(view))
         if index is None or index.view is not view:
             index = ExampleIndex(view)
@@ -357,12 +358,17 @@ def digest(live: str) -> str:
 
 def missing(message: str) -> Page:
     """Return a page that says what is not there."""
-    return Page(template="gone.html.j2", title="Not found", values={"message": message}, status=404)
+    return _instead("Not here", message, status=404)
 
 
 def _unknown(problem: str) -> Page:
     """Return a page that says what could not be asked, for as long as that is so."""
-    return replace(missing(problem), status=502, every=NOW_SECONDS)
+    return _instead("Not known", problem, status=502, every=NOW_SECONDS)
+
+
+def _instead(heading: str, message: str, *, status: int, every: float | None = None) -> Page:
+    values = {"heading": heading, "message": message}
+    return Page(template="gone.html.j2", title=heading, values=values, status=status, every=every)
 
 
 def _no_task(task: str, problem: str | None) -> Page:

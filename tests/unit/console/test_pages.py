@@ -421,13 +421,18 @@ def test_what_is_not_there_is_said(lived: Console, browse: Browse, path: str) ->
     assert "data-live" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/task/none", f"/incident/{TASK}/12"])
-def test_a_task_that_cannot_be_looked_up_is_not_called_missing(
+@pytest.mark.parametrize(
+    "path", ["/task/none", f"/incident/{TASK}/12", f"/evaluation/{TASK}/execution/local"]
+)
+def test_what_cannot_be_looked_up_is_not_called_missing(
     lived: Console, fake: FakeStage, browse: Browse, path: str
 ) -> None:
-    fake.broken["pointers"] = fake.broken["recent"] = denied("Query")
+    for source in ("pointers", "recent", "results"):
+        fake.broken[source] = denied("Query")
     answer = browse(lived).get(path)
     assert answer.status_code == 502
+    assert "Not known" in answer.text
+    assert "Not here" not in answer.text
     assert "AWS refused Query (AccessDenied)." in answer.text
     # Who waits sees it once AWS answers again.
     assert "data-live" in answer.text
