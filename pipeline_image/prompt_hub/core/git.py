@@ -11,7 +11,9 @@ from prompt_hub.core.errors import PromptHubError
 
 UNKNOWN_COMMIT = "0" * 40
 _OF_GIT = (".git", "HEAD")
-
+_FATAL = 128
+_NOT_OURS = b"dubious ownership"
+"""Of what git says, since 2.35.2, where it takes no word from a repository's settings."""
 
 _AS_READ_HERE = (
     *("-c", "log.showRoot=true"),
@@ -45,13 +47,25 @@ def _may_be_in_git(root: Path) -> bool:
 
 
 def run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git in `root`, whatever it answers; raises `PromptHubError` where it does not run."""
+    """Run git in `root`, whatever it answers.
+
+    Raises:
+        PromptHubError: it does not run, or says nothing of a checkout that is another user's.
+    """
+    command = ["git", *_AS_READ_HERE, *arguments]
+    # What it reports is looked at below: in English, whatever people read.
+    english = {**os.environ, "LC_ALL": "C"}
     try:
-        return subprocess.run(
-            ["git", *_AS_READ_HERE, *arguments], cwd=root, capture_output=True, check=False
-        )
+        done = subprocess.run(command, cwd=root, env=english, capture_output=True, check=False)
     except OSError as error:
         raise PromptHubError(f"git does not run: {error}.") from error
+    if done.returncode == _FATAL and _NOT_OURS in done.stderr:
+        mend = os.fsdecode(done.stderr).strip().rpartition("\n")[2].strip()
+        raise PromptHubError(
+            f"git does not read {root.resolve()}, which belongs to another user.",
+            hint=f"If you trust what is in it: {mend}",
+        )
+    return done
 
 
 def tracks(root: Path, name: str) -> bool:

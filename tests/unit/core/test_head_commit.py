@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.core.git import UNKNOWN_COMMIT, added_and_removed, head_commit
+from prompt_hub.core.git import UNKNOWN_COMMIT, added_and_removed, head_commit, tracks
 
 pytestmark = pytest.mark.processes
 
@@ -78,3 +80,24 @@ def test_what_people_set_for_their_own_eyes_hides_no_file(tmp_path: Path, settin
         ("prompts/second", True),
         ("prompts/first", True),
     ]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        head_commit,
+        lambda root: tracks(root, "file"),
+        lambda root: [*added_and_removed(root, "file")],
+    ],
+    ids=["head_commit", "tracks", "added_and_removed"],
+)
+def test_what_git_does_not_say_of_another_users_checkout_is_not_taken_for_nothing(
+    committed: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[[Path], object]
+) -> None:
+    (committed / "file").touch()
+    for name in ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "GIT_CONFIG_NOSYSTEM"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    with pytest.raises(PromptHubError, match="belongs to another user") as caught:
+        asked(committed)
+    assert f"git config --global --add safe.directory {committed}" in str(caught.value)
