@@ -123,19 +123,20 @@ def call_models(scope: Construct, models: Iterable[ModelConfig]) -> tuple[Permis
     """Call exactly the configured models, by what each one's provider says that it takes."""
     # Like needs are one statement.
     found: dict[tuple[tuple[str, ...], tuple[tuple[str, str, str], ...]], set[str]] = {}
-    wildcards: dict[tuple[str, ...], str] = {}
+    wildcards: dict[object, str] = {}
     for model in models:
         for statement in provider_of(model.provider).iam_statements(model):
-            found.setdefault((statement.actions, statement.conditions), set()).update(
+            kind = statement.actions, statement.conditions
+            found.setdefault(kind, set()).update(
                 arns.in_stack(scope, resource) for resource in statement.resources
             )
             if statement.wildcard:
-                wildcards[statement.actions] = statement.wildcard
+                wildcards[kind] = statement.wildcard
     return tuple(
         allow(
             list(actions),
             sorted(resources),
-            wildcard=wildcards.get(actions, ""),
+            wildcard=wildcards.get((actions, conditions), ""),
             conditions=_in_stack(scope, conditions),
         )
         for (actions, conditions), resources in sorted(found.items())

@@ -329,6 +329,28 @@ def test_the_role_may_call_this_model_and_nothing_else() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("resource", "behind"),
+    [
+        ("application-inference-profile/abc123", True),
+        ("inference-profile/eu.amazon.nova-lite-v1:0", True),
+        ("provisioned-model/abc123", False),
+    ],
+)
+def test_the_role_may_call_what_an_arn_names_and_a_model_through_it_alone(
+    resource: str, behind: bool
+) -> None:
+    arn = f"arn:aws:bedrock:eu-west-1:111122223333:{resource}"
+    model = ModelConfig(alias="a", provider="bedrock-converse", model=arn, region="eu-west-1")
+    own, *others = provider_of("bedrock-converse").iam_statements(model)
+    assert (own.resources, own.conditions, own.wildcard) == ((arn,), (), "")
+    assert len(others) == behind
+    for other in others:
+        assert other.resources == ("arn:{partition}:bedrock:*::foundation-model/*",)
+        assert other.conditions == (("ArnEquals", "bedrock:InferenceProfileArn", arn),)
+        assert other.wildcard
+
+
 def test_an_effort_that_converse_has_no_word_for_is_refused() -> None:
     with pytest.raises(ValueError, match="knows the efforts low, medium and high, not minimal"):
         ModelConfig(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prompt_hub.llm.config import ModelConfig
     from prompt_hub.llm.secrets import SecretApiKey
 
+_INVOKE = ("bedrock:InvokeModel",)
 _GEOGRAPHIES = frozenset({"us", "us-gov", "eu", "apac", "jp", "au", "ca", "global"})
 """First parts of the names of cross-region inference profiles."""
 
@@ -63,14 +64,15 @@ class BedrockProvider(Provider):
 
 def invoke_model_statements(model: ModelConfig) -> tuple[IamStatement, ...]:
     """Allow to call a model of Bedrock, in each region that its inference profile reaches."""
-    invoke = ("bedrock:InvokeModel",)
+    if model.model.startswith("arn:"):
+        return _by_arn(model.model)
     geography, _, base = model.model.partition(".")
     if geography not in _GEOGRAPHIES:
         own = f"arn:{{partition}}:bedrock:{model.region}::foundation-model/{model.model}"
-        return (IamStatement(actions=invoke, resources=(own,)),)
+        return (IamStatement(actions=_INVOKE, resources=(own,)),)
     return (
         IamStatement(
-            actions=invoke,
+            actions=_INVOKE,
             resources=(
                 f"arn:{{partition}}:bedrock:{model.region}:{{account}}"
                 f":inference-profile/{model.model}",
@@ -79,6 +81,21 @@ def invoke_model_statements(model: ModelConfig) -> tuple[IamStatement, ...]:
             wildcard="A cross-region inference profile calls its one model in many regions.",
         ),
     )
+
+
+def _by_arn(arn: str) -> tuple[IamStatement, ...]:
+    """Allow to call what is named by its ARN: a profile of one's own, or throughput bought."""
+    own = IamStatement(actions=_INVOKE, resources=(arn,))
+    if "inference-profile/" not in arn:
+        return (own,)
+    # Bedrock asks for the model behind it too, which a profile of one's own does not name.
+    behind = IamStatement(
+        actions=_INVOKE,
+        resources=("arn:{partition}:bedrock:*::foundation-model/*",),
+        conditions=(("ArnEquals", "bedrock:InferenceProfileArn", arn),),
+        wildcard="Which model a profile calls, and where, its ARN does not say: no other way there.",
+    )
+    return (own, behind)
 
 
 def _batches() -> BatchAdapter:
