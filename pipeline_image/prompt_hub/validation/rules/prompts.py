@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from prompt_hub.core import wording
 from prompt_hub.repository.contracts import SchemaProblem, properties, required, schema_problems
 from prompt_hub.repository.documents import Problem, closest
 from prompt_hub.repository.rendering import Renderer, RenderError
@@ -242,6 +243,19 @@ def _failure(renderer: Renderer, fields: JsonObject) -> str:
     return ""
 
 
+@task_rule("few-shot-examples", "warning")
+def _examples_are_drawn(files: TaskFiles) -> Iterator[Problem]:
+    """A candidate says how many examples are shown, not which: others are drawn in their place.
+
+    Delete `few_shot.examples`; give those that are to be shown `split: shot` in `01-examples`.
+    """
+    few_shot = files.candidate.content.few_shot if files.candidate else None
+    if files.candidate and few_shot is not None and few_shot.examples is not None:
+        found = f"{wording.count(len(few_shot.examples), 'example')} that nobody is shown"
+        location = ("few_shot", "examples")
+        yield files.candidate.key_problem(location, found, "none: they are drawn")
+
+
 # --- Drafts ------------------------------------------------------------------------------------
 
 
@@ -268,6 +282,7 @@ TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _variables_are_declared,
     _properties_are_used,
     _renders,
+    _examples_are_drawn,
 )
 
 TREE_RULES: tuple[Rule[Tree], ...] = (_drafts_are_unlocked,)

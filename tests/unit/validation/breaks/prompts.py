@@ -184,6 +184,12 @@ CASES = [
         "prompts/00-templates/old.yaml",
         "a lock; expected none",
     ),
+    Case(
+        "few-shot-examples",
+        edit(CANDIDATE, "{count: 2}", "{count: 2, examples: [{input: {}, expected: {}}]}"),
+        CANDIDATE,
+        "few_shot.examples: found 1 example that nobody is shown; expected none",
+    ),
 ]
 
 CASES += [
@@ -233,5 +239,6 @@ FINE = [
     Fine("unused-property", template("{% if title %}x{% endif %}")),
     Fine("render", template("{{ title }}{{ manufacturer | default('') }}")),
     Fine("draft-lock", write("prompts/00-templates/idea.yaml", "just: an idea\nlock: 1\n")),
+    Fine("few-shot-examples", edit(CANDIDATE, "few_shot: {count: 2}", "few_shot: {count: 1}")),
 ]
 """What comes close to a rule, and breaks none."""
