@@ -6,10 +6,13 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from prompt_hub.core.exact import stated
-from prompt_hub.gate.types import GateExample
-from prompt_hub.repository.schema import Gate
+
+if TYPE_CHECKING:
+    from prompt_hub.gate.types import GateExample
+    from prompt_hub.repository.schema import Gate
 
 _NEARLY = 1e-9
 """A capital that is short of its goal by such a part has reached it, as in `targeted_bets.py`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -217,8 +218,12 @@ class ModelConfig(BaseModel):
         return self.model_dump(mode="json", exclude={"alias"}, exclude_defaults=True)
 
 
-DRILL_MODEL = ModelConfig(alias=aws_names.DRILL_TASK, provider=SCRIPTED, model="drill")
-"""What the rollback drill asks, in every environment."""
+@cache
+def drill_model() -> ModelConfig:
+    """Return what the rollback drill asks, in every environment."""
+    # Made when it is asked for: to check it loads every provider, which `validate` does without.
+    return ModelConfig(alias=aws_names.DRILL_TASK, provider=SCRIPTED, model="drill")
+
 
 _HINT = (
     f"Set {aws_names.ENV_MODELS} to JSON text or to a JSON file, for example"
@@ -263,7 +268,7 @@ class ModelAliases:
     def resolve(self, alias: str) -> ModelConfig:
         """Find the model behind `alias`; raises `PromptHubError` for an alias nobody configured."""
         if alias == aws_names.DRILL_TASK:
-            return DRILL_MODEL
+            return drill_model()
         try:
             return self._models[alias]
         except KeyError:

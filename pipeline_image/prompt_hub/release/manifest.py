@@ -14,7 +14,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef, timestamp
-from prompt_hub.llm.config import DRILL_MODEL
+from prompt_hub.llm.config import drill_model
 from prompt_hub.release.drill_repository import drill_repository
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import PromptRepository
@@ -286,7 +286,8 @@ def carried_for_drills() -> CarriedTask:
     """Return what every image carries for the rollback drill; git has nothing of it released."""
     repository = drill_repository()
     threshold = repository.metadata(aws_names.DRILL_TASK).threshold
-    model = RegisteredModel(alias=DRILL_MODEL.alias, identity=DRILL_MODEL.identity)
+    asked = drill_model()
+    model = RegisteredModel(alias=asked.alias, identity=asked.identity)
     return CarriedTask(
         champion=None,
         versions=tuple(

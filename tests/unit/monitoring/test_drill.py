@@ -16,7 +16,7 @@ from prompt_hub.ledger.drill import DrillLedger
 from prompt_hub.ledger.items import ReleaseRef, ScoreSample, VersionRef, timestamp
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import DRILL_MODEL, ModelAliases
+from prompt_hub.llm.config import ModelAliases, drill_model
 from prompt_hub.llm.providers.registry import all_providers
 from prompt_hub.monitoring.drill import Drill, run_drill
 from prompt_hub.monitoring.monitor import ScoreMonitor
@@ -194,7 +194,7 @@ def test_the_drill_s_versions_need_no_model_and_score_all_and_nothing(
 
 
 def test_no_alias_of_a_user_s_may_be_scripted() -> None:
-    assert DRILL_MODEL.provider not in all_providers()
+    assert drill_model().provider not in all_providers()
     with pytest.raises(PromptHubError, match="there is no provider 'scripted'"):
         ModelAliases.parse('{"mine": {"provider": "scripted", "model": "drill"}}')
 
