@@ -46,9 +46,9 @@ class Task:
             most = (_LONGEST_BUILD_MINUTES - _INSTALL_MINUTES) * 60
             raise SettingsError(
                 f"03-metadata/{self.name}.yaml: gate.budget.seconds: found"
-                f" {self.budget_seconds:.10g}; expected at most {most}: CodeBuild ends a build after"
-                f" {_LONGEST_BUILD_MINUTES // 60} hours, of which {_INSTALL_MINUTES} minutes are"
-                " for installing."
+                f" {self.budget_seconds:.10g}; expected at most {most}: CodeBuild ends a build"
+                f" after {_LONGEST_BUILD_MINUTES // 60} hours, of which {_INSTALL_MINUTES} minutes"
+                " are for installing."
             )
 
     @property

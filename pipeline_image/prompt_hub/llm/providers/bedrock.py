@@ -93,7 +93,7 @@ def _by_arn(arn: str) -> tuple[IamStatement, ...]:
         actions=_INVOKE,
         resources=("arn:{partition}:bedrock:*::foundation-model/*",),
         conditions=(("ArnEquals", "bedrock:InferenceProfileArn", arn),),
-        wildcard="Which model a profile calls, and where, its ARN does not say: no other way there.",
+        wildcard="Which model a profile calls, and where, its ARN does not say.",
     )
     return (own, behind)
 
