@@ -79,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Evaluate; the exit code is the worst verdict's unless `--record` is given."""
+    """Evaluate; the exit code is that of the verdict that weighs most, but with `--record`."""
     repository = PromptRepository.from_environment()
     try:
         records = asyncio.run(_evaluate(arguments, repository))
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         print(json.dumps([json.loads(record.to_json()) for record in records], indent=2))
     if arguments.record:
         return ExitCode.OK
-    return max((_exit_code(record.verdict.status) for record in records), default=ExitCode.OK)
+    return exit_code_of([record.verdict.status for record in records])
 
 
 async def _evaluate(
@@ -286,6 +286,15 @@ def _arm(arm: Arm, record: EvaluationRecord) -> str:
         f"{arm.version}  {measured}  [{low:.3f}, {high:.3f}]  n={arm.n}"
         f"  {arm.model} ({', '.join(arm.answered_by) or unnamed})  {arm.seconds:.1f} s{stored}"
     )
+
+
+def exit_code_of(verdicts: Sequence[Status]) -> ExitCode:
+    """Return the exit code of several verdicts: one that blocks outweighs what was left open."""
+    return max(map(_exit_code, verdicts), key=_BY_WEIGHT.index, default=ExitCode.OK)
+
+
+_BY_WEIGHT = (ExitCode.OK, ExitCode.INCONCLUSIVE, ExitCode.NOT_MEASURED, ExitCode.BLOCKED)
+"""As the rules of one verdict outweigh each other; the last weighs most."""
 
 
 def _exit_code(status: Status) -> ExitCode:

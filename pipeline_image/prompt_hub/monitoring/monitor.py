@@ -17,7 +17,7 @@ from random import Random, SystemRandom
 
 from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.exact import stated, surplus, weighted_mean
+from prompt_hub.core.exact import surplus, weighted_mean
 from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import Result, scores_of
@@ -34,7 +34,7 @@ from prompt_hub.ledger.detector import (
 )
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.monitoring.samples import RoundSamples
+from prompt_hub.monitoring.samples import RoundSamples, examples_of_round
 from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
@@ -200,9 +200,7 @@ class ScoreMonitor:
     @property
     def first_round(self) -> int:
         """Examples that a round asks where nothing is suspicious."""
-        # As the decimal number that was written: 0.07 of 100 are 7.
-        part = math.ceil(stated(self._metadata.score_watch.part) * self._samples.count)
-        return min(part, len(self._samples.rounds[0]))
+        return examples_of_round(self._metadata.score_watch.part, self._samples.count)
 
     def require(self, reference: VersionRef) -> None:
         """Raise `NotMeasuredError` unless the image carries `reference`."""

@@ -13,12 +13,19 @@ import math
 from collections.abc import Iterable, Sequence
 from random import Random
 
+from prompt_hub.core.exact import stated
 from prompt_hub.ledger.detector import FOLLOW_UPS
 from prompt_hub.repository.schema import Example
 
 MOST_ASKED = 2000
 """Examples that a round asks at most: the calls that a round may take by default (`gate.budget`).
 A run keeps up to five rounds of two versions with all their answers."""
+
+
+def examples_of_round(part: float, scored: int) -> int:
+    """Return how many of so many scored examples a first round asks, which draws a `part`."""
+    # As the decimal number that was written: 0.07 of 100 are 7.
+    return min(math.ceil(stated(part) * scored), MOST_ASKED)
 
 
 class RoundSamples:

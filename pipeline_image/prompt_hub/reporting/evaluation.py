@@ -134,7 +134,7 @@ class FieldRow:
 
 @dataclass(frozen=True)
 class TagRow:
-    """The examples of one tag in both arms; `least` is the score that the gate asks of them."""
+    """The examples of one tag in both arms; `least` is the score that the gate asked of them."""
 
     name: str
     candidate: Slice | None
@@ -205,6 +205,22 @@ class EvaluationView:
         return tuple(arm for arm in (self.candidate, self.champion) if arm is not None)
 
     @cached_property
+    def judged_by(self) -> ScoringMetadata | None:
+        """The metadata that the verdict rests on; None where it has changed since."""
+        metadata = self.metadata
+        if metadata is None or metadata.sha256 != self.evaluation.record.metadata_sha256:
+            return None
+        return metadata
+
+    @property
+    def margin(self) -> float | None:
+        """Loss against the champion that was accepted; None where nobody knows it any more."""
+        power = self.evaluation.record.verdict.power
+        if power is not None:
+            return power.margin
+        return self.judged_by.gate.margin if self.judged_by else None
+
+    @cached_property
     def outcomes(self) -> Counter[Outcome]:
         """Examples by how the candidate did."""
         return Counter(example.outcome for example in self.examples)
@@ -233,7 +249,7 @@ class EvaluationView:
     def tags(self) -> tuple[TagRow, ...]:
         """Every tag of the measured examples, sorted."""
         per_arm = [arm.arm.tags if arm else {} for arm in (self.candidate, self.champion)]
-        least = self.metadata.gate.tags if self.metadata else {}
+        least = self.judged_by.gate.tags if self.judged_by else {}
         differences = self.evaluation.record.verdict.tags
         return tuple(
             TagRow(
@@ -307,7 +323,10 @@ def _notes(
             " answers and scores are those of the evaluation."
         )
     if metadata is not None and metadata.sha256 != record.metadata_sha256:
-        yield "The metadata has changed since; scores and verdict are as they were."
+        yield (
+            "The metadata has changed since; scores and verdict are as they were, and what it asks"
+            " for today is left out."
+        )
     for arm in arms:
         if arm is not None and arm.prompt is None:
             yield (

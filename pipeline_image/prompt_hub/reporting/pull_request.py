@@ -18,6 +18,7 @@ from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.formats import markdown
 from prompt_hub.reporting.markdown import fenced
 from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.scoring.registry import sort_scorers
 
 LONGEST = 40_000
 """Characters of all tasks together: permissions stand in the same comment."""
@@ -82,12 +83,15 @@ class _Cost:
         self._unknown = 0
         self._remembered = 0
         self._tasks = 0
+        self._asked_more = False
+        """Whether judges or attacks were asked, too: no record counts what these calls cost."""
 
     def add(self, view: EvaluationView) -> None:
         self._tasks += 1
         if view.evaluation.record.remembered:
             self._remembered += 1
             return
+        self._asked_more = self._asked_more or _asks_more(view)
         for arm in view.arms:
             if arm.arm.usd is None:
                 self._unknown += 1
@@ -99,9 +103,17 @@ class _Cost:
         text = f"{wording.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
         if self._usd and self._unknown:
             text += ", and that of models without a price"
+        if self._asked_more and self._usd:
+            text += ", and that of judges and attacks, which no record counts"
         if self._remembered:
             text += f"; {wording.count(self._remembered, 'verdict')} remembered, without a call"
         return f"{text}."
+
+
+def _asks_more(view: EvaluationView) -> bool:
+    """Whether more was asked than each version about each example."""
+    attacked = view.metadata is not None and bool(sort_scorers(view.metadata.scorers).injections)
+    return bool(view.arms) and (view.evaluation.record.judge is not None or attacked)
 
 
 def _section(view: EvaluationView) -> str:

@@ -21,20 +21,24 @@ class Evaluations:
     execution: str
 
     def find(self, task: str, version: str | None = None) -> Evaluation:
-        """Return the newest evaluation of `task`, or that of one version.
+        """Return the newest evaluation of `task`, or the newest of one version.
 
-        What this execution (or this machine) evaluated last comes before what promotion logged.
+        Without a version, what this execution (or this machine) evaluated last comes before what
+        promotion logged. Of a version that both know the later one is taken: a clone that has
+        judged it before asks what the pipeline said of it.
 
         Raises:
             PromptHubError: there is none, or no such task.
         """
         recent = self.recent(task)
-        if recent is not None and version in (None, recent.record.version):
+        if recent is not None and version is None:
             return recent
         logged = self.logged(task)
         if version is None and logged:
             version = logged[-1]
-        found = logged_evaluation(self.repository, task, version) if version is not None else None
+        kept = logged_evaluation(self.repository, task, version) if version is not None else None
+        own = recent if recent is not None and recent.record.version == version else None
+        found = _later(own, kept)
         if found is None:
             self.repository.require_task(task, retired=True)
             known = ", ".join(logged) or "none"
@@ -54,3 +58,12 @@ class Evaluations:
         """Versions of `task` with a record in `04-evals`, oldest first."""
         stems = (path.stem for path in self.repository.path(EVALS, task).glob("*.json"))
         return sorted(filter(re.compile(VERSION_PATTERN).match, stems), key=version_key)
+
+
+def _later(own: Evaluation | None, logged: Evaluation | None) -> Evaluation | None:
+    """Return the later of two evaluations; one that measured nothing only if there is no other."""
+    return max(
+        (found for found in (own, logged) if found is not None),
+        key=lambda found: (found.record.candidate is not None, found.record.finished_at),
+        default=None,
+    )

@@ -11,10 +11,12 @@ from typing import Any, cast
 
 import pytest
 
+from prompt_hub.cli.evaluate import exit_code_of
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.changes import has_changed
+from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.schema import JsonObject
@@ -220,6 +222,23 @@ def test_after_a_verdict_it_says_where_to_look(
         # The pipeline's log keeps no example's values.
         main(["evaluate", "part-class", "--record"])
         assert report not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ((), ExitCode.OK),
+        ((Status.UNCHANGED, Status.PASS), ExitCode.OK),
+        ((Status.PASS, Status.INCONCLUSIVE), ExitCode.INCONCLUSIVE),
+        ((Status.INCONCLUSIVE, Status.NOT_MEASURED), ExitCode.NOT_MEASURED),
+        ((Status.BLOCK, Status.INCONCLUSIVE), ExitCode.BLOCKED),
+        ((Status.NOT_MEASURED, Status.BLOCK, Status.PASS), ExitCode.BLOCKED),
+    ],
+)
+def test_of_several_verdicts_the_one_that_weighs_most_is_the_exit_code(
+    verdicts: tuple[Status, ...], code: ExitCode
+) -> None:
+    assert exit_code_of(verdicts) is code
 
 
 @pytest.mark.processes

@@ -11,7 +11,7 @@ import pytest
 
 from prompt_hub.ledger.detector import FOLLOW_UPS
 from prompt_hub.monitoring import samples
-from prompt_hub.monitoring.samples import RoundSamples
+from prompt_hub.monitoring.samples import RoundSamples, examples_of_round
 from prompt_hub.repository.schema import Example
 
 
@@ -36,6 +36,19 @@ def test_every_round_asks_all_of_a_small_set(monkeypatch: pytest.MonkeyPatch) ->
     assert [names(drawn, number) for number in range(1 + FOLLOW_UPS)] == [whole] * 5
     assert [example.id for example in drawn.all()] == whole
     assert (drawn.count, drawn.heaviest) == (7, 1.006)
+
+
+@pytest.mark.parametrize(
+    ("part", "scored", "asked"),
+    [
+        *((1.0, 0, 0), (1.0, 48, 48), (1.0, 2000, 2000), (1.0, 2001, 2000)),
+        *((0.07, 100, 7), (0.5, 7, 4), (0.001, 1_000_000, 1000), (0.5, 1_000_000, 2000)),
+    ],
+)
+def test_a_first_round_asks_its_part_and_no_more_than_a_budget_has_calls(
+    part: float, scored: int, asked: int
+) -> None:
+    assert examples_of_round(part, scored) == asked
 
 
 def test_each_round_draws_for_itself_of_a_large_set(monkeypatch: pytest.MonkeyPatch) -> None:

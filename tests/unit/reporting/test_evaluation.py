@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from statistics import fmean
 
@@ -158,6 +159,18 @@ def test_the_newest_evaluation_is_the_one_made_here_then_the_highest_version_log
     assert evaluations.find(TASK, "1.9.0").name == "prompts/04-evals/part-fields/1.9.0.json"
     copied.record_path.unlink()
     assert evaluations.find(TASK).record.version == "1.10.0"
+
+
+def test_of_a_version_that_was_judged_here_and_elsewhere_the_later_is_taken(copied: Built) -> None:
+    own, logged = "evaluations/local/part-fields.json", "prompts/04-evals/part-fields/1.3.0.json"
+    log(copied, "1.3.0", finished_at=copied.record.finished_at + timedelta(hours=1))
+    assert copied.evaluations.find(TASK, "1.3.0").name == logged
+    assert copied.evaluations.find(TASK).name == own
+    log(copied, "1.3.0", finished_at=copied.record.finished_at - timedelta(hours=1))
+    assert copied.evaluations.find(TASK, "1.3.0").name == own
+    nothing = copied.record.model_copy(update={"candidate": None, "champion": None})
+    copied.record_path.write_text(nothing.to_json(), encoding="utf-8")
+    assert copied.evaluations.find(TASK, "1.3.0").name == logged
 
 
 def test_an_evaluation_that_was_never_made_is_said_with_those_there_are(copied: Built) -> None:

@@ -19,7 +19,7 @@ from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.pages import TEMPLATES
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.reporting.evaluations import Builder, Built, view_of
-from tests.unit.reporting.history import FIELDS, jsonl
+from tests.unit.reporting.history import FIELDS, TASK, jsonl
 from tests.unit.reporting.html import POISON, Reader
 
 
@@ -62,6 +62,20 @@ def test_the_summary_stands_in_the_page_without_any_script(evaluated: Builder) -
     assert "1.1.0 blocked 0.690" in message
     assert "What changed from 1.2.0" in message
     assert "needs JavaScript" in message
+
+
+def test_what_the_gate_asked_then_is_not_what_it_asks_for_today(copied: Built) -> None:
+    metadata = copied.root / "prompts" / "03-metadata" / f"{TASK}.yaml"
+    text = metadata.read_text(encoding="utf-8")
+    every = ", ".join(f"{kind}: 1.0" for kind in ("resistor", "capacitor", "inductor", "connector"))
+    text = text.replace("connector: 0.7, inductor: 0.99", every).replace("0.05,", "0.317,")
+    metadata.write_text(text, encoding="utf-8")
+    message = Reader(page(copied)).texts()
+    assert "what it asks for today is left out" in message
+    assert "accepted loss −0.050" in message
+    assert "−0.317" not in message
+    assert "at least 1.000" not in message
+    assert "its limit" not in message
 
 
 def test_every_example_travels_whole(evaluated: Builder) -> None:

@@ -136,7 +136,7 @@ def _changed(example: ExampleView) -> bool:
 def _difference_scale(view: EvaluationView) -> float:
     """Half the width of the axis on which differences from the champion are drawn."""
     verdict = view.evaluation.record.verdict
-    margin = view.metadata.gate.margin if view.metadata else 0.0
+    margin = view.margin or 0.0
     shown = [verdict.comparison] if verdict.comparison else []
     ends = [
         margin,

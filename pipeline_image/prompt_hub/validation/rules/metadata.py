@@ -9,6 +9,7 @@ from prompt_hub.batch.mapping import normalise
 from prompt_hub.core.aws_names import DRILL_TASK
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.gate.least_margin import least_margin
+from prompt_hub.monitoring.samples import examples_of_round
 from prompt_hub.repository.alarm_windows import alarm_problems
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
@@ -149,7 +150,7 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
     """The score alarm can fire: CloudWatch looks back as far, and a day has calls for a round.
 
     Change what is named; CloudWatch looks back seven days where samples are an hour apart or more,
-    and one day else, and a round asks every scored example once.
+    and one day else, and a round asks every scored example once, or `part` of them: at most 2000.
     """
     if not files.metadata:
         return
@@ -158,7 +159,8 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
         yield files.metadata.problem(("score_watch", name), found, expected)
     if watch.calls_a_day is None:
         return
-    round_ = sum(example.split == "eval" for _, example in numbered_facts(files.examples))
+    scored = sum(example.split == "eval" for _, example in numbered_facts(files.examples))
+    round_ = examples_of_round(watch.part, scored)
     if watch.calls_a_day < round_:
         expected = f"at least {round_}, what one round takes"
         yield files.metadata.problem(

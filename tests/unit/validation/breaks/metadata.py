@@ -133,6 +133,12 @@ CASES = [
     ),
     Case(
         "score-watch",
+        edit(METADATA, "datapoints_to_alarm: 1", "part: 0.5, calls_a_day: 2"),
+        METADATA,
+        "calls_a_day: found 2; expected at least 3, what one round takes",
+    ),
+    Case(
+        "score-watch",
         edit(
             METADATA,
             "{every_minutes: 15, datapoints_to_alarm: 1, evaluation_periods: 1}",
@@ -189,6 +195,7 @@ FINE = [
     Fine("score-watch", edit(METADATA, "evaluation_periods: 1", "evaluation_periods: 3")),
     Fine("score-watch", edit(METADATA, "every_minutes: 15", "every_minutes: 1440")),
     Fine("score-watch", edit(METADATA, "datapoints_to_alarm: 1", "calls_a_day: 6")),
+    Fine("score-watch", edit(METADATA, "datapoints_to_alarm: 1", "part: 0.5, calls_a_day: 3")),
     Fine("records", edit(METADATA, "[Description]", "[Description, description]")),
 ]
 """What comes close to a rule, and breaks none."""
