@@ -30,13 +30,17 @@ def next_steps(record: EvaluationRecord) -> Iterator[str]:
     task = record.task
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
-    if record.verdict.status is Status.PASS:
+    if record.verdict.promotes:
         yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"
-    if record.verdict.status is Status.INCONCLUSIVE:
-        yield (
-            "  ways out: label more examples, or state a wider gate.margin in"
-            f" prompts/03-metadata/{task}.yaml, or release it by name and push:"
-        )
+    elif record.verdict.status is Status.INCONCLUSIVE:
+        if record.champion is None:
+            # What is released does not take its input: no example compares the two.
+            yield "  ways out: keep the released input, or release it by name and push:"
+        else:
+            yield (
+                "  ways out: label more examples, or state a wider gate.margin in"
+                f" prompts/03-metadata/{task}.yaml, or release it by name and push:"
+            )
         yield (
             f'    prompt-hub promote override {task} --person "YOUR NAME"'
             ' --reason "WHY, in 10 characters or more"'
