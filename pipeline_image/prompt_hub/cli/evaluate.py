@@ -146,12 +146,14 @@ def _what_next(
     repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
 ) -> Iterator[str]:
     """Yield where to look and what to do after a verdict."""
+    from prompt_hub.promotion.registry_view import TaskRegistryView
     from prompt_hub.reporting.next_steps import MOST_EXAMPLES, losses, next_steps
 
     view = _view(repository, results, record, MOST_EXAMPLES)
     if view is not None:
         yield from losses(view.worst)
-    yield from next_steps(record)
+    registered = TaskRegistryView(repository.registry(), record.task)
+    yield from next_steps(record, taken_out=registered.reuse_blocker(record.version))
 
 
 def _view(

@@ -223,6 +223,24 @@ def test_after_a_verdict_it_says_where_to_look(
 
 
 @pytest.mark.processes
+def test_of_a_version_that_was_taken_out_nobody_is_told_to_push_it(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Promotion would leave it alone, and end green: who pushed it would wait for nothing."""
+    here.promote("part-class")
+    signed = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
+    assert main(["promote", "downgrade", "part-class", "--to", "1.1.0", *signed]) == ExitCode.OK
+    with serving(Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        assert main(["evaluate", "part-class"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "part-class 1.2.0: PASS" in told
+    why = "1.2.0 was downgraded (customers see wrong units); raise the version"
+    assert f"no push releases it: {why}" in told
+    assert "commit and push" not in told
+
+
+@pytest.mark.processes
 def test_own_attempts_have_a_history(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
