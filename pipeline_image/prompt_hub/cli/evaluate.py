@@ -133,7 +133,7 @@ async def _evaluate(
             if arguments.record and not arguments.read_only:
                 _keep_page(repository, results, record, say)
             if not arguments.record:
-                _keep_attempt(repository, record)
+                _keep_attempt(repository, results, record)
             # A log of the pipeline keeps no example's values, and nobody types a command into it.
             if not (arguments.record or arguments.json):
                 for line in _what_next(repository, results, record):
@@ -170,10 +170,13 @@ def _view(
     return None if found is None else read_view(evaluations, found)
 
 
-def _keep_attempt(repository: PromptRepository, record: EvaluationRecord) -> None:
+def _keep_attempt(
+    repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
+) -> None:
     """Keep what was judged, so that the next try can be held against it word by word."""
-    from prompt_hub.reporting.attempts import keep_prompt
+    from prompt_hub.reporting.attempts import keep_prompt, keep_verdict
 
+    keep_verdict(repository.root, results, record)
     candidate = repository.candidate(record.task)
     # It may have been edited meanwhile.
     if record.candidate is not None and record.candidate.sha256 == candidate.sha256:

@@ -15,6 +15,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.changes import has_changed
+from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.repository.schema import JsonObject
@@ -265,6 +266,35 @@ def test_own_attempts_have_a_history(
     assert main(["history", "part-class", "--json"]) == ExitCode.OK
     listed = json.loads(capsys.readouterr().out)
     assert [entry["lost"] for entry in listed] == [[], [wrong]]
+
+
+@pytest.mark.processes
+def test_attempts_have_a_history_here_wherever_verdicts_are_kept(
+    here: RepositoryFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.rmtree(here.root / ".prompt-hub" / "results")
+    bucket = FolderResults(tmp_path / "bucket")
+    for command in ("evaluate", "report"):
+        place = f"prompt_hub.cli.{command}.results_from_environment"
+        monkeypatch.setattr(place, lambda root, *, read_only=False: bucket)
+    wrong = "ERJ-3EKF1001V"
+    with serving(model := Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        for text in ("First try.\n", "Second try.\n"):
+            here.write("prompts/00-templates/catalogue-role.txt", text)
+            model.wrong = wrong if text.startswith("Second") else ""
+            main(["evaluate", "part-class"])
+        main(["evaluate", "brand"])
+    capsys.readouterr()
+    assert main(["history", "part-class", "--json"]) == ExitCode.OK
+    assert [entry["lost"] for entry in json.loads(capsys.readouterr().out)] == [[], [wrong]]
+    assert main(["diff", "part-class", "previous", "candidate"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "[-First-]{+Second+} try." in told
+    assert "examples: 0 won, 1 lost, 5 the same" in told
 
 
 @pytest.mark.processes
