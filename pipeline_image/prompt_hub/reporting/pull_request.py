@@ -18,6 +18,7 @@ from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.formats import markdown
 from prompt_hub.reporting.markdown import fenced
 from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.scoring.registry import sort_scorers
 
 LONGEST = 40_000
 """Characters of all tasks together: permissions stand in the same comment."""
@@ -82,12 +83,17 @@ class _Cost:
         self._unknown = 0
         self._remembered = 0
         self._tasks = 0
+        self._asked_further = False
+        """Whether models were asked about answers, or by attacks: no record says what that cost."""
 
     def add(self, view: EvaluationView) -> None:
         self._tasks += 1
         if view.evaluation.record.remembered:
             self._remembered += 1
             return
+        if view.metadata is not None and view.arms:
+            kinds = sort_scorers(view.metadata.scorers)
+            self._asked_further |= bool(kinds.judges or kinds.injections)
         for arm in view.arms:
             if arm.arm.usd is None:
                 self._unknown += 1
@@ -99,6 +105,8 @@ class _Cost:
         text = f"{wording.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
         if self._usd and self._unknown:
             text += ", and that of models without a price"
+        if self._asked_further:
+            text += ", and what judges and attacks cost"
         if self._remembered:
             text += f"; {wording.count(self._remembered, 'verdict')} remembered, without a call"
         return f"{text}."

@@ -15,6 +15,7 @@ from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.reporting.markdown import fenced
 from prompt_hub.reporting.prompt_diff import Difference, Run
 from prompt_hub.reporting.pull_request import LONGEST_DIFF, pull_request_summary
+from prompt_hub.scoring.scorers.injection import InjectionSettings
 from tests.unit.reporting.evaluations import Builder, Built, view_of
 
 GITHUBS_LIMIT = 65_536
@@ -50,6 +51,18 @@ def test_a_model_without_a_price_is_no_cost_of_nothing(evaluated: Builder) -> No
     both = pull_request_summary([unpriced, priced])
     assert "2 tasks changed" in both
     assert ", and that of models without a price." in both
+
+
+def test_what_judges_and_attacks_cost_is_not_said_to_be_in_the_sum(evaluated: Builder) -> None:
+    """Records have the price of answers alone; a judge with three votes costs more than these."""
+    plain = view_of(evaluated())
+    assert plain.metadata is not None
+    attack = InjectionSettings(type="injection", fields=("title",))
+    scorers = (*plain.metadata.scorers, attack)
+    attacked = replace(plain, metadata=plain.metadata.model_copy(update={"scorers": scorers}))
+    assert "judges and attacks" not in pull_request_summary([plain])
+    assert ", and what judges and attacks cost." in pull_request_summary([attacked])
+    assert "judges and attacks" not in pull_request_summary([remembered(attacked)])
 
 
 def test_nothing_evaluated_is_a_sentence() -> None:
