@@ -133,7 +133,7 @@ async def _evaluate(
             if arguments.record and not arguments.read_only:
                 _keep_page(repository, results, record, say)
             if not arguments.record:
-                _keep_attempt(repository, record)
+                _keep_attempt(repository, results, record)
             # A log of the pipeline keeps no example's values, and nobody types a command into it.
             if not (arguments.record or arguments.json):
                 for line in _what_next(repository, results, record):
@@ -146,12 +146,14 @@ def _what_next(
     repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
 ) -> Iterator[str]:
     """Yield where to look and what to do after a verdict."""
+    from prompt_hub.promotion.registry_view import TaskRegistryView
     from prompt_hub.reporting.next_steps import MOST_EXAMPLES, losses, next_steps
 
     view = _view(repository, results, record, MOST_EXAMPLES)
     if view is not None:
         yield from losses(view.worst)
-    yield from next_steps(record)
+    registered = TaskRegistryView(repository.registry(), record.task)
+    yield from next_steps(record, taken_out=registered.reuse_blocker(record.version))
 
 
 def _view(
@@ -168,10 +170,13 @@ def _view(
     return None if found is None else read_view(evaluations, found)
 
 
-def _keep_attempt(repository: PromptRepository, record: EvaluationRecord) -> None:
+def _keep_attempt(
+    repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
+) -> None:
     """Keep what was judged, so that the next try can be held against it word by word."""
-    from prompt_hub.reporting.attempts import keep_prompt
+    from prompt_hub.reporting.attempts import keep_prompt, keep_verdict
 
+    keep_verdict(repository.root, results, record)
     candidate = repository.candidate(record.task)
     # It may have been edited meanwhile.
     if record.candidate is not None and record.candidate.sha256 == candidate.sha256:

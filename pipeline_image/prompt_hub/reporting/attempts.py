@@ -12,8 +12,9 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.foreign_text import one_line
 from prompt_hub.evaluation.large_details import LargeDetails
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
+from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults, ReadableResults
 from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
+from prompt_hub.gate.types import Status
 from prompt_hub.reporting import words
 from prompt_hub.reporting.answers import Change, by_example, change
 from prompt_hub.repository.json import parse_model
@@ -59,6 +60,22 @@ def judged(root: Path, task: str) -> list[Evaluation]:
             found.append(evaluation)
     found.sort(key=lambda evaluation: evaluation.record.finished_at)
     return found
+
+
+def keep_verdict(root: Path, results: ReadableResults, record: EvaluationRecord) -> None:
+    """Keep a verdict and its answers on this machine too, where `results` are elsewhere.
+
+    What could not be measured, and what was not, is remembered nowhere.
+    """
+    if record.candidate is None or record.verdict.status is Status.NOT_MEASURED:
+        return
+    here, key = FolderResults(root / RESULTS_DIR), aws_names.verdict_key(record.digest)
+    text = results.get(key)
+    if text is None or text == here.get(key):
+        return
+    answers = aws_names.verdict_details_key(record.digest)
+    here.put(answers, results.get(answers) or "")
+    here.put(key, text)
 
 
 def keep_prompt(root: Path, record: EvaluationRecord, prompt: Prompt) -> None:

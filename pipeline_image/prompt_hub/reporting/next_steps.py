@@ -25,18 +25,27 @@ def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
         yield from _loss(example)
 
 
-def next_steps(record: EvaluationRecord) -> Iterator[str]:
-    """Yield the commands that lead on from a verdict."""
+def next_steps(record: EvaluationRecord, *, taken_out: str | None = None) -> Iterator[str]:
+    """Yield the commands that lead on from a verdict.
+
+    `taken_out` says why promotion leaves the version alone, whatever its verdict.
+    """
     task = record.task
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
-    if record.verdict.status is Status.PASS:
+    if taken_out is not None:
+        yield f"  no push releases it: {taken_out}"
+    elif record.verdict.promotes:
         yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"
-    if record.verdict.status is Status.INCONCLUSIVE:
-        yield (
-            "  ways out: label more examples, or state a wider gate.margin in"
-            f" prompts/03-metadata/{task}.yaml, or release it by name and push:"
-        )
+    elif record.verdict.status is Status.INCONCLUSIVE:
+        if record.champion is None:
+            # What is released does not take its input: no example compares the two.
+            yield "  ways out: keep the released input, or release it by name and push:"
+        else:
+            yield (
+                "  ways out: label more examples, or state a wider gate.margin in"
+                f" prompts/03-metadata/{task}.yaml, or release it by name and push:"
+            )
         yield (
             f'    prompt-hub promote override {task} --person "YOUR NAME"'
             ' --reason "WHY, in 10 characters or more"'

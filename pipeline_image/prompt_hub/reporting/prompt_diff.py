@@ -65,6 +65,8 @@ def differences(before: Prompt, after: Prompt) -> tuple[Difference, ...]:
         *_trees("parameters", _parameters(before), _parameters(after)),
         *_trees("input", before.input, after.input),
         *_trees("output", before.output, after.output),
+        *_orders("output", before.output, after.output),
+        *_texts("output_fence", before.output_fence, after.output_fence),
         *_shots(before.few_shot, after.few_shot),
         *_messages(before.messages, after.messages),
     ]
@@ -170,6 +172,16 @@ def _trees(where: str, before: JsonValue, after: JsonValue) -> Iterator[Differen
                 yield from _trees(place, before[key], after[key])
     elif before != after:
         yield Difference(where, word_runs(_json(before), _json(after)))
+
+
+def _orders(where: str, before: JsonValue, after: JsonValue) -> Iterator[Difference]:
+    """Yield where keys that both have stand in another order: models answer in the schema's."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        old, new = [key for key in before if key in after], [key for key in after if key in before]
+        if old != new:
+            yield Difference(f"{where} (order)", word_runs(", ".join(old), ", ".join(new)))
+        for key in new:
+            yield from _orders(f"{where}.{key}", before[key], after[key])
 
 
 def _parameters(prompt: Prompt) -> JsonObject:

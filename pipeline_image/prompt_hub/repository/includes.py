@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -128,8 +128,3 @@ def expand_includes(
 
     walk("", content, ())
     return ExpandedTemplate("".join(texts), tuple(pieces))
-
-
-def includes(content: str) -> Iterator[str]:
-    """Names of the blocks that a text includes itself."""
-    return (match["name"] for match in _INCLUDE.finditer(content))

@@ -16,6 +16,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.changes import has_changed
+from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, ModelConfig
@@ -242,6 +243,24 @@ def test_of_several_verdicts_the_one_that_weighs_most_is_the_exit_code(
 
 
 @pytest.mark.processes
+def test_of_a_version_that_was_taken_out_nobody_is_told_to_push_it(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Promotion would leave it alone, and end green: who pushed it would wait for nothing."""
+    here.promote("part-class")
+    signed = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
+    assert main(["promote", "downgrade", "part-class", "--to", "1.1.0", *signed]) == ExitCode.OK
+    with serving(Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        assert main(["evaluate", "part-class"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "part-class 1.2.0: PASS" in told
+    why = "1.2.0 was downgraded (customers see wrong units); raise the version"
+    assert f"no push releases it: {why}" in told
+    assert "commit and push" not in told
+
+
+@pytest.mark.processes
 def test_own_attempts_have_a_history(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +285,35 @@ def test_own_attempts_have_a_history(
     assert main(["history", "part-class", "--json"]) == ExitCode.OK
     listed = json.loads(capsys.readouterr().out)
     assert [entry["lost"] for entry in listed] == [[], [wrong]]
+
+
+@pytest.mark.processes
+def test_attempts_have_a_history_here_wherever_verdicts_are_kept(
+    here: RepositoryFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.rmtree(here.root / ".prompt-hub" / "results")
+    bucket = FolderResults(tmp_path / "bucket")
+    for command in ("evaluate", "report"):
+        place = f"prompt_hub.cli.{command}.results_from_environment"
+        monkeypatch.setattr(place, lambda root, *, read_only=False: bucket)
+    wrong = "ERJ-3EKF1001V"
+    with serving(model := Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        for text in ("First try.\n", "Second try.\n"):
+            here.write("prompts/00-templates/catalogue-role.txt", text)
+            model.wrong = wrong if text.startswith("Second") else ""
+            main(["evaluate", "part-class"])
+        main(["evaluate", "brand"])
+    capsys.readouterr()
+    assert main(["history", "part-class", "--json"]) == ExitCode.OK
+    assert [entry["lost"] for entry in json.loads(capsys.readouterr().out)] == [[], [wrong]]
+    assert main(["diff", "part-class", "previous", "candidate"]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "[-First-]{+Second+} try." in told
+    assert "examples: 0 won, 1 lost, 5 the same" in told
 
 
 @pytest.mark.processes

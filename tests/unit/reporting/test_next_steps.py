@@ -58,6 +58,24 @@ def test_an_open_verdict_names_the_ways_out_and_a_decided_one_does_not(evaluated
     assert "override" not in "\n".join(next_steps(record.model_copy(update={"verdict": passed})))
 
 
+def test_what_cannot_be_compared_is_not_told_to_label_more(evaluated: Builder) -> None:
+    """Its input is another one: with any number of examples, at any margin, it stays open."""
+    record = evaluated(champion=False, status=Status.INCONCLUSIVE).record
+    message = "\n".join(next_steps(record))
+    assert "keep the released input" in message
+    assert f"prompt-hub promote override {TASK} --person" in message
+    assert "label more examples" not in message
+    assert "gate.margin" not in message
+
+
+def test_whom_a_person_has_released_needs_no_way_out(evaluated: Builder) -> None:
+    record = evaluated(status=Status.INCONCLUSIVE).record
+    by_name = record.verdict.model_copy(update={"overridden_by": "Ada Lovelace"})
+    message = "\n".join(next_steps(record.model_copy(update={"verdict": by_name})))
+    assert "commit and push" in message
+    assert "promote override" not in message
+
+
 def test_who_passed_is_told_what_releases_it_and_nobody_else(evaluated: Builder) -> None:
     record = evaluated().record
     for status in Status:

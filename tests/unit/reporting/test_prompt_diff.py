@@ -76,6 +76,24 @@ def test_every_part_of_a_prompt_is_compared() -> None:
     }
 
 
+def test_a_fence_that_is_allowed_now_is_a_difference() -> None:
+    after = changed(output_fence="allowed")
+    assert after.content_sha256 != prompt("1.2.0").content_sha256
+    assert places(after) == {"output_fence": "changed"}
+    assert differences(after, after) == ()
+
+
+def test_another_order_of_the_fields_of_answers_is_a_difference() -> None:
+    """It is another content, whose version has to move: nobody could see why."""
+    output = prompt("1.2.0").output
+    properties = output["properties"]
+    assert isinstance(properties, dict)
+    turned = dict(reversed(properties.items()))
+    after = changed(output={**output, "properties": turned})
+    assert after.content_sha256 != prompt("1.2.0").content_sha256
+    assert places(after) == {"output.properties (order)": "changed"}
+
+
 def test_a_version_alone_is_no_difference() -> None:
     assert differences(prompt("1.2.0"), changed(version="9.9.9")) == ()
 
