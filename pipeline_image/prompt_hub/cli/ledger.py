@@ -166,9 +166,24 @@ def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
         raise PromptHubError(
             f"the image that runs in {stage} does not carry {task} {version} "
             f"(it has: {', '.join(versions) or 'none'}).",
+            hint=_brought_back(stage, task, version) if version in ledger.versions(task) else "",
             exit_code=ExitCode.BLOCKED,
         )
     return VersionRef(version=version, sha256=versions[version])
+
+
+def _brought_back(stage: str, task: str, version: str) -> str:
+    """Say how a version comes back that the stage knows and its image lacks.
+
+    That is so minutes after a rollback: what git has quarantined, the next image leaves out.
+    """
+    return (
+        "An image lacks what git has quarantined, and all but the newest of what is archived."
+        f" Release it in git first: prompt-hub promote downgrade {task} --to {version} --override"
+        ' --person YOUR-NAME --reason "WHY, in 10 characters or more"; commit, push and start the'
+        f" pipeline. When that release runs in {stage} and has not moved the task, give this"
+        " command again."
+    )
 
 
 def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:

@@ -99,7 +99,9 @@ def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     repair = parse(again)
     assert (repair.task, repair.version, repair.stage) == ("part-class", "1.1.0", "dev")
     # True by `test_quarantine.py`: git alone brings it back into neither.
-    assert "dev and later stages wait for the command above" in " ".join(body.split())
+    told = " ".join(body.split())
+    assert "dev and later stages wait for the command above" in told
+    assert "Undo it in git first; commit, push and start the pipeline." in told
 
 
 def test_a_retired_task_is_brought_back_in_git() -> None:

@@ -81,6 +81,27 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     assert ledger.revision() == before
 
 
+def test_what_the_running_image_lacks_is_brought_back_by_git_first(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The image that a rollback's own execution makes carries no longer what was rolled back."""
+    later = ReleaseRef(release="exec-2", made_at="2026-11-04")
+    carried = {TASK: {OLD.version: OLD.sha256}}
+    ledger.deploy(
+        Deployed(release=later, commit="c0ffee", carries=carried, at=later.made_at), by="pipeline"
+    )
+    before = ledger.revision()
+    assert command("activate", TASK, "--to", "1.1.0") == ExitCode.BLOCKED
+    said = capsys.readouterr().err
+    assert "does not carry part-class 1.1.0 (it has: 1.0.0)." in said
+    assert "git first: prompt-hub promote downgrade part-class --to 1.1.0 --override" in said
+    assert said.endswith("and has not moved the task, give this command again.\n")
+    # A number that the stage has never heard of is a wrong one: nothing brings it back.
+    assert command("activate", TASK, "--to", "9.9.9") == ExitCode.BLOCKED
+    assert capsys.readouterr().err.endswith("does not carry part-class 9.9.9 (it has: 1.0.0).\n")
+    assert ledger.revision() == before
+
+
 def test_a_service_that_cannot_be_waited_for_is_told_before_the_move(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:
