@@ -5,6 +5,7 @@ The rollback Lambda sends it, and the console shows it.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -77,8 +78,23 @@ def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:
         f"In a browser:  prompt-hub console --stage {stage}, at"
         f" /incident/{event.task}/{event.revision}",
         "",
+        *_elsewhere(stage),
         next_steps(event, stage),
     ]
+
+
+def _elsewhere(stage: str) -> list[str]:
+    """Say what commands know in a clone: elsewhere the usual name may be that of another ledger."""
+    known = []
+    if (name := aws_names.installation()) != aws_names.INSTALLATION:
+        known.append(f"{aws_names.ENV_INSTALLATION}={name}")
+    table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    if table and table != aws_names.ledger_table(stage):
+        known.append(f"{aws_names.ENV_LEDGER_TABLES}={stage}={table}")
+    if not known:
+        return []
+    first = f"  export {' '.join(known)}"
+    return ["Outside of a clone that is up to date, before any command:", first, ""]
 
 
 def headline(event: Event) -> str:
