@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.cli.activate import add_no_watch, measure_now
-from prompt_hub.cli.ledger_moves import await_served, preview
+from prompt_hub.cli.ledger_moves import SAMPLES_READ, await_served, last_score, preview
 from prompt_hub.cli.options import add_signature
 from prompt_hub.cli.stage import (
     add_stage,
@@ -37,7 +37,7 @@ _Change = Literal["freeze", "unfreeze", "downgrade", "activate"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", required=True)
-    show = actions.add_parser("show", help="what is active, and the newest history")
+    show = actions.add_parser("show", help="what is active, and the newest scores and history")
     add_stage(show)
     show.add_argument("task", nargs="?", help="one task only")
     show.add_argument("--json", action="store_true", help="for programs")
@@ -201,8 +201,11 @@ def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
         frozen = ", FROZEN" if pointer.frozen else ""
         live = f"{pointer.version} (way back: {way_back}{frozen})"
         print(f"\n{task}: {'nothing, it is retired' if pointer.retired else live}")
+        samples = ledger.samples(task, SAMPLES_READ)
         for version, record in ledger.versions(task).items():
             print(f"  {version:<10} {record.state.value:<12} {record.by}: {record.reason}")
+            if score := last_score(samples, version):
+                print(f"  {'':<10} {score}")
         for event in ledger.events(task, HISTORY):
             print(f"  {_line(event)}")
     if not pointers:

@@ -81,6 +81,19 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     assert ledger.revision() == before
 
 
+def test_what_is_shown_of_a_task_has_the_newest_score_of_each_version(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ledger", "show", TASK, "--stage", "dev"]) == ExitCode.OK
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == "part-class: 1.0.0 (way back: none)"
+    assert lines[3].startswith("1.0.0      active       rollback (dev)")
+    # What was never measured has no line.
+    assert lines[4].startswith("1.1.0      quarantined  rollback (dev)")
+    assert lines[5] == "last score 0.250 of 0.850 at 2026-11-03T10:00:00Z, BELOW its threshold"
+    assert lines[6].startswith("#2 2026-11-03 rolled-back 1.1.0 -> 1.0.0")
+
+
 def test_what_the_running_image_lacks_is_brought_back_by_git_first(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:
