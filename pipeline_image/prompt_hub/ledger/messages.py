@@ -164,7 +164,7 @@ def next_steps(event: Event, stage: str) -> str:
             f"To undo it here, within seconds; {stage} then keeps it whatever git says, and git\n"
             "and later stages follow with the next execution:\n"
             f"  {in_stage}\n"
-            f"Minutes later git says quarantined, and {stage} gets an image without it: then the\n"
+            f"Once git says quarantined, minutes later, {stage} gets an image without it, and the\n"
             "command above is refused. Undo it in git first; commit, push and start the pipeline.\n"
             f"It lifts no quarantine of a stage: {stage} and later stages wait for the command\n"
             "above, which works again when that release runs there.\n"
