@@ -29,7 +29,13 @@ def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Per
         ),
         allow(
             ["logs:FilterLogEvents"],
-            [f"{arns.log_group(scope, aws_names.service_log_group(stage))}:*"],
+            [
+                f"{arns.log_group(scope, name)}:*"
+                for name in (
+                    aws_names.rollback_log_group(stage),
+                    aws_names.service_log_group(stage),
+                )
+            ],
             wildcard="The log group, as IAM writes it: the colon and all of its streams.",
         ),
         *(_read_evidence(scope, stage) + _see_pipeline(scope) if with_results else ()),
@@ -37,7 +43,7 @@ def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Per
 
 
 def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Read what a release was made of, and how the drill of a stage ended."""
+    """Read what a release was made of, how a drill ended, and what the score watch was answered."""
     return (
         *permissions.read_results(
             scope,
@@ -47,6 +53,7 @@ def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
             aws_names.evaluation_key("*", "*"),
             aws_names.evaluation_details_key("*", "*"),
             aws_names.drill_key("*", stage),
+            aws_names.sample_key(stage, "*", "*"),
         ),
         allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
     )

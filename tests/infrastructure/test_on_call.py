@@ -114,7 +114,20 @@ def test_it_moves_pointers_and_forges_no_score(on_call: Assembly) -> None:
         "prompt-hub-dev-execution']]}",
         "prompt-hub-dev-watch']]}",
     ]
-    assert "log-group:/prompt-hub/dev/service:*" in str(found["logs:FilterLogEvents"]["Resource"])
+
+
+def test_it_reads_what_the_runbook_sends_people_to(on_call: Assembly) -> None:
+    found = actions(on_call)
+    groups = listed(found["logs:FilterLogEvents"]["Resource"])
+    assert [str(group).split(":log-group:")[1] for group in groups] == [
+        "/aws/lambda/prompt-hub-dev-rollback:*']]}",
+        "/prompt-hub/dev/service:*']]}",
+    ]
+    (made,) = on_call.resources("dev-rollback", "AWS::Logs::LogGroup").values()
+    assert made["LogGroupName"] == "/aws/lambda/prompt-hub-dev-rollback"
+    keys = str(on_call.statements("dev-rollback")[role_of(on_call)[0]])
+    assert "samples/dev/*/*.json'" in keys
+    assert "samples/*" not in keys
 
 
 def test_it_sees_our_pipeline_and_no_log_but_that_of_its_builds(on_call: Assembly) -> None:

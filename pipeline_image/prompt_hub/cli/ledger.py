@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from prompt_hub.cli.activate import add_no_watch, measure_now
-from prompt_hub.cli.ledger_moves import await_served, preview
+from prompt_hub.cli.ledger_moves import SAMPLES_READ, await_served, last_score, preview
 from prompt_hub.cli.options import add_signature
 from prompt_hub.cli.stage import (
     add_stage,
@@ -37,7 +37,7 @@ _Change = Literal["freeze", "unfreeze", "downgrade", "activate"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     actions = parser.add_subparsers(dest="action", required=True)
-    show = actions.add_parser("show", help="what is active, and the newest history")
+    show = actions.add_parser("show", help="what is active, and the newest scores and history")
     add_stage(show)
     show.add_argument("task", nargs="?", help="one task only")
     show.add_argument("--json", action="store_true", help="for programs")
@@ -166,9 +166,24 @@ def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
         raise PromptHubError(
             f"the image that runs in {stage} does not carry {task} {version} "
             f"(it has: {', '.join(versions) or 'none'}).",
+            hint=_brought_back(stage, task, version) if version in ledger.versions(task) else "",
             exit_code=ExitCode.BLOCKED,
         )
     return VersionRef(version=version, sha256=versions[version])
+
+
+def _brought_back(stage: str, task: str, version: str) -> str:
+    """Say how a version comes back that the stage knows and its image lacks.
+
+    That is so minutes after a rollback: what git has quarantined, the next image leaves out.
+    """
+    return (
+        "An image lacks what git has quarantined, and all but the newest of what is archived."
+        f" Release it in git first: prompt-hub promote downgrade {task} --to {version} --override"
+        ' --person YOUR-NAME --reason "WHY, in 10 characters or more"; commit, push and start the'
+        f" pipeline. When that release runs in {stage} and has not moved the task, give this"
+        " command again."
+    )
 
 
 def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
@@ -186,8 +201,11 @@ def _show(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
         frozen = ", FROZEN" if pointer.frozen else ""
         live = f"{pointer.version} (way back: {way_back}{frozen})"
         print(f"\n{task}: {'nothing, it is retired' if pointer.retired else live}")
+        samples = ledger.samples(task, SAMPLES_READ)
         for version, record in ledger.versions(task).items():
             print(f"  {version:<10} {record.state.value:<12} {record.by}: {record.reason}")
+            if score := last_score(samples, version):
+                print(f"  {'':<10} {score}")
         for event in ledger.events(task, HISTORY):
             print(f"  {_line(event)}")
     if not pointers:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 
 if TYPE_CHECKING:
-    from prompt_hub.ledger.items import Pointer, VersionRef
+    from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
     from prompt_hub.ledger.table import Ledger
     from prompt_hub.release.service_client import Client
 
 SAMPLES_READ = 100
-"""Of the newest, for the last score of either version."""
+"""Of the newest, for the last score of a version."""
 WAIT_SECONDS = 60.0
 """Services look at their ledger every few seconds, each minute at the latest."""
 
@@ -30,14 +30,18 @@ def preview(ledger: Ledger, pointer: Pointer, to: VersionRef) -> Iterator[str]:
         record = records.get(version)
         state = f"{record.state.value} by {record.by}: {record.reason}" if record else "new here"
         yield f"  {version:<10} {state}"
-        last = next((sample for sample in samples if sample.version == version), None)
-        score = "never measured here"
-        if last is not None:
-            below = ", BELOW its threshold" if last.below_threshold else ""
-            shown = wording.score(last.score, last.threshold)
-            least = wording.score(last.threshold, last.score)
-            score = f"last score {shown} of {least} at {last.at}{below}"
-        yield f"  {'':<10} {score}"
+        yield f"  {'':<10} {last_score(samples, version) or 'never measured here'}"
+
+
+def last_score(samples: Iterable[ScoreSample], version: str) -> str | None:
+    """Say the newest score of a version among samples, newest first; None where it has none."""
+    last = next((sample for sample in samples if sample.version == version), None)
+    if last is None:
+        return None
+    below = ", BELOW its threshold" if last.below_threshold else ""
+    shown = wording.score(last.score, last.threshold)
+    least = wording.score(last.threshold, last.score)
+    return f"last score {shown} of {least} at {last.at}{below}"
 
 
 def await_served(

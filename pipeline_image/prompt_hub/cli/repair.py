@@ -154,7 +154,7 @@ async def _run(
     restored = restored_version(repository, task, arguments.version, arguments.stage)
     objects = _store(arguments.store, arguments.stage) or local_runs(repository.root)
     timeout = repository.metadata(task).limits.seconds_per_call
-    aliases = ModelAliases.from_environment()
+    aliases = _models(arguments.stage)
     async with ModelClient(aliases, concurrency=arguments.concurrency) as client:
         repairer = _Repairer(
             objects=objects,
@@ -218,8 +218,9 @@ class _Repairer:
     def plan(self, run: str | None) -> list[_Repair]:
         """Say what each repair would come to; raises `PromptHubError` where that is too much."""
         task, prompt = self.by.task, self.restored.prompt
-        say(f"{task} {self.by.version} ({self.by.sha256[:12]}), {self.restored.source}")
         bad, model = self.repository.version(task, self.bad), self.client.resolve(prompt)
+        by = f"{task} {self.by.version} ({self.by.sha256[:12]})"
+        say(f"{by}, {self.restored.source}, asks {model.identity}")
         budget = self.repository.metadata(task).records.budget
         repairs = []
         for manifest in self._runs(run):
@@ -375,6 +376,17 @@ class _Repairer:
 
     def _note(self, code: ExitCode) -> None:
         self.code = max(self.code, code)
+
+
+def _models(stage: str | None) -> ModelAliases:
+    """Return the models of this environment; where it has none, those that the stage asks."""
+    chosen = os.environ.get(aws_names.ENV_MODELS, "").strip()
+    if chosen or stage is None:
+        return ModelAliases.from_environment()
+    from prompt_hub.ledger.stage_session import ecs_of
+    from prompt_hub.release.ecs_task import running_environment
+
+    return ModelAliases.from_environment(running_environment(ecs_of(stage), stage))
 
 
 def _store(address: str | None, stage: str | None) -> Objects | None:

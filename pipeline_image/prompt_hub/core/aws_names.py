@@ -455,6 +455,11 @@ def rollback_function(stage: str) -> str:
     return named(stage, "rollback")
 
 
+def rollback_log_group(stage: str) -> str:
+    """Name of the log group of that Lambda."""
+    return f"/aws/lambda/{rollback_function(stage)}"
+
+
 ROLLBACK_SECONDS = 60
 """How long the rollback Lambda may run; what it waits for adds up to less."""
 

@@ -5,6 +5,7 @@ The rollback Lambda sends it, and the console shows it.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -77,8 +78,23 @@ def _lines(event: Event, stage: str, *, repeated: bool) -> list[str]:
         f"In a browser:  prompt-hub console --stage {stage}, at"
         f" /incident/{event.task}/{event.revision}",
         "",
+        *_elsewhere(stage),
         next_steps(event, stage),
     ]
+
+
+def _elsewhere(stage: str) -> list[str]:
+    """Say what commands know in a clone: elsewhere the usual name may be that of another ledger."""
+    known = []
+    if (name := aws_names.installation()) != aws_names.INSTALLATION:
+        known.append(f"{aws_names.ENV_INSTALLATION}={name}")
+    table = os.environ.get(aws_names.ENV_LEDGER_TABLE)
+    if table and table != aws_names.ledger_table(stage):
+        known.append(f"{aws_names.ENV_LEDGER_TABLES}={stage}={table}")
+    if not known:
+        return []
+    first = f"  export {' '.join(known)}"
+    return ["Outside of a clone that is up to date, before any command:", first, ""]
 
 
 def headline(event: Event) -> str:
@@ -148,8 +164,10 @@ def next_steps(event: Event, stage: str) -> str:
             f"To undo it here, within seconds; {stage} then keeps it whatever git says, and git\n"
             "and later stages follow with the next execution:\n"
             f"  {in_stage}\n"
-            "To undo it in git as well, once git says quarantined; commit and push. It lifts no\n"
-            f"quarantine of a stage: {stage} and later stages wait for the command above.\n"
+            f"Once git says quarantined, minutes later, {stage} gets an image without it, and the\n"
+            "command above is refused. Undo it in git first; commit, push and start the pipeline.\n"
+            f"It lifts no quarantine of a stage: {stage} and later stages wait for the command\n"
+            "above, which works again when that release runs there.\n"
             f"  {in_git} {signed}\n"
             f"To have files of records made again that {event.left.version} answered (in a clone;\n"
             "it says first which they are and what that costs):\n"

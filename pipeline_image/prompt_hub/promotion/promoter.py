@@ -302,10 +302,12 @@ def _told(back: WrittenBack) -> str:
     if back.action == "quarantined":
         signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
         lines += [
-            "Undo it in the stage, and git follows with the next execution:",
+            f"Undo it in {back.stage} while an image from before this commit runs there, and git"
+            " follows with the next execution:",
             f"  prompt-hub ledger activate {back.task} --stage {back.stage}"
             f" --to {back.version} {signed}",
-            f"or in git; but {back.stage} and later stages follow only after the command above:",
+            f"or in git first, then start the pipeline; {back.stage} and later stages wait for the"
+            " command above, which works again when that release runs there:",
             f"  prompt-hub promote downgrade {back.task} --to {back.version} --override {signed}",
         ]
     return "\n".join(lines)

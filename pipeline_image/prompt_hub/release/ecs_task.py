@@ -84,6 +84,21 @@ def running_release(ecs: ECSClient, stage: str) -> str:
     return tag
 
 
+def running_environment(ecs: ECSClient, stage: str) -> dict[str, str]:
+    """Return the variables of the container that the service of a stage runs.
+
+    Raises `PromptHubError` where no service is there.
+    """
+    arn = service_of(ecs, stage)["taskDefinition"]
+    definition = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    return {
+        item["name"]: item["value"]
+        for container in definition["containerDefinitions"]
+        if container["name"] == aws_names.CONTAINER
+        for item in container.get("environment", [])
+    }
+
+
 def service_of(ecs: ECSClient, stage: str) -> ServiceTypeDef:
     """Return the service of a stage; raises `PromptHubError` where there is none."""
     try:

@@ -18,8 +18,12 @@ from prompt_hub.batch.local_run import local_runs
 from prompt_hub.batch.output_summary import describe
 from prompt_hub.batch.run_manifest import RunManifest, write_manifest
 from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.ledger import stage_session
 from prompt_hub.ledger.items import VersionRef
+from prompt_hub.ledger.table import Ledger
+from prompt_hub.release import ecs_task
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.batch.repairing import (
     BAD_WORDS,
@@ -354,6 +358,34 @@ def test_the_rollback_of_a_stage_decides_which_version_answers(
     assert manifest.stage == "dev"
     assert manifest.repair_of is not None
     assert manifest.repair_of.reason == "1.1.0 is quarantined: test"
+
+
+def test_where_this_machine_names_no_model_those_of_the_stage_answer(
+    bad_run: bytes,
+    model: Model,
+    healthy: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever is on call has a clone, the command of the message, and no settings of models."""
+    ledger = FakeLedger()
+    old, new = (_reference(healthy, version) for version in ("1.0.0", "1.1.0"))
+    ledger.seed("part-class", new, previous=old, release=RELEASE, cause=cause())
+    pointer = ledger.pointer("part-class")
+    assert pointer is not None
+    ledger.roll_back("part-class", seen=pointer.revision, cause=cause())
+    monkeypatch.setattr(Ledger, "connect", lambda table, **_: ledger)
+    there = {aws_names.ENV_MODELS: os.environ[aws_names.ENV_MODELS]}
+    monkeypatch.delenv(aws_names.ENV_MODELS)
+    monkeypatch.setattr(stage_session, "ecs_of", lambda stage: f"ECS of {stage}")
+    running = {("ECS of dev", "dev"): there}
+    monkeypatch.setattr(ecs_task, "running_environment", lambda ecs, stage: running[ecs, stage])
+    asked = len(model.asked)
+    store = local_runs(healthy.root).address
+    # The row that no model was asked about has an error still.
+    assert main([*REPAIR, "--stage", "dev", "--store", store, "--yes"]) == ExitCode.BLOCKED
+    assert len(model.asked) == asked + 3
+    assert "asks openai:small\n" in capsys.readouterr().err
 
 
 def _reference(healthy: RepositoryFolder, version: str) -> VersionRef:

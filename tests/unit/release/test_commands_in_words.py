@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from prompt_hub.cli.main import COMMANDS, Command
+from prompt_hub.core import aws_names
 from prompt_hub.ledger.items import Event, EventKind, Notify, VersionRef
 from prompt_hub.ledger.messages import message as written
 from prompt_hub.promotion.promoter import commit_message
@@ -99,7 +100,26 @@ def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     repair = parse(again)
     assert (repair.task, repair.version, repair.stage) == ("part-class", "1.1.0", "dev")
     # True by `test_quarantine.py`: git alone brings it back into neither.
-    assert "dev and later stages wait for the command above" in " ".join(body.split())
+    told = " ".join(body.split())
+    assert "dev and later stages wait for the command above" in told
+    assert "Undo it in git first; commit, push and start the pipeline." in told
+
+
+def test_a_message_names_the_ledger_that_its_commands_would_miss_outside_of_a_clone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two installations in an account both may have this stage, and this task in it."""
+    told = event(EventKind.ROLLED_BACK, "1.1.0", "1.0.0")
+    monkeypatch.setenv(aws_names.ENV_LEDGER_TABLE, "prompt-hub-dev-ledger")
+    assert "export" not in written(told, "dev").body
+    monkeypatch.setenv(aws_names.ENV_LEDGER_TABLE, "prompt-hub-dev-ledger-restored")
+    restored = "  export PROMPT_HUB_LEDGER_TABLES=dev=prompt-hub-dev-ledger-restored"
+    assert restored in written(told, "dev").body.splitlines()
+    monkeypatch.setenv(aws_names.ENV_LEDGER_TABLE, "shop-dev-ledger")
+    monkeypatch.setenv(aws_names.ENV_INSTALLATION, "shop")
+    lines = written(told, "dev").body.splitlines()
+    named = lines.index("  export PROMPT_HUB_INSTALLATION=shop")
+    assert named < min(n for n, line in enumerate(lines) if line.startswith("  prompt-hub "))
 
 
 def test_a_retired_task_is_brought_back_in_git() -> None:

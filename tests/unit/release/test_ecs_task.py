@@ -60,6 +60,21 @@ def test_nobody_knows_what_runs_while_it_is_rolled_out(state: str) -> None:
         running("registry/prompt-hub:exec-1", state, "COMPLETED")
 
 
+def test_the_environment_that_runs_is_that_of_our_own_container() -> None:
+    ecs = client()
+    service = {"status": "ACTIVE", "taskDefinition": "dev:7"}
+    agent = {"name": "aws-guardduty-agent-1", "environment": [{"name": "A", "value": "agent"}]}
+    ours = {**OURS, "environment": [{"name": "A", "value": "ours"}, {"name": "B", "value": ""}]}
+    with Stubber(ecs) as stub:
+        stub.add_response("describe_services", {"services": [service]})
+        stub.add_response(
+            "describe_task_definition",
+            {"taskDefinition": {"containerDefinitions": [agent, ours]}},
+            {"taskDefinition": "dev:7"},
+        )
+        assert ecs_task.running_environment(ecs, "dev") == {"A": "ours", "B": ""}
+
+
 @pytest.mark.parametrize("image", ["registry:5000/prompt-hub", "prompt-hub"])
 def test_an_image_without_a_tag_is_no_release(image: str) -> None:
     with pytest.raises(PromptHubError, match="which no release has tagged"):

@@ -81,6 +81,40 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     assert ledger.revision() == before
 
 
+def test_what_is_shown_of_a_task_has_the_newest_score_of_each_version(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ledger", "show", TASK, "--stage", "dev"]) == ExitCode.OK
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == "part-class: 1.0.0 (way back: none)"
+    assert lines[3].startswith("1.0.0      active       rollback (dev)")
+    # What was never measured has no line.
+    assert lines[4].startswith("1.1.0      quarantined  rollback (dev)")
+    assert lines[5] == "last score 0.250 of 0.850 at 2026-11-03T10:00:00Z, BELOW its threshold"
+    assert lines[6].startswith("#2 2026-11-03 rolled-back 1.1.0 -> 1.0.0")
+
+
+def test_what_the_running_image_lacks_is_brought_back_by_git_first(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The image that a rollback's own execution makes carries no longer what was rolled back."""
+    later = ReleaseRef(release="exec-2", made_at="2026-11-04")
+    carried = {TASK: {OLD.version: OLD.sha256}}
+    ledger.deploy(
+        Deployed(release=later, commit="c0ffee", carries=carried, at=later.made_at), by="pipeline"
+    )
+    before = ledger.revision()
+    assert command("activate", TASK, "--to", "1.1.0") == ExitCode.BLOCKED
+    said = capsys.readouterr().err
+    assert "does not carry part-class 1.1.0 (it has: 1.0.0)." in said
+    assert "git first: prompt-hub promote downgrade part-class --to 1.1.0 --override" in said
+    assert said.endswith("and has not moved the task, give this command again.\n")
+    # A number that the stage has never heard of is a wrong one: nothing brings it back.
+    assert command("activate", TASK, "--to", "9.9.9") == ExitCode.BLOCKED
+    assert capsys.readouterr().err.endswith("does not carry part-class 9.9.9 (it has: 1.0.0).\n")
+    assert ledger.revision() == before
+
+
 def test_a_service_that_cannot_be_waited_for_is_told_before_the_move(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:
