@@ -20,7 +20,7 @@ from prompt_hub.cli.stage import (
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.ledger.items import BY_HAND, VersionRef
+from prompt_hub.ledger.items import BY_HAND, VersionRef, VersionState
 from prompt_hub.ledger.transitions import Cause, activate, downgrade
 from prompt_hub.promotion.states import NAMED, Decision, TransitionContext
 
@@ -163,9 +163,19 @@ def _carried(ledger: Ledger, stage: str, task: str, version: str) -> VersionRef:
     deployed = ledger.deployed()
     versions = deployed.carries.get(task, {}) if deployed else {}
     if version not in versions:
+        hint = ""
+        known = ledger.versions(task).get(version)
+        if known is not None and known.state is VersionState.QUARANTINED:
+            hint = (
+                "Once git has it quarantined as well, images leave it out. Release it again in git,"
+                f" `prompt-hub promote downgrade {task} --to {version} --override` with a name and"
+                " a reason; commit, push and start the pipeline. When that release runs in"
+                f" {stage}, run this again."
+            )
         raise PromptHubError(
             f"the image that runs in {stage} does not carry {task} {version} "
             f"(it has: {', '.join(versions) or 'none'}).",
+            hint=hint,
             exit_code=ExitCode.BLOCKED,
         )
     return VersionRef(version=version, sha256=versions[version])

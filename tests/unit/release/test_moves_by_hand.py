@@ -81,6 +81,23 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     assert ledger.revision() == before
 
 
+def test_what_the_next_image_lacks_is_brought_back_in_git_first(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The release that the rollback started runs here by now: git has 1.1.0 quarantined."""
+    release = ReleaseRef(release="exec-2", made_at="2026-11-04")
+    carried = {TASK: {OLD.version: OLD.sha256}}
+    ledger.deploy(
+        Deployed(release=release, commit="c0ffee", carries=carried, at="2026-11-04"), by="pipeline"
+    )
+    assert command("activate", TASK, "--to", "1.1.0", "--no-watch") == ExitCode.BLOCKED
+    told = capsys.readouterr().err
+    assert "the image that runs in dev does not carry part-class 1.1.0 (it has: 1.0.0)." in told
+    assert "prompt-hub promote downgrade part-class --to 1.1.0 --override" in told
+    assert command("activate", TASK, "--to", "9.9.9", "--no-watch") == ExitCode.BLOCKED
+    assert "promote" not in capsys.readouterr().err
+
+
 def test_a_service_that_cannot_be_waited_for_is_told_before_the_move(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:
