@@ -23,9 +23,9 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import Deployed, Pointer
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.release.activation import BY, execute
+from prompt_hub.release.activation import execute
 from prompt_hub.release.manifest import Release, load_manifest, not_carried
-from prompt_hub.release.plan import StageState, plan
+from prompt_hub.release.plan import BY, StageState, plan
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger

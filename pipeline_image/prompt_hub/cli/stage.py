@@ -164,6 +164,8 @@ _NOT_CONFIGURED = {
     "InvalidRegionError",
 }
 """What botocore raises before it sends anything, because this machine does not say whom to ask."""
+_UNANSWERED = {"ReadTimeoutError", "ConnectionClosedError"}
+"""What botocore raises where a request went out and no answer came."""
 
 
 @contextmanager
@@ -195,6 +197,12 @@ def translate_aws_errors() -> Iterator[None]:
             raise PromptHubError(
                 f"AWS was not asked: {str(error).rstrip('.')}.",
                 hint="Set AWS_DEFAULT_REGION, and credentials of the stage's account.",
+            ) from None
+        if type(error).__name__ in _UNANSWERED:
+            raise PromptHubError(
+                f"AWS did not answer: {str(error).rstrip('.')}.",
+                hint="A change may have been made all the same: look before you run it again.",
+                exit_code=ExitCode.UNEXPECTED,
             ) from None
         raise PromptHubError(
             f"AWS did not do it: {str(error).rstrip('.')}.",

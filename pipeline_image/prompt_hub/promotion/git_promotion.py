@@ -73,8 +73,10 @@ class Checkout:
         """Return the newest commit of `branch` at the remote."""
         return self._fetched(branch, "refs/prompt-hub/head")
 
-    def with_waiting(self, head: str, branch: str) -> Base:
-        """Return `head` with what the bot's `branch` holds and nobody has merged into it yet.
+    def with_waiting(self, head: str, waiting: str | None, branch: str) -> Base:
+        """Return `head` with the commit `waiting` in the bot's `branch`, which it may not hold yet.
+
+        Read `waiting` before `head`: else what people merge and delete in between is in neither.
 
         Whichever way people merge, a file is no conflict that only one of both has changed since.
         The commit descends from both, so that the branch is never pushed by force.
@@ -83,7 +85,6 @@ class Checkout:
             PromptHubError: both have changed the same file of the bot layers, each in its own way;
                 or `branch` is none of the bot's.
         """
-        waiting = self._waiting(branch)
         if waiting is None:
             return Base(commit=head, known_as=head)
         common = self._run("merge-base", head, waiting).stdout.strip()
@@ -106,7 +107,7 @@ class Checkout:
         nothing_waits = tree == self._git("rev-parse", f"{head}^{{tree}}")
         return Base(commit=merged, known_as=head if nothing_waits else None)
 
-    def _waiting(self, branch: str) -> str | None:
+    def waiting(self, branch: str) -> str | None:
         """Return the newest commit of the bot's `branch`; None if there is no such branch."""
 
         def there() -> bool:
@@ -186,7 +187,8 @@ class Checkout:
         Raises:
             PromptHubError: see `with_waiting`.
         """
-        self.checkout_generated_layers(self.with_waiting(self.head(), branch).commit)
+        base = self.with_waiting(self.head(), self.waiting(branch), branch)
+        self.checkout_generated_layers(base.commit)
 
     def checkout_generated_layers(self, commit: str) -> None:
         """Make the bot layers of the working tree those of `commit`, files since gone included."""

@@ -167,10 +167,11 @@ class Promoter:
         return self._waits_in or self._branch
 
     def _base(self) -> Base:
+        waiting = self._checkout.waiting(self._waits_in) if self._waits_in else None
         head = self._checkout.fetch(self._branch)
         if self._waits_in is None:
             return Base(commit=head, known_as=head)
-        return self._checkout.with_waiting(head, self._waits_in)
+        return self._checkout.with_waiting(head, waiting, self._waits_in)
 
     def _push(self, released: str, tags: Sequence[str]) -> None:
         for tag in self._checkout.push(released, self._written, tags):

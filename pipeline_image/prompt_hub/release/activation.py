@@ -11,12 +11,10 @@ from prompt_hub.ledger.errors import LedgerConflictError, TransitionRefusedError
 from prompt_hub.ledger.items import NO_WAY_BACK, timestamp
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.release.manifest import Release
-from prompt_hub.release.plan import Move, Retire, Seed, Skip, Step
+from prompt_hub.release.plan import BY, Move, Retire, Seed, Skip, Step
 
 if TYPE_CHECKING:
     from prompt_hub.ledger.table import Ledger
-
-BY = "pipeline"
 
 
 @dataclass

@@ -16,6 +16,9 @@ from prompt_hub.promotion.write_back import by_rollback
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.repository.registry import VersionState
 
+BY = "pipeline"
+"""Who, in a ledger, makes the moves of a release."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seed:
@@ -233,6 +236,11 @@ def _obstacle(
     if held is not None:
         return held
     chosen = stage.versions.get(name, {}).get(pointer.version)
+    if chosen is not None and chosen.by == BY:
+        # A release made this one active, and one that is no older wants another: git has decided
+        # since. What `at` says is older where a command was run before that release and merged
+        # after it, or a stage's rollback was undone while Promote was at work.
+        return None
     if chosen is not None and chosen.by not in aws_names.AUTOMATION:
         # What `at` says decides nothing against a person: a new measurement moves it, an edit, too.
         left_by_person = record is not None and record.by not in aws_names.AUTOMATION

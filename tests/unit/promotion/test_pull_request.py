@@ -223,7 +223,8 @@ def test_what_people_change_after_a_squash_whose_branch_was_kept_is_taken_whole(
     head = world.push("by hand")
     clone = world.folder / "later"
     git(world.folder, "clone", "--quiet", str(world.remote), str(clone))
-    base = Checkout(clone).with_waiting(head, BRANCH)
+    checkout = Checkout(clone)
+    base = checkout.with_waiting(head, checkout.waiting(BRANCH), BRANCH)
     assert base.known_as == head
     assert git(clone, "diff", "--stat", base.commit, head) == ""
     git(clone, "merge-base", "--is-ancestor", waiting(world), base.commit)
@@ -258,6 +259,38 @@ def test_a_branch_that_is_deleted_while_it_is_read_has_been_merged(
 
     monkeypatch.setattr(Checkout, "_fetched", deleted_first)
     assert world.promote("e2", waits_in=BRANCH).released_commit == merged
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_is_merged_and_deleted_while_the_head_is_read_is_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    commit = world.push("candidate")
+    protect(world)
+    execution(world, "e1", commit)
+    clone = world.evaluated("e2", commit, waits_in=BRANCH)
+    real = Checkout._fetched
+    merged: list[str] = []
+
+    def people_merge() -> None:
+        merged.append(merge(world, "--squash"))
+        git(world.remote, "update-ref", "-d", f"refs/heads/{BRANCH}")
+
+    def fetched(self: Checkout, branch: str, ref: str) -> str:
+        if branch != "main" or merged:
+            return real(self, branch, ref)
+        if when == "before":
+            people_merge()
+            return real(self, branch, ref)
+        found = real(self, branch, ref)
+        people_merge()
+        return found
+
+    monkeypatch.setattr(Checkout, "_fetched", fetched)
+    world.promote("e2", waits_in=BRANCH)
+    assert merged
+    assert released(clone)["part-class"] == "1.2.0"
+    assert check(PromptRepository(clone))[1] == []
 
 
 def test_a_branch_of_somebody_elses_is_named_as_one(world: World) -> None:

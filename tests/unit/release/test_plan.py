@@ -232,6 +232,26 @@ def test_what_git_took_out_is_left_for_an_older_version_and_is_no_way_back() -> 
     )
 
 
+@pytest.mark.parametrize(("by", "moves"), [("pipeline", True), ("rollback", False)])
+def test_what_a_release_brought_is_left_for_what_git_decided_before_it_and_merged_after_it(
+    by: str, moves: bool
+) -> None:
+    """A person took 1.1.0 out at 11; the release of 12 did not know, and 1.1.0 came in here."""
+    back = version("1.0.0", VersionState.RELEASED, hours=2)
+    taken_out = version("1.1.0", VersionState.DOWNGRADED, hours=2)
+    wanted = release(back, taken_out, champion="1.0.0", hours=4)
+    stage = replace(
+        STAGE,
+        pointers={"part-class": pointer(NEW, made_hours=3)},
+        versions={"part-class": {"1.1.0": replace(record(NEW, State.ACTIVE), by=by)}},
+    )
+    found = step(wanted, stage)
+    assert isinstance(found, Move) is moves
+    if isinstance(found, Move):
+        assert found.to == back.reference
+        assert found.no_way_back is not None
+
+
 def test_what_the_image_does_not_carry_is_no_way_back() -> None:
     moved = step(release(NEW))
     assert isinstance(moved, Move)

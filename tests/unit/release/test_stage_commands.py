@@ -7,11 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from prompt_hub.cli.main import COMMANDS, main
 from prompt_hub.cli.options import CommandParser
+from prompt_hub.cli.stage import translate_aws_errors
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.errors import LedgerMissingError
 from prompt_hub.ledger.items import Deployed, ReleaseRef, VersionRef
 from prompt_hub.ledger.table import Ledger
@@ -169,6 +171,20 @@ def test_a_task_that_the_stage_does_not_know_is_a_usage_error(
         f"prompt-hub {words[0]}: there is no task 'part-clas' (known: brand, part-class). "
         "Did you mean 'part-class'?\n",
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), "AWS did not answer: Read timeout"),
+        (EndpointConnectionError(endpoint_url="https://dynamodb"), "AWS did not do it: Could not"),
+    ],
+)
+def test_a_change_that_may_have_been_made_is_not_said_to_be_none(
+    error: Exception, told: str
+) -> None:
+    with pytest.raises(PromptHubError, match=f"^{told}"), translate_aws_errors():
+        raise error
 
 
 def test_a_stage_that_is_not_there_is_a_usage_error(

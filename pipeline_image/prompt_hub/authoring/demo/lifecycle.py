@@ -33,9 +33,9 @@ from prompt_hub.llm.client import ModelClient
 from prompt_hub.monitoring.monitor import Measurement, MonitorRun, ScoreMonitor
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.write_back import read_words, write_back
-from prompt_hub.release.activation import BY, execute
+from prompt_hub.release.activation import execute
 from prompt_hub.release.manifest import Release, build_manifest
-from prompt_hub.release.plan import StageState, plan
+from prompt_hub.release.plan import BY, StageState, plan
 from prompt_hub.reporting.attempts import keep_prompt
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.formats import report_formats
