@@ -272,6 +272,24 @@ def test_a_bad_setting_gives_one_sentence(path: str, value: object, sentence: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://ann:hunter2@host/v1", "it holds a user or a password, which addresses are not"),
+        ("https://host/v1?api-key=hunter2", "it has something behind its path"),
+    ],
+)
+def test_an_address_with_a_key_in_it_is_refused_without_being_repeated(
+    url: str, reason: str
+) -> None:
+    model = {"provider": "openai", "model": "m", "base_url": url}
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(changed("models.catalogue-pinned", model))
+    setting = "prompt-hub.models.catalogue-pinned.base_url"
+    assert str(caught.value).startswith(f"{setting}: {reason}")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_misspelt_setting_is_met_with_the_one_that_is_meant() -> None:
     settings = {**GOOD, "regoin": GOOD["region"]}
     del settings["region"]
