@@ -195,7 +195,8 @@ class _Repairer:
     work: Path
     """Where repairs are made before they are put in their places: a folder each."""
     announces: bool
-    """Whether programs and people of the stage hear of each repair."""
+    """Whether it is a container's: programs and people of the stage hear of each repair, and a log
+    keeps what is said."""
     backend: LocalBackend
     client: ModelClient
     left_out: list[str]
@@ -318,6 +319,7 @@ class _Repairer:
                 example=partial(
                     known_example, self.repository, self.by.task, self.restored.prompt.input
                 ),
+                logged=self.announces,
             )
             storing = asyncio.create_task(segments.keep_storing()) if old.stored else None
             try:
