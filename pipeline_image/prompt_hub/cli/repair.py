@@ -177,7 +177,8 @@ async def _run(
         summaries = [await repairer.repair(each) for each in repairs]
     if arguments.json:
         print(json.dumps([repair_json(view) for view in summaries if view], indent=2))
-    else:
+    elif not arguments.after_rollback:
+        # It has answers, which no log has: after a rollback it lies beside the output alone.
         print("\n".join(repair_markdown(view) for view in summaries if view), end="")
     return repairer.code
 
