@@ -63,7 +63,8 @@ def _about_value(path: str, schema: Mapping[str, object], item: ErrorDetails) ->
         items = schema.get("items")
         example = _first(items.get("examples")) if isinstance(items, dict) else None
         return f"{path} must be a list, such as {json.dumps([example])}."
-    if example is not None:
+    # Our own reason says more, and repeats nothing: an address may hold a password.
+    if example is not None and not own:
         return f"{path} is {value!r}; it must look like {example}."
     if isinstance(choices, list):
         *others, last = map(str, choices)

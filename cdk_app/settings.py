@@ -366,6 +366,24 @@ class Settings(StrictSettings):
 
     @field_validator("stages")
     @classmethod
+    def _read_secrets_that_they_can_decrypt(
+        cls, stages: tuple[StageSettings, ...], info: ValidationInfo
+    ) -> tuple[StageSettings, ...]:
+        models: Mapping[str, ModelConfig] = info.data.get("models", {})
+        for index, stage in enumerate(stages):
+            region = stage.region or info.data.get("region")
+            for alias, model in {**models, **stage.models}.items():
+                key = model.secret_kms_key
+                # What reads a secret asks for the one of its own region.
+                if key and region and f":kms:{region}:" not in key:
+                    raise ValueError(
+                        f"[{index}]: the secret of {alias} is read in {region}, and its"
+                        f" secret_kms_key is {key}; a secret has a key of its own region."
+                    )
+        return stages
+
+    @field_validator("stages")
+    @classmethod
     def _have_networks_of_their_own(
         cls, stages: tuple[StageSettings, ...]
     ) -> tuple[StageSettings, ...]:

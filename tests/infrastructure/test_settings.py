@@ -272,6 +272,47 @@ def test_a_bad_setting_gives_one_sentence(path: str, value: object, sentence: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://ann:hunter2@host/v1", "it holds a user or a password, which addresses are not"),
+        ("https://host/v1?api-key=hunter2", "it has something behind its path"),
+    ],
+)
+def test_an_address_with_a_key_in_it_is_refused_without_being_repeated(
+    url: str, reason: str
+) -> None:
+    model = {"provider": "openai", "model": "m", "base_url": url}
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(changed("models.catalogue-pinned", model))
+    setting = "prompt-hub.models.catalogue-pinned.base_url"
+    assert str(caught.value).startswith(f"{setting}: {reason}")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_secret_is_decrypted_by_a_key_of_the_region_that_it_is_in() -> None:
+    key = "arn:aws:kms:us-east-1:111122223333:key/0a1b2c3d"
+    model = {"provider": "openai", "model": "m", "secret": "s", "secret_kms_key": key}
+    stage = GOOD["stages"][0]
+    there = {
+        **stage,
+        "name": "eu",
+        "region": "eu-west-1",
+        "availability_zones": ["eu-west-1a", "eu-west-1b"],
+        "vpc_cidr": "10.21.0.0/16",
+    }
+    settings = {**GOOD, "account": "111122223333", "models": {"own": model}}
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context({**settings, "stages": [stage, there]})
+    assert str(caught.value) == (
+        "prompt-hub.stages[1]: the secret of own is read in eu-west-1, and its secret_kms_key is"
+        f" {key}; a secret has a key of its own region."
+    )
+    own = {**model, "secret_kms_key": key.replace("us-east-1", "eu-west-1")}
+    there["models"] = {"own": own}
+    assert len(Settings.from_context({**settings, "stages": [stage, there]}).stages) == 2
+
+
 def test_a_misspelt_setting_is_met_with_the_one_that_is_meant() -> None:
     settings = {**GOOD, "regoin": GOOD["region"]}
     del settings["region"]

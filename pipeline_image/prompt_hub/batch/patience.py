@@ -86,7 +86,8 @@ class PatientBackend:
             now = self._clock()
             if self._since is None:
                 self._since = now
-                self._say(f"{error.message} Waiting for it, up to {self._patience:g} s.")
+                # A log keeps it, and the provider's own words may quote the record.
+                self._say(f"{error.public_message} Waiting for it, up to {self._patience:g} s.")
             if now - self._since >= self._patience:
                 raise
             logger.info("no answer for %.0f s", now - self._since)

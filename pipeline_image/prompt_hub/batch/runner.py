@@ -112,6 +112,9 @@ class Runner:
     `say` is told of every record that fails; `progress` after every record. `example` finds the
     fields of a record that the model is known to take: where it refuses all others, it is asked
     about this one.
+
+    Nobody is told of a record where a log keeps what is said (`logged`), and the reason why records
+    have no answer is without the provider's words: a log has no value and no answer.
     """
 
     mapper: RecordMapper
@@ -121,6 +124,7 @@ class Runner:
     say: Callable[[str], None]
     progress: Callable[[BatchStats], None]
     example: Callable[[], JsonObject | None] = lambda: None
+    logged: bool = False
     stats: BatchStats = field(default_factory=BatchStats)
     last: int = 0
     """Number of the last record that was read."""
@@ -187,7 +191,7 @@ class Runner:
         try:
             reply = await self.backend.answer(fields, record.number)
         except ModelUnavailableError as error:
-            self.stats.reason = error.message
+            self.stats.reason = error.public_message if self.logged else error.message
             if error.of_request:
                 by = self.backend.answered_by
                 answer = RecordAnswer(output=None, error=error.message, answered_by=by)
@@ -228,7 +232,8 @@ class Runner:
         logger.debug("record %d: %s", record.number, "failed" if problem else "answered")
         if problem:
             self.stats.failed += 1
-            self.say(problem)
+            if not self.logged:
+                self.say(problem)
         else:
             self.stats.answered += 1
         self.progress(self.stats)

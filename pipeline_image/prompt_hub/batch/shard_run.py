@@ -117,6 +117,7 @@ async def answer_shard(
             say=say,
             progress=progress,
             example=example,
+            logged=True,
         )
         storing = asyncio.create_task(segments.keep_storing())
         try:

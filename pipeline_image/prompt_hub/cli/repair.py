@@ -177,7 +177,8 @@ async def _run(
         summaries = [await repairer.repair(each) for each in repairs]
     if arguments.json:
         print(json.dumps([repair_json(view) for view in summaries if view], indent=2))
-    else:
+    elif not arguments.after_rollback:
+        # It has answers, which no log has: after a rollback it lies beside the output alone.
         print("\n".join(repair_markdown(view) for view in summaries if view), end="")
     return repairer.code
 
@@ -195,7 +196,8 @@ class _Repairer:
     work: Path
     """Where repairs are made before they are put in their places: a folder each."""
     announces: bool
-    """Whether programs and people of the stage hear of each repair."""
+    """Whether it is a container's: programs and people of the stage hear of each repair, and a log
+    keeps what is said."""
     backend: LocalBackend
     client: ModelClient
     left_out: list[str]
@@ -319,6 +321,7 @@ class _Repairer:
                 example=partial(
                     known_example, self.repository, self.by.task, self.restored.prompt.input
                 ),
+                logged=self.announces,
             )
             storing = asyncio.create_task(segments.keep_storing()) if old.stored else None
             try:

@@ -6,6 +6,7 @@ It imports only the standard library: the container's health check starts anew e
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST_TEXT = 500
 """Bytes that are kept of an answer which is no JSON: enough to see who wrote it."""
+_NO_HEADER = re.compile(r"[^\x20-\x7e]")
 
 
 class UnreachableServiceError(PromptHubError):
@@ -59,10 +61,20 @@ class Client:
     def __init__(self, url: str, *, timeout: float, token: str | None = None) -> None:
         """Speak with the service at `url`; raises `PromptHubError` if that is no HTTP address.
 
-        `token` says who asks, in a stage that tells callers apart.
+        `token` says who asks, in a stage that tells callers apart; one that no header can carry
+        raises, too.
         """
         if problem := address_problem(url):
             raise PromptHubError(f"the address of the service {problem}.")
+        # A file or a shell may have left the end of a line behind it.
+        token = (token or "").strip()
+        if odd := _NO_HEADER.search(token):
+            # The library would refuse it as well, and its words hold the whole token.
+            raise PromptHubError(
+                "the caller's token has a character that no HTTP header can carry, at position"
+                f" {odd.start() + 1} of {len(token)}.",
+                hint="Copy the token again: it is one line of ASCII.",
+            )
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._token = token

@@ -83,6 +83,13 @@ def test_an_outage_is_waited_out_and_every_record_is_answered() -> None:
     assert len(provider.asked) == 6 + 6 + 5
 
 
+def test_an_outage_is_told_without_the_words_of_the_provider() -> None:
+    clock = Clock()
+    gone = ModelUnavailableError("it is gone: no 'Ann' here.", public_message="it is gone.")
+    _, said = ask(Provider(lambda name: gone if clock.now < 5 else None), clock, "a")
+    assert said[0] == "it is gone. Waiting for it, up to 900 s."
+
+
 def test_the_waits_grow_to_a_minute_and_patience_ends() -> None:
     clock = Clock()
     provider = Provider(lambda name: ModelUnavailableError("it is gone."))

@@ -85,6 +85,20 @@ def test_what_is_done_is_not_done_again(
     assert "shard 0 was answered before" in capsys.readouterr().out
 
 
+def test_a_container_says_nothing_that_stands_in_records_or_answers(
+    records: Records, model: Model, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.nonsense_about = "NONSENSE"
+    key = drop(store, f"{HEADER}NONSENSE,what is this,,\nTotal,,,25.00\n{ROWS[0]}")
+    assert records("plan", "--key", key) == ExitCode.OK
+    capsys.readouterr()
+    assert records("answer", "--shard", "0") == ExitCode.OK
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("shard 0: 1 answered, 2 failed\n", "")
+    lines = of_run(store, "out/00000.jsonl").read_text("utf-8").splitlines()
+    assert [bool(json.loads(line)["error"]) for line in lines] == [True, True, False]
+
+
 def test_a_run_is_found_by_each_version_that_answered(
     records: Records, model: Model, store: Path
 ) -> None:

@@ -163,6 +163,29 @@ def test_after_a_rollback_an_outage_is_tried_again(
     assert told == []
 
 
+def test_after_a_rollback_the_log_has_nothing_of_records_and_no_words_of_a_provider(
+    bad_run: bytes,
+    model: Model,
+    healthy: RepositoryFolder,
+    told: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    take_back()
+    _ask_for_it(healthy)
+    model.answers = len(model.asked)
+    capsys.readouterr()
+    assert main([*AFTER]) == ExitCode.NOT_MEASURED
+    said = capsys.readouterr().err
+    assert "gave no answer: HTTP 401." in said
+    assert "out of order" not in said
+    model.answers = 10**9
+    assert main([*AFTER]) == ExitCode.OK
+    done = capsys.readouterr()
+    assert "what changed: " in done.err
+    assert "where the header has" not in said + done.err
+    assert done.out == ""
+
+
 def test_after_a_rollback_a_repair_that_could_not_be_announced_is_by_the_next_try(
     bad_run: bytes,
     model: Model,

@@ -72,6 +72,21 @@ def test_an_address_of_another_kind_is_refused() -> None:
         Client("file:///etc", timeout=1.0)
 
 
+def test_the_end_of_a_line_is_no_part_of_a_token() -> None:
+    with serving(lambda path, sent: (200, {})) as url:
+        assert Client(url, timeout=5.0, token="head.body.seal\r\n").ask("/").status == 200
+
+
+@pytest.mark.parametrize("odd", ["\n", "\r", "\0", "…"])
+def test_a_token_that_no_header_can_carry_is_told_without_it(odd: str) -> None:
+    with (
+        serving(lambda path, sent: (200, {})) as url,
+        pytest.raises(PromptHubError, match="at position 5 of 14") as error,
+    ):
+        Client(url, timeout=5.0, token=f"head{odd}body.seal").ask("/")
+    assert "body" not in str(error.value)
+
+
 def test_a_container_is_well_where_its_service_says_so(
     stranger: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
