@@ -14,7 +14,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.wording import amount, count
 from prompt_hub.evaluation.budget import TOKENS_OUT
 from prompt_hub.evaluation.record import Arm
-from prompt_hub.evaluation.store import logged_evaluation
+from prompt_hub.evaluation.store import logged_details, logged_record
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import Usage
@@ -172,14 +172,15 @@ class Forecast:
         return round(max(bounds), 3) if bounds else None
 
     def _samples(self, repository: PromptRepository, prompt: Prompt) -> Iterable[Sample]:
-        evaluation = logged_evaluation(repository, prompt.task, prompt.version)
-        arm = evaluation.record.candidate if evaluation else None
-        if evaluation is None or arm is None or arm.sha256 != prompt.sha256:
+        record = logged_record(repository, prompt.task, prompt.version)
+        arm = record.candidate if record else None
+        if arm is None or arm.sha256 != prompt.sha256:
             return
-        if evaluation.large is not None:
+        details = logged_details(repository, prompt.task, prompt.version)
+        if details is None:
             yield from self._mean_sample(repository, arm, prompt.task)
             return
-        results = evaluation.details.get("candidate", ())[:MOST_CALLS]
+        results = details.get("candidate", ())[:MOST_CALLS]
         wanted = {result.id for result in results}
         lengths: dict[str, int] = {}
         try:
@@ -200,9 +201,10 @@ class Forecast:
         yield from samples
 
     def _mean_sample(self, repository: PromptRepository, arm: Arm, task: str) -> Iterator[Sample]:
-        """Yield a call of the length and with the tokens that those of a large evaluation had.
+        """Yield a call of the length and with the tokens that those of an evaluation had.
 
-        That is their mean: the answers lie elsewhere, and who answers records may not read there.
+        That is their mean: an image has the record alone, and the answers of a large evaluation lie
+        where whoever answers records may not read.
         """
         lengths: list[int] = []
         try:

@@ -104,6 +104,19 @@ def logged_evaluation(repository: PromptRepository, task: str, version: str) -> 
     return read_evaluation(path, repository.relative(path)) if path.exists() else None
 
 
+def logged_details(
+    repository: PromptRepository, task: str, version: str
+) -> Mapping[ArmName, tuple[ExampleResult, ...]] | None:
+    """Return the details of a record in `04-evals`, None where they are not beside it.
+
+    An image has records alone. Raises as `read_evaluation` does.
+    """
+    if not Path(details_path(str(repository.prompts / evaluation_path(task, version)))).exists():
+        return None
+    evaluation = logged_evaluation(repository, task, version)
+    return None if evaluation is None or evaluation.large is not None else evaluation.details
+
+
 def logged_record(repository: PromptRepository, task: str, version: str) -> EvaluationRecord | None:
     """Return a record in `04-evals` without its details; raises as `read_evaluation` does."""
     path = repository.prompts / evaluation_path(task, version)

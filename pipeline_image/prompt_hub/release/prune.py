@@ -1,7 +1,7 @@
 """`python -m prompt_hub.release.prune FOLDER`: leaves out of an image what its release leaves out.
 
 A build stage of the Dockerfile runs it on its own copy of the tree: of the archive only those
-versions stay that `release.json` names.
+versions stay that `release.json` names, and of the evaluations their records.
 """
 
 from __future__ import annotations
@@ -11,17 +11,23 @@ from pathlib import Path
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.release.manifest import load
-from prompt_hub.repository.reader import ARCHIVE
+from prompt_hub.repository.reader import ARCHIVE, EVALS
 
 
 def prune(root: Path) -> list[str]:
-    """Delete archived versions that the release does not carry; returns what was deleted."""
+    """Delete archived versions that the release does not carry; returns what was deleted.
+
+    Records of their evaluations go with them.
+    """
     carries = load(root).carries()
     deleted = []
     for path in sorted((root / "prompts" / ARCHIVE).glob("*/*.yaml")):
         if path.stem not in carries.get(path.parent.name, {}):
             path.unlink()
             deleted.append(f"{path.parent.name} {path.stem}")
+    for path in (root / "prompts" / EVALS).glob("*/*.json"):
+        if path.stem not in carries.get(path.parent.name, {}):
+            path.unlink()
     return deleted
 
 

@@ -175,6 +175,9 @@ def test_answers_too_many_for_git_foresee_by_their_mean(
     assert by_mean.input_tokens == pytest.approx(one_by_one.input_tokens, rel=0.05)
     assert by_mean.output_tokens == one_by_one.output_tokens
     assert by_mean.seconds == one_by_one.seconds
+    # As in an image, which has the record and no answers.
+    small.unlink()
+    assert foreseen() == by_mean
 
 
 def sample(characters: int, tokens: int, answer: int = 7) -> Sample:

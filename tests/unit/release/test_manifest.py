@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -25,6 +25,7 @@ from prompt_hub.release.prune import prune
 from tests.unit.building import RepositoryFolder
 
 MADE_AT = datetime(2026, 11, 3, 10, tzinfo=UTC)
+IGNORED = (Path(__file__).resolve().parents[3] / ".dockerignore").read_text("utf-8").splitlines()
 
 
 def released(folder: RepositoryFolder, kept: int = 5, live: tuple[Pointer, ...] = ()) -> Release:
@@ -182,6 +183,19 @@ def test_pruning_leaves_what_the_manifest_names(healthy: RepositoryFolder) -> No
         ("part-class", "1.1.0"),
         ("part-class", "1.2.0"),
     }
+    evaluated = {path.stem for path in healthy.path("prompts/04-evals/part-class").glob("*.json")}
+    assert evaluated == {"1.1.0", "1.2.0"}, "what a file of records is foreseen by"
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [("a/1.0.0.json", True), ("a/1.0.0.jsonl", False), ("a/reviews/1.0.0.json", False)],
+)
+def test_an_image_has_what_calls_have_taken_and_no_answers(name: str, there: bool) -> None:
+    path = PurePosixPath("prompts/04-evals", name)
+    patterns = [line for line in IGNORED if line.startswith("prompts/")]
+    left_out = any(each.match(line) for each in (path, *path.parents) for line in patterns)
+    assert left_out is not there
 
 
 def test_what_an_execution_promoted_says_commit_and_time(
