@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -16,6 +17,7 @@ from prompt_hub.batch.mapping import RecordError, assign, names_of, no_record, t
 from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.batch.output_lines import usage_to_json
 from prompt_hub.batch.readers import Record
+from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.errors import ModelUnavailableError
@@ -29,6 +31,8 @@ GIVE_UP_AFTER = 3
 """So many records without an answer, one after the other, mean that the model is gone."""
 REFUSED_IN_A_ROW = 100
 """So many refused requests without an answer between them mean that it refuses all."""
+HEADERS = 1000
+"""So many headers are remembered: a table has one, and of JSON lines each may have its own."""
 
 
 @dataclass
@@ -47,6 +51,15 @@ class BatchStats:
     reason: str = ""
 
 
+class _Header(NamedTuple):
+    """What is known of the columns of a record."""
+
+    places: dict[str, int]
+    """Which of them holds each field."""
+    names: dict[int, set[str]]
+    """What each of these may be called, normalised."""
+
+
 class RecordMapper:
     """Turns records into the fields of one task, remembering where each header's columns go."""
 
@@ -59,18 +72,20 @@ class RecordMapper:
         self._columns = columns
         self._schema = schema
         self._numbers = numbers or NumberReader()
-        self._assigned: dict[tuple[str, ...], dict[str, int]] = {}
-        self._names: dict[tuple[str, ...], dict[int, set[str]]] = {}
+        self._headers: Bounded[tuple[str, ...], _Header] = Bounded(HEADERS)
 
     def places(self, header: tuple[str, ...]) -> Mapping[str, int]:
         """Which column of `header` holds each field; raises `RecordError`."""
-        if header not in self._assigned:
+        return self._known(header).places
+
+    def _known(self, header: tuple[str, ...]) -> _Header:
+        known = self._headers.get(header)
+        if known is None:
             places = assign(header, self._columns, self._schema)
-            self._assigned[header] = places
-            self._names[header] = {
-                place: names_of(field, self._columns) for field, place in places.items()
-            }
-        return self._assigned[header]
+            names = {place: names_of(field, self._columns) for field, place in places.items()}
+            known = _Header(places, names)
+            self._headers.put(header, known)
+        return known
 
     def asks_nothing(self, row: Record) -> bool:
         """Whether every cell that belongs to a field is blank, whatever other columns hold."""
@@ -88,8 +103,7 @@ class RecordMapper:
         """Fields that fit the input schema; raises `RecordError`."""
         if record.problem is not None:
             raise RecordError(record.problem)
-        places = self.places(record.columns)
-        names = self._names[record.columns]
+        places, names = self._known(record.columns)
         what = no_record(record.columns, record.values, len(properties(self._schema)), names)
         try:
             fields = to_fields(record.values, places, self._schema, self._numbers)

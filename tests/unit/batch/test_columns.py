@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from pydantic import JsonValue
 
+from prompt_hub.batch import runner
 from prompt_hub.batch.mapping import RecordError, assign, no_record, to_fields
 from prompt_hub.batch.readers import Record
 from prompt_hub.batch.runner import RecordMapper
@@ -283,6 +286,26 @@ def test_a_header_in_other_names_that_are_declared_is_one_once_more(
             mapper.fields(Record(2, 3, columns, row))
     else:
         assert mapper.fields(Record(2, 3, columns, row))["part_number"] == row[0]
+
+
+def test_a_million_lines_of_json_may_have_a_million_headers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assigned: list[Sequence[str]] = []
+
+    def note(
+        header: Sequence[str], columns: Mapping[str, Sequence[str]], schema: JsonObject
+    ) -> dict[str, int]:
+        assigned.append(header)
+        return assign(header, columns, schema)
+
+    monkeypatch.setattr(runner, "HEADERS", 2)
+    monkeypatch.setattr(runner, "assign", note)
+    mapper = RecordMapper(COLUMNS, SCHEMA)
+    first, second, third = ("MPN", "Title"), ("Title", "MPN"), ("MPN", "Title", "Colour")
+    titles = [mapper.places(each)["title"] for each in (first, second, third, third, first)]
+    assert titles == [1, 0, 1, 1, 1]
+    assert assigned == [first, second, third, first], "all but the newest are forgotten"
 
 
 def test_a_number_in_json_serves_a_field_of_text() -> None:
