@@ -218,7 +218,7 @@ class _Repairer:
                 announce(self.objects, manifest, Path(folder))
 
     def plan(self, run: str | None) -> list[_Repair]:
-        """Say what each repair would come to; raises `PromptHubError` where that is too much."""
+        """Say what each repair would come to; where one run is named, raises what stops it."""
         task, prompt = self.by.task, self.restored.prompt
         bad, model = self.repository.version(task, self.bad), self.client.resolve(prompt)
         by = f"{task} {self.by.version} ({self.by.sha256[:12]})"
@@ -232,9 +232,7 @@ class _Repairer:
             except PromptHubError as error:
                 if run is not None:
                     raise
-                self._note(ExitCode.BLOCKED)
-                say(f"left out: {error}")
-                self.left_out.append(str(error))
+                self._leave_out(error)
                 continue
             found = survey_repair(old.path, self.bad)
             expected = foresee(
@@ -248,11 +246,22 @@ class _Repairer:
             what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
-            require_budget(expected, budget, f"the repair of {what}", settings_file(task))
+            try:
+                require_budget(expected, budget, f"the repair of {what}", settings_file(task))
+            except PromptHubError as error:
+                if run is not None:
+                    raise
+                self._leave_out(error)
+                continue
             repairs.append(_Repair(old, folder, expected))
         if not repairs:
             say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
         return repairs
+
+    def _leave_out(self, error: PromptHubError) -> None:
+        self._note(ExitCode.BLOCKED)
+        say(f"left out: {error}")
+        self.left_out.append(str(error))
 
     def _runs(self, wanted: str | None) -> list[RunManifest]:
         task = self.by.task

@@ -28,7 +28,7 @@ from tests.unit.batch.repairing import (
     output,
     take_back,
 )
-from tests.unit.batch.running import HEADER, Model, Run
+from tests.unit.batch.running import HEADER, ROWS, Model, Run
 from tests.unit.building import RepositoryFolder
 
 AFTER = ("repair", "part-class", "--version", "1.1.0", "--after-rollback")
@@ -114,6 +114,27 @@ def test_after_a_rollback_what_is_over_the_budget_is_told_and_not_tried_again(
     assert message["Subject"] == ["prompt-hub: part-class: 1.1.0 not repaired"]
     assert "records.budget allows 2" in message["Message"][0]
     assert len(model.asked) == asked
+
+
+def test_after_a_rollback_a_run_over_the_budget_keeps_no_other_from_being_repaired(
+    bad_run: bytes, healthy: RepositoryFolder, tmp_path: Path, told: list[str]
+) -> None:
+    small = tmp_path / "small.jsonl"
+    records = tmp_path / "small.csv"
+    records.write_text(HEADER + ROWS[0], encoding="utf-8")
+    assert main(["run", "part-class", str(records), str(small)]) == ExitCode.OK
+    take_back()
+    _ask_for_it(healthy, "  budget: {calls: 2}\n")
+    assert main([*AFTER]) == ExitCode.OK
+    [line] = lines_of(tmp_path / "small-repaired-1.0.0.jsonl")
+    assert line["version"] == "1.0.0"
+    assert not (tmp_path / "out-repaired-1.0.0.jsonl").exists()
+    messages = [parse_qs(body) for body in told if "Action=Publish" in body]
+    assert [message["Subject"] for message in messages] == [
+        ["prompt-hub: part-class: 1 record repaired"],
+        ["prompt-hub: part-class: 1.1.0 not repaired"],
+    ]
+    assert "records.budget allows 2" in messages[1]["Message"][0]
 
 
 def test_after_a_rollback_an_output_that_was_changed_since_is_told(
