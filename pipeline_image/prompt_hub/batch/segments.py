@@ -39,7 +39,7 @@ class Segments:
                 self._objects.fetch(key, piece)
                 with piece.open("rb") as stream:
                     shutil.copyfileobj(stream, journal)
-                self._number = max(self._number, int(Path(key).stem))
+                self._number = max(self._number, _number(key))
             self._stored = journal.tell()
 
     def store(self) -> None:
@@ -59,6 +59,10 @@ class Segments:
             while not created:  # two processes may be at the same shard: none loses anything
                 self._number += 1
                 created = self._objects.create(f"{self._prefix}{self._number:06}.jsonl", fresh)
+                if not created:
+                    # Whoever goes on from a journal on disk knows of none that are stored.
+                    there = map(_number, self._objects.keys(self._prefix))
+                    self._number = max(there, default=self._number)
             self._stored += len(lines)
 
     async def keep_storing(self) -> None:
@@ -69,3 +73,7 @@ class Segments:
                 await asyncio.to_thread(self.store)
             except PromptHubError as error:
                 logger.warning("%s What was answered is stored later.", error)
+
+
+def _number(key: str) -> int:
+    return int(Path(key).stem)

@@ -16,6 +16,8 @@ from typing import cast
 import pytest
 
 from prompt_hub.batch import patience
+from prompt_hub.batch.objects import FolderObjects
+from prompt_hub.batch.segments import Segments
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.schema import JsonObject
@@ -183,3 +185,20 @@ def test_a_record_that_no_model_takes_ends_no_run(
     failed = [line for line in map(json.loads, lines) if line["error"]]
     assert [line["record"] for line in failed] == [31]
     assert "gave no answer: HTTP 400: too long" in failed[0]["error"]
+
+
+def test_a_journal_of_before_is_stored_once_behind_all_that_is_there(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    class Noted(FolderObjects):
+        def create(self, key: str, path: Path) -> bool:
+            tried.append(Path(key).stem)
+            return super().create(key, path)
+
+    journal, objects = tmp_path / "journal", Noted(tmp_path / "store")
+    journal.write_text('{"record": 1}\n')
+    for number in range(1, 41):
+        objects.write(aws_names.run_key("t", "r", f"part/00000/{number:06}.jsonl"), b"{}\n")
+    # Killed and begun again on the machine that has the journal.
+    Segments(objects, "t", "r", 0, journal).store()
+    assert tried == ["000001", "000041"]
