@@ -19,9 +19,6 @@ from prompt_hub.repository.schema import Metadata, Prompt, ScoreWatch
 _DRILL_SECONDS = 60.0
 FRESHNESS_PERIODS = 3
 """A task without a sample for this many rounds of the score watch pages a person."""
-_INSTALL_MINUTES = 10
-_LONGEST_BUILD_MINUTES = 36 * 60
-"""Of CodeBuild (`timeoutInMinutes` of CreateProject, November 2026); deploying more fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +39,17 @@ class Task:
                 f"03-metadata/{self.name}.yaml: score_watch.{name}: found {found};"
                 f" expected {expected}."
             )
-        if self.build_minutes > _LONGEST_BUILD_MINUTES:
-            most = (_LONGEST_BUILD_MINUTES - _INSTALL_MINUTES) * 60
+        if self.budget_seconds > (most := aws_names.LONGEST_EVALUATION_SECONDS):
             raise SettingsError(
                 f"03-metadata/{self.name}.yaml: gate.budget.seconds: found"
-                f" {self.budget_seconds:.10g}; expected at most {most}: CodeBuild ends a build"
-                f" after {_LONGEST_BUILD_MINUTES // 60} hours, of which {_INSTALL_MINUTES} minutes"
-                " are for installing."
+                f" {self.budget_seconds:.10g}; expected at most {most:,}: CodeBuild ends a build"
+                f" after 36 hours, of which {aws_names.BUILD_SET_UP_MINUTES} minutes are set up."
             )
 
     @property
     def build_minutes(self) -> int:
         """Return how long the build may take that evaluates the task, in minutes."""
-        return math.ceil(self.budget_seconds / 60) + _INSTALL_MINUTES
+        return math.ceil(self.budget_seconds / 60) + aws_names.BUILD_SET_UP_MINUTES
 
     @classmethod
     def from_metadata(cls, metadata: Metadata) -> Self:

@@ -460,6 +460,11 @@ def rollback_log_group(stage: str) -> str:
     return f"/aws/lambda/{rollback_function(stage)}"
 
 
+BUILD_SET_UP_MINUTES = 10
+"""What a build that evaluates is given to install what it needs."""
+LONGEST_EVALUATION_SECONDS = (36 * 60 - BUILD_SET_UP_MINUTES) * 60
+"""CodeBuild takes no longer timeout than 36 hours (`timeoutInMinutes` of CreateProject, November
+2026), and deploying one fails."""
 ROLLBACK_SECONDS = 60
 """How long the rollback Lambda may run; what it waits for adds up to less."""
 

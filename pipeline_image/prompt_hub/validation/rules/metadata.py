@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from prompt_hub.batch.mapping import normalise
-from prompt_hub.core.aws_names import DRILL_TASK
+from prompt_hub.core import aws_names
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.gate.least_margin import least_margin
-from prompt_hub.monitoring.samples import examples_of_round
 from prompt_hub.repository.alarm_windows import alarm_problems
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import Problem, closest
@@ -42,7 +41,7 @@ def _name_is_free(files: TaskFiles) -> Iterator[Problem]:
 
     Rename the task.
     """
-    if files.task == DRILL_TASK and files.layers:
+    if files.task == aws_names.DRILL_TASK and files.layers:
         file = f"prompts/{METADATA}/{files.task}.yaml"
         yield Problem(file, 1, 1, "", repr(files.task), "another name: the product has such a task")
 
@@ -159,6 +158,9 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
         yield files.metadata.problem(("score_watch", name), found, expected)
     if watch.calls_a_day is None:
         return
+    # Few metadata state it, and no other rule needs the watch.
+    from prompt_hub.monitoring.samples import examples_of_round
+
     scored = sum(example.split == "eval" for _, example in numbered_facts(files.examples))
     round_ = examples_of_round(watch.part, scored)
     if watch.calls_a_day < round_:
@@ -202,6 +204,20 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
         yield files.metadata.problem(location, f"the margin {gate.margin:g}", expected)
 
 
+@task_rule("evaluation-time")
+def _evaluation_ends_in_time(files: TaskFiles) -> Iterator[Problem]:
+    """An evaluation in the pipeline ends before its build does.
+
+    State fewer seconds: CodeBuild ends a build after 36 hours, of which ten minutes are set up.
+    """
+    if not files.metadata:
+        return
+    seconds = files.metadata.content.gate.budget.seconds
+    if seconds > (most := aws_names.LONGEST_EVALUATION_SECONDS):
+        location = ("gate", "budget", "seconds")
+        yield files.metadata.problem(location, f"{seconds:.10g}", f"at most {most:,}")
+
+
 @task_rule("records")
 def _columns_fit(files: TaskFiles) -> Iterator[Problem]:
     """Record columns belong to properties of the input, each name to one of them.
@@ -236,5 +252,6 @@ TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _up_to_date,
     _watch_can_fire,
     _margin_can_be_shown,
+    _evaluation_ends_in_time,
     _columns_fit,
 )

@@ -226,10 +226,20 @@ CASES += [
         METADATA,
         "found the margin 0.3; expected a narrower one: 0.296 at most; 0.074 is the least",
     ),
+    Case(
+        "evaluation-time",
+        edit(METADATA, "margin: 0.5,", "margin: 0.5, budget: {seconds: 129001},"),
+        METADATA,
+        "gate.budget.seconds: found 129001; expected at most 129,000",
+    ),
 ]
 
 FINE += [
     Fine("gate-margin", edit(METADATA, "margin: 0.5,", "margin: 0.32,")),
     Fine("gate-margin", _many_examples(8)),
+    Fine(
+        "evaluation-time",
+        edit(METADATA, "margin: 0.5,", "margin: 0.5, budget: {seconds: 129000},"),
+    ),
     Fine("gate-margin", _many_examples(24, 0.296)),
 ]
