@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
 
 from prompt_hub.core import aws_names
 from stacks.pipeline import project_name
-from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, listed
+from tests.infrastructure.synthesised import CONTEXT, ROOT, Assembly, Json, listed
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +169,16 @@ def test_a_stage_that_asks_for_it_is_left_last_of_all_after_its_soak(two_stages:
     # The command gives up before its build is ended, and CodeBuild takes eight hours at most.
     assert 180 < two_stages.project("dev/Soak")["TimeoutInMinutes"] <= 8 * 60
     assert tables(two_stages.role_of("dev/Soak")) == {aws_names.ledger_table("dev"): READ}
+
+
+@pytest.mark.shipped
+def test_the_page_takes_out_every_stack_of_a_stage(records_elsewhere: Assembly) -> None:
+    """What is no longer in cdk.json is in no synthesis either, and `make destroy` leaves it."""
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    section = page.split("\n## Taking one stage out\n")[1].split("\n## ")[0]
+    stacks = set(records_elsewhere.templates)
+    own = {name for name in stacks if name.startswith("prompt-hub-prod-")}
+    assert len(own) == 5
+    assert set(re.findall(r"prompt-hub-prod-[a-z]+", section)) == own
+    (support,) = re.findall(r"prompt-hub-pipeline-\w+-REGION", section)
+    assert support.replace("REGION", "eu-west-1") in stacks

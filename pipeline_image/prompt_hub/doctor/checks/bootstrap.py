@@ -18,22 +18,28 @@ _COMMAND = "make bootstrap"
 
 def _examine(readers: Readers) -> Iterator[Finding]:
     parameter = f"/cdk-bootstrap/{readers.cdk_json.context.qualifier}/version"
-    for session in readers.sessions:
-        yield from _look(session.client("ssm"), parameter)
+    yield from _look(readers.session.client("ssm"), parameter, _COMMAND)
+    if readers.there is not None:
+        # By itself it means every place of the app, and lets the pipeline into none.
+        home, account = readers.caller.account, readers.stage_caller.account
+        again = f"{_COMMAND} PLACE=aws://{account}/{readers.there.region_name}"
+        first = f"{again} TRUST={home}" if account != home else again
+        yield from _look(readers.there.client("ssm"), parameter, first, again)
 
 
-def _look(ssm: SSMClient, parameter: str) -> Iterator[Finding]:
+def _look(ssm: SSMClient, parameter: str, first: str, again: str = _COMMAND) -> Iterator[Finding]:
+    """Look in one place; `first` makes what is not there, `again` brings it up to date."""
     where = ssm.meta.region_name
     mend = f"Bootstrap this account and region ({where})."
     try:
         version = ssm.get_parameter(Name=parameter)["Parameter"].get("Value", "")
     except ssm.exceptions.ParameterNotFound:
         problem = f"There is no parameter {parameter}: nothing can be deployed here."
-        yield Finding(problem, mend, _COMMAND)
+        yield Finding(problem, mend, first)
         return
     if not version.isdecimal() or int(version) < LEAST_VERSION:
         problem = f"{parameter} says version {version!r}; templates need {LEAST_VERSION} at least."
-        yield Finding(problem, mend, _COMMAND)
+        yield Finding(problem, mend, again)
 
 
 CHECK = Check("bootstrap", _examine, lambda: _COMMAND)

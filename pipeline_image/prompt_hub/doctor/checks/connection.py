@@ -28,8 +28,10 @@ def _examine(readers: Readers) -> Iterator[Finding]:
     except connections.exceptions.ResourceNotFoundException:
         yield Finding(
             f"The connection {arn} is gone: no push starts the pipeline.",
-            "Delete the source stack and deploy it again, then approve its connection.",
-            f"aws cloudformation delete-stack --stack-name {stack} && {_command()}",
+            # The source stack would make none in its place, and cannot go: others take its exports.
+            "Make one in the console, under Developer Tools, Settings, Connections, name it as"
+            " connection_arn in cdk.json and push that; deploying it starts an execution.",
+            DEPLOY,
         )
         return
     status = found.get("ConnectionStatus", "UNKNOWN")

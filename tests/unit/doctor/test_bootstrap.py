@@ -1,0 +1,64 @@
+"""What the doctor says of a place that nobody bootstrapped, or long ago."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from prompt_hub.doctor.checks import bootstrap
+from prompt_hub.doctor.installation import CdkJson
+from prompt_hub.doctor.readers import Caller, Readers
+
+HOME, OTHER = "111111111111", "222222222222"
+
+
+@pytest.mark.parametrize(
+    ("account", "version", "command"),
+    [
+        (OTHER, None, f"make bootstrap PLACE=aws://{OTHER}/eu-west-1 TRUST={HOME}"),
+        # Whom it trusts, a bootstrap of before keeps, and with which policies.
+        (OTHER, "5", f"make bootstrap PLACE=aws://{OTHER}/eu-west-1"),
+        (HOME, None, f"make bootstrap PLACE=aws://{HOME}/eu-west-1"),
+    ],
+)
+def test_a_stage_elsewhere_is_bootstrapped_where_it_is_for_the_pipelines_account(
+    account: str, version: str | None, command: str
+) -> None:
+    here, there = (
+        boto3.client("ssm", region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
+        for region in ("us-east-1", "eu-west-1")
+    )
+
+    class One:
+        """A session that has one client."""
+
+        def __init__(self, client: object, region_name: str) -> None:
+            self._client, self.region_name = client, region_name
+
+        def client(self, name: str) -> object:
+            return {"ssm": self._client}[name]
+
+    readers = Readers(
+        "prod",
+        Path(),
+        cast("boto3.Session", One(here, "us-east-1")),
+        CdkJson(),
+        datetime.now(UTC),
+        there=cast("boto3.Session", One(there, "eu-west-1")),
+    )
+    readers.caller = Caller(f"arn:aws:iam::{HOME}:user/ann", HOME)
+    readers.stage_caller = Caller(f"arn:aws:iam::{account}:user/ann", account)
+    with Stubber(here) as well, Stubber(there) as ill:
+        well.add_response("get_parameter", {"Parameter": {"Value": "21"}})
+        if version is None:
+            ill.add_client_error("get_parameter", "ParameterNotFound")
+        else:
+            ill.add_response("get_parameter", {"Parameter": {"Value": version}})
+        (finding,) = bootstrap.CHECK.examine(readers)
+    assert finding.command == command
+    assert "eu-west-1" in finding.mend
