@@ -367,12 +367,9 @@ class StageSettings(StrictSettings):
         return identity
 
     @model_validator(mode="after")
-    def _can_be_on_call(self) -> Self:
-        who = self.on_call
-        if who and who.repair and self.records is None:
+    def _has_records_to_repair(self) -> Self:
+        if self.on_call is not None and self.on_call.repair and self.records is None:
             raise ValueError(".on_call.repair is for a stage with records, which this one has not.")
-        if who and who.mfa and not any(":user/" in one for one in who.principals):
-            raise ValueError(".on_call.mfa is for users, and none of principals is one.")
         return self
 
     @field_validator("scaling")

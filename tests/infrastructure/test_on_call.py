@@ -66,7 +66,7 @@ def test_no_more_are_on_call_than_a_trust_has_room_for(
     synthesise: Callable[..., Assembly],
 ) -> None:
     def settings(count: int) -> Json:
-        people = [f"arn:aws:iam::{account}:user/{'engineer' * 8}" for account in NUMBERS[:count]]
+        people = [f"arn:aws:iam::{account}:role/{'engineer' * 8}" for account in NUMBERS[:count]]
         return stages(on_call={"principals": people, "mfa": True})
 
     with pytest.raises(SettingsError, match=r"a trust of 2\d+ characters; IAM takes 2048"):
@@ -171,11 +171,3 @@ def test_everybody_is_nobody_who_can_be_on_call(principals: list[str], reason: s
     with pytest.raises(SettingsError, match=reason) as error:
         Settings.from_context(settings)
     assert "stages[0].on_call.principals" in str(error.value)
-
-
-def test_a_second_factor_is_not_asked_of_roles_alone() -> None:
-    """No session of a role says that it has one: people would find out when they are needed."""
-    settings = {**CONTEXT["prompt-hub"], **stages(on_call={"principals": [THERE], "mfa": True})}
-    with pytest.raises(SettingsError, match="none of principals is one") as error:
-        Settings.from_context(settings)
-    assert "stages[0].on_call.mfa is for users" in str(error.value)
