@@ -378,7 +378,8 @@ class Settings(StrictSettings):
                 if key and region and f":kms:{region}:" not in key:
                     raise ValueError(
                         f"[{index}]: the secret of {alias} is read in {region}, and its"
-                        f" secret_kms_key is {key}; a secret has a key of its own region."
+                        f" secret_kms_key is {key}, of another region; name the alias in the"
+                        " models of the stage, with the key that its secret has there, if any."
                     )
         return stages
 

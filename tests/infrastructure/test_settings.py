@@ -306,7 +306,8 @@ def test_a_secret_is_decrypted_by_a_key_of_the_region_that_it_is_in() -> None:
         Settings.from_context({**settings, "stages": [stage, there]})
     assert str(caught.value) == (
         "prompt-hub.stages[1]: the secret of own is read in eu-west-1, and its secret_kms_key is"
-        f" {key}; a secret has a key of its own region."
+        f" {key}, of another region; name the alias in the models of the stage, with the key that"
+        " its secret has there, if any."
     )
     own = {**model, "secret_kms_key": key.replace("us-east-1", "eu-west-1")}
     there["models"] = {"own": own}

@@ -7,7 +7,7 @@ the version that answered. What other versions answered stays as it is, byte for
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,7 +181,7 @@ def foresee(
     by: Prompt,
     *,
     on: ModelConfig,
-    by_evaluation: Forecast,
+    by_evaluation: Callable[[], Forecast],
 ) -> Spent:
     """Return what a repair will come to, by what the same records have come to before.
 
@@ -194,12 +194,13 @@ def foresee(
         bad: the prompt that answered then; None where the repository has it no longer.
         by: the prompt that will answer.
         on: the model that it asks here.
-        by_evaluation: what calls of `by` take; no record was added to it yet.
+        by_evaluation: makes what knows what calls of `by` take, for which it reads all examples.
     """
-    for fields in found.samples:
-        by_evaluation.add(fields)
-    evaluated = by_evaluation.spent()
     if not found.measured:
+        forecast = by_evaluation()
+        for fields in found.samples:
+            forecast.add(fields)
+        evaluated = forecast.spent()
         share = found.calls / max(1, evaluated.calls)
         tokens_in, tokens_out = share * evaluated.input_tokens, share * evaluated.output_tokens
     else:

@@ -241,7 +241,7 @@ class _Repairer:
                 bad,
                 prompt,
                 on=model,
-                by_evaluation=Forecast(self.repository, prompt, model),
+                by_evaluation=partial(Forecast, self.repository, prompt, model),
             )
             what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"

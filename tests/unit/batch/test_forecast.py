@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from prompt_hub.batch import forecast
 from prompt_hub.batch.forecast import CallModel, Forecast, Sample, require_budget
 from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.cli.main import main
@@ -178,6 +179,27 @@ def test_answers_too_many_for_git_foresee_by_their_mean(
     # As in an image, which has the record and no answers.
     small.unlink()
     assert foreseen() == by_mean
+
+
+def test_of_many_examples_some_say_how_long_requests_are(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure(healthy, random.Random(1), ANSWERS["one length"])
+    (healthy.root / "prompts/04-evals/part-class/1.1.0.jsonl").unlink()
+    prompt = healthy.repository.production("part-class")
+    assert prompt is not None
+    rendered: list[object] = []
+
+    class Noted(Renderer):
+        def render(self, fields: Mapping[str, object]) -> list[dict[str, str]]:
+            rendered.append(fields["part_number"])
+            return super().render(fields)
+
+    monkeypatch.setattr(forecast, "Renderer", Noted)
+    monkeypatch.setattr(forecast, "MOST_CALLS", 5)
+    Forecast(healthy.repository, prompt, None)
+    wanted = [*range(10), *range(10, 20, 2), *range(20, 40, 4)]
+    assert rendered == [f"P-{number}" for number in wanted]
 
 
 def sample(characters: int, tokens: int, answer: int = 7) -> Sample:

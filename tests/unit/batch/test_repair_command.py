@@ -98,6 +98,18 @@ def test_the_manifest_says_what_was_repaired_and_what_only_that_has_cost(
     assert expected.output_tokens == 15
 
 
+def test_where_the_lines_say_what_they_took_no_evaluation_is_read(
+    bad_run: bytes, healthy: RepositoryFolder
+) -> None:
+    """After a rollback that would be all examples of the task, for each run of it."""
+    take_back()
+    healthy.write("prompts/04-evals/part-class/1.0.0.json", "{")
+    main([*REPAIR, "--yes"])
+    [new] = local_manifests(healthy, "1.0.0")
+    assert new.forecast is not None
+    assert new.forecast.output_tokens == 15
+
+
 def test_what_is_repaired_is_not_repaired_again(
     bad_run: bytes, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
