@@ -52,7 +52,7 @@ def test_a_rollback_is_written_into_git_in_one_commit_and_only_once(world: World
     assert message.startswith(f"Roll back {TASK} {BAD}\n\n{TASK} {BAD} is quarantined;")
     assert f"prompt-hub ledger activate {TASK} --stage dev --to {BAD}" in message
     assert f"prompt-hub promote downgrade {TASK} --to {BAD} --override" in message
-    assert "dev and later stages follow only after the command above" in message
+    assert "dev and later stages wait for the command above" in message
     head = world.head()
     again, _ = rolled.execute("e3")
     assert again.written_back == ()
