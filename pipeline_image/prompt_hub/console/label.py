@@ -31,6 +31,10 @@ class _NotThereError(PromptHubError):
     """What an address names is not there: no task, or no source of what can be graded."""
 
 
+class _NotKnownError(PromptHubError):
+    """What an address names could not be asked for: its source does not answer."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Desk:
     """All that grading one task needs."""
@@ -193,7 +197,8 @@ class Labelling:
         if source not in ("", "records"):
             found = self._console.view_of(source, wait=True)
             if found.value is None:
-                raise _NotThereError(found.problem or "there is no such evaluation.")
+                error = _NotThereError if found.absent else _NotKnownError
+                raise error(found.problem or "there is no such evaluation.")
             view = found.value
         files = (self._clone.repository.path(EXAMPLES, f"{task}.jsonl"), self._records)
         key = (task, source, prompt.content_sha256, *(file and state_of(file) for file in files))
@@ -225,6 +230,8 @@ def _status(error: PromptHubError | None) -> int:
             return 200
         case _NotThereError():
             return 404
+        case _NotKnownError():
+            return 502
         case MeanwhileError():
             return 409
         case _:

@@ -12,8 +12,9 @@ from prompt_hub.core.errors import PromptHubError
 UNKNOWN_COMMIT = "0" * 40
 _OF_GIT = (".git", "HEAD")
 _FATAL = 128
-_NOT_OURS = b"dubious ownership"
-"""Of what git says, since 2.35.2, where it takes no word from a repository's settings."""
+_NOT_OURS = b"safe.directory"
+"""Of what git says where it takes no word from a repository's settings: the setting that mends it,
+named by every version since 2.35.2 in every language."""
 
 _AS_READ_HERE = (
     *("-c", "log.showRoot=true"),
@@ -53,10 +54,8 @@ def run_git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         PromptHubError: it does not run, or says nothing of a checkout that is another user's.
     """
     command = ["git", *_AS_READ_HERE, *arguments]
-    # What it reports is looked at below: in English, whatever people read.
-    english = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(command, cwd=root, env=english, capture_output=True, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False)
     except OSError as error:
         raise PromptHubError(f"git does not run: {error}.") from error
     if done.returncode == _FATAL and _NOT_OURS in done.stderr:

@@ -182,6 +182,10 @@ def _orders(where: str, before: JsonValue, after: JsonValue) -> Iterator[Differe
             yield Difference(f"{where} (order)", word_runs(", ".join(old), ", ".join(new)))
         for key in new:
             yield from _orders(f"{where}.{key}", before[key], after[key])
+    # Lists that differ in more are shown whole by `_trees`.
+    elif isinstance(before, list) and isinstance(after, list) and before == after:
+        for place, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from _orders(f"{where}.{place}", one, other)
 
 
 def _parameters(prompt: Prompt) -> JsonObject:

@@ -153,8 +153,8 @@ def test_the_least_margin_is_where_the_gate_begins_to_pass_equal_answers(
 
     def passed(margin: float) -> bool:
         equal = evidence(scores, scores, of=asked)
-        stated = {"margin": margin, "confidence": confidence, "first_look": first_look}
-        return decided(equal, **stated).status is Status.PASS
+        found = decided(equal, margin=margin, confidence=confidence, first_look=first_look)
+        return found.status is Status.PASS
 
     least = least_margin(asked, gate)
     assert passed(least)

@@ -20,7 +20,7 @@ from prompt_hub.console.pages import Console
 from prompt_hub.core import aws_names
 from prompt_hub.evaluation.results import RESULTS_DIR
 from tests.unit.building import RepositoryFolder
-from tests.unit.console.stages import PORT, TOKEN, Browse, FakeStage, add_judge
+from tests.unit.console.stages import PORT, TOKEN, Browse, FakeStage, add_judge, denied
 from tests.unit.reporting.history import TASK, jsonl
 
 ORIGIN = f"http://127.0.0.1:{PORT}"
@@ -375,6 +375,15 @@ def test_what_is_not_there_is_not_found_and_said(client: TestClient, path: str, 
     assert answer.status_code == 404
     assert words in unescape(answer.text)
     assert post(client, path, {"do": "grade"}).status_code == 404
+
+
+def test_an_evaluation_that_cannot_be_asked_for_is_not_called_missing(
+    lived: Console, fake: FakeStage, browse: Browse
+) -> None:
+    fake.broken["results"] = denied("GetObject")
+    answer = browse(lived).get(f"/label/{TASK}?from={EVALUATION}")
+    assert answer.status_code == 502
+    assert "AWS refused GetObject (AccessDenied)." in answer.text
 
 
 def test_an_item_that_is_not_there_is_no_page(client: TestClient) -> None:

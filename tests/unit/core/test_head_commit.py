@@ -98,6 +98,8 @@ def test_what_git_does_not_say_of_another_users_checkout_is_not_taken_for_nothin
     for name in ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "GIT_CONFIG_NOSYSTEM"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    # By it the git of all tests reads whoever's checkout it is.
+    monkeypatch.delenv("GIT_CONFIG_COUNT", raising=False)
     with pytest.raises(PromptHubError, match="belongs to another user") as caught:
         asked(committed)
     assert f"git config --global --add safe.directory {committed}" in str(caught.value)

@@ -21,6 +21,7 @@ from prompt_hub.doctor.readers import Caller, Readers
 from prompt_hub.llm.config import ModelAliases
 
 ACCOUNT = "123456789012"
+BEDROCK = f"arn:aws:bedrock:eu-west-1:{ACCOUNT}"
 
 
 def told(error: Exception, arn: str, name: str = "other") -> CheckResult:
@@ -107,6 +108,8 @@ def test_a_login_that_boto3_cannot_read_is_a_finding_with_a_way_on(
     [
         ("eu.amazon.nova-micro-v1:0", "get-inference-profile --inference-profile-identifier eu."),
         ("openai.gpt-oss-20b-1:0", "get-foundation-model-availability --model-id openai."),
+        (f"{BEDROCK}:application-inference-profile/a1", "--inference-profile-identifier arn:"),
+        (f"{BEDROCK}:provisioned-model/a1", "get-provisioned-model-throughput --provisioned"),
     ],
 )
 def test_a_model_is_looked_up_by_what_it_is(model: str, command: str) -> None:

@@ -18,16 +18,17 @@ HOME, OTHER = "111111111111", "222222222222"
 
 
 @pytest.mark.parametrize(
-    ("account", "version", "command"),
+    ("account", "at_home", "version", "command"),
     [
-        (OTHER, None, f"make bootstrap PLACE=aws://{OTHER}/eu-west-1 TRUST={HOME}"),
+        (OTHER, "21", None, f"make bootstrap PLACE=aws://{OTHER}/eu-west-1 TRUST={HOME}"),
         # Whom it trusts, a bootstrap of before keeps, and with which policies.
-        (OTHER, "5", f"make bootstrap PLACE=aws://{OTHER}/eu-west-1"),
-        (HOME, None, f"make bootstrap PLACE=aws://{HOME}/eu-west-1"),
+        (OTHER, "21", "5", f"make bootstrap PLACE=aws://{OTHER}/eu-west-1"),
+        (HOME, "21", None, f"make bootstrap PLACE=aws://{HOME}/eu-west-1"),
+        (OTHER, None, "21", f"make bootstrap PLACE=aws://{HOME}/us-east-1"),
     ],
 )
 def test_a_stage_elsewhere_is_bootstrapped_where_it_is_for_the_pipelines_account(
-    account: str, version: str | None, command: str
+    account: str, at_home: str | None, version: str | None, command: str
 ) -> None:
     here, there = (
         boto3.client("ssm", region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
@@ -53,12 +54,12 @@ def test_a_stage_elsewhere_is_bootstrapped_where_it_is_for_the_pipelines_account
     )
     readers.caller = Caller(f"arn:aws:iam::{HOME}:user/ann", HOME)
     readers.stage_caller = Caller(f"arn:aws:iam::{account}:user/ann", account)
-    with Stubber(here) as well, Stubber(there) as ill:
-        well.add_response("get_parameter", {"Parameter": {"Value": "21"}})
-        if version is None:
-            ill.add_client_error("get_parameter", "ParameterNotFound")
-        else:
-            ill.add_response("get_parameter", {"Parameter": {"Value": version}})
+    with Stubber(here) as near, Stubber(there) as far:
+        for stub, said in ((near, at_home), (far, version)):
+            if said is None:
+                stub.add_client_error("get_parameter", "ParameterNotFound")
+            else:
+                stub.add_response("get_parameter", {"Parameter": {"Value": said}})
         (finding,) = bootstrap.CHECK.examine(readers)
     assert finding.command == command
-    assert "eu-west-1" in finding.mend
+    assert command.split("/")[-1].split()[0] in finding.mend

@@ -94,6 +94,16 @@ def test_another_order_of_the_fields_of_answers_is_a_difference() -> None:
     assert places(after) == {"output.properties (order)": "changed"}
 
 
+def test_an_order_of_keys_inside_a_list_is_a_difference() -> None:
+    def choice(*fields: str) -> dict[str, object]:
+        properties = {field: {"type": "string"} for field in fields}
+        return {"anyOf": [{"type": "object", "properties": properties}]}
+
+    before, after = (changed(output=choice(*fields)) for fields in (("a", "b"), ("b", "a")))
+    (found,) = differences(before, after)
+    assert found.where == "output.anyOf.0.properties (order)"
+
+
 def test_a_version_alone_is_no_difference() -> None:
     assert differences(prompt("1.2.0"), changed(version="9.9.9")) == ()
 

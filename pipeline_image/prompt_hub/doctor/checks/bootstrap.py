@@ -18,16 +18,20 @@ _COMMAND = "make bootstrap"
 
 def _examine(readers: Readers) -> Iterator[Finding]:
     parameter = f"/cdk-bootstrap/{readers.cdk_json.context.qualifier}/version"
-    yield from _look(readers.session.client("ssm"), parameter, _COMMAND)
-    if readers.there is not None:
-        # By itself it means every place of the app, and lets the pipeline into none.
-        home, account = readers.caller.account, readers.stage_caller.account
-        again = f"{_COMMAND} PLACE=aws://{account}/{readers.there.region_name}"
-        first = f"{again} TRUST={home}" if account != home else again
-        yield from _look(readers.there.client("ssm"), parameter, first, again)
+    here, there = readers.session, readers.there
+    if there is None:
+        yield from _look(here.client("ssm"), parameter, _COMMAND, _COMMAND)
+        return
+    # By itself it means every place of the app, and lets the pipeline into none.
+    home, account = readers.caller.account, readers.stage_caller.account
+    again = f"{_COMMAND} PLACE=aws://{home}/{here.region_name}"
+    yield from _look(here.client("ssm"), parameter, again, again)
+    again = f"{_COMMAND} PLACE=aws://{account}/{there.region_name}"
+    first = f"{again} TRUST={home}" if account != home else again
+    yield from _look(there.client("ssm"), parameter, first, again)
 
 
-def _look(ssm: SSMClient, parameter: str, first: str, again: str = _COMMAND) -> Iterator[Finding]:
+def _look(ssm: SSMClient, parameter: str, first: str, again: str) -> Iterator[Finding]:
     """Look in one place; `first` makes what is not there, `again` brings it up to date."""
     where = ssm.meta.region_name
     mend = f"Bootstrap this account and region ({where})."

@@ -63,7 +63,8 @@ async def _refusal(model: ModelConfig) -> str:
 
 def _mend(model: ModelConfig) -> str:
     statements = provider_of(model.provider).iam_statements(model)
-    actions = [action for statement in statements for action in statement.actions]
+    # A profile and the model behind it take the same action.
+    actions = dict.fromkeys(action for item in statements for action in item.actions)
     allowed = f" Whoever asks needs {' and '.join(actions)}." if actions else ""
     return f"Have {model.model} made available to this account, or correct the alias.{allowed}"
 
@@ -72,10 +73,15 @@ def _command(model: ModelConfig) -> str:
     if model.base_url:
         return f"curl --silent --show-error {model.base_url}/models"
     statements = provider_of(model.provider).iam_statements(model)
-    if any(":inference-profile/" in name for item in statements for name in item.resources):
+    if any("inference-profile/" in name for item in statements for name in item.resources):
         return (
             "aws bedrock get-inference-profile"
             f" --inference-profile-identifier {model.model} --region {model.region}"
+        )
+    if ":provisioned-model/" in model.model:
+        return (
+            "aws bedrock get-provisioned-model-throughput"
+            f" --provisioned-model-id {model.model} --region {model.region}"
         )
     if model.region:
         return (
