@@ -22,7 +22,7 @@ from local_aws.isolation import isolated
 from local_aws.mail import FOLDER as MAIL
 from local_aws.ports import SERVERS, reserve
 from local_aws.processes import Background, LocalRunError, digest_of, end_holders
-from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
+from local_aws.settings import BUILD_LOCKS, TASK_LOCKS, app_settings
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, fetch
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ class LocalStack:
     @cached_property
     def settings(self) -> Mapping[str, object]:
         """What `cdk.json` says to the CDK app."""
-        raw = json.loads((self.root / "cdk.json").read_text(encoding="utf-8"))
-        settings: Mapping[str, object] = raw["context"]["prompt-hub"]
-        return settings
+        return app_settings(self.root / "cdk.json")
 
     @property
     def installation(self) -> str:
@@ -83,7 +81,7 @@ class LocalStack:
     @property
     def branch(self) -> str:
         """The branch whose pushes start the pipeline."""
-        return str(self.settings["branch"])
+        return str(self.settings.get("branch", "main"))
 
     @cached_property
     def ports(self) -> dict[str, int]:
