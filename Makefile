@@ -119,7 +119,8 @@ destroy: setup  ## AWS: remove every stack; docs/deployment.md says what stays
 	@$(UNCHECKED) destroy $(PIPELINE_STACK) --output cdk.out $(if $(filter never,$(ASK)),--force)
 	@$(UNCHECKED) destroy '**' --app cdk.out $(if $(filter never,$(ASK)),--force)
 
-test: setup lint coverage property infrastructure waiting  ## everything that CI runs
+# The browser first: who has none hears of it now, and not when the tiers before the last are done.
+test: setup chromium lint coverage property infrastructure waiting  ## everything that CI runs
 
 # One run of pytest for four tiers: each waits for what another can compute meanwhile, and the output stays one.
 # `coverage` runs the trace and the doctor.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import os
 import sys
@@ -16,6 +17,8 @@ from local_aws.weights import LocalModelError
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("up", "down", "status", "pushes", "records", "degrade", "recover")
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+"""What goes wrong where nothing can be written: that is people's to mend, and no fault of ours."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,6 +55,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"\nlocal run failed: {error}", file=sys.stderr)
         for denial in stack.denials():
             print(denial, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        where = error.filename or stack.state
+        print(
+            f"\nlocal run failed: {where} cannot be read or written: {error.strerror};"
+            " mend that and try again.",
+            file=sys.stderr,
+        )
         return 1
     except Exception as error:
         # Told by its module: `down` must work with half of the packages there.

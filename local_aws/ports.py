@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import threading
+from pathlib import Path
 
 HOST = "127.0.0.1"
 
@@ -40,6 +42,15 @@ def release(port: int) -> None:
     """Give back a port from `reserve`."""
     with _lock:
         _given.discard(port)
+
+
+def kept_in(file: Path) -> dict[str, int]:
+    """Return the ports that an earlier start has written; none where it did not come to its end."""
+    try:
+        kept: dict[str, int] = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return kept
 
 
 def _free(port: int) -> bool:

@@ -89,7 +89,12 @@ class Background:
                 start_new_session=True,
             )
         saved = _Started(pid=process.pid, born=_born(process.pid), code=self.code)
-        self._pid_file.write_text(json.dumps(saved), encoding="utf-8")
+        try:
+            self._pid_file.write_text(json.dumps(saved), encoding="utf-8")
+        except OSError:
+            # Nobody would find it again, and with its state folder held no other could start.
+            _signal(process.pid, signal.SIGKILL)
+            raise
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if process.poll() is not None:

@@ -9,16 +9,23 @@ import yaml
 
 from local_aws.aliases import FLOATING, aliases, set_alias
 from local_aws.processes import LocalRunError
+from local_aws.scripted_model import SCRIPTED
 from local_aws.stack import STAGE, LocalStack
 from local_aws.stack_reader import Json
 from local_aws.weights import DEFAULT, SMALL, Weights
+
+_UNUSUAL = {
+    SMALL.name: "a weaker one:",
+    SCRIPTED: "which answers without weights; unless `make records` runs,",
+}
+"""What may stand behind the floating alias in place of the usual model, and what to say of it."""
 
 
 def behind(stack: LocalStack) -> str:
     """Say which model answers for the floating alias now."""
     name = aliases(stack.state / "model")[FLOATING]
-    weaker = ", a weaker one: `make recover` puts the usual one back" if name == SMALL.name else ""
-    return f"{FLOATING} is {name}{weaker}"
+    note = f", {_UNUSUAL[name]} `make recover` puts the usual one back" if name in _UNUSUAL else ""
+    return f"{FLOATING} is {name}{note}"
 
 
 def degrade(stack: LocalStack, active: Iterable[Json]) -> Iterator[str]:
@@ -51,7 +58,10 @@ def recover(stack: LocalStack) -> Iterator[str]:
 
 
 def _put(stack: LocalStack, weights: Weights) -> Iterator[str]:
-    set_alias(stack.state / "model", FLOATING, weights.name)
+    state = stack.state / "model"
+    # A `make records` that was killed has left its own model behind this name, too.
+    set_alias(state, DEFAULT.name, DEFAULT.name)
+    set_alias(state, FLOATING, weights.name)
     yield behind(stack)
     yield (
         "answers that `prompt-hub evaluate` has stored are those of the model before:"

@@ -129,15 +129,19 @@ class RecordsRun:
     def _scripted(self) -> Iterator[None]:
         """Let the model without weights stand behind every name that prompts ask for."""
         state = self.stack.state / "model"
-        before = aliases(state)
         names = (FLOATING, DEFAULT.name)
-        for name in names:
-            set_alias(state, name, SCRIPTED)
+        known = aliases(state)
+        before = {name: known.get(name, name) for name in names}
         try:
+            for name in names:
+                set_alias(state, name, SCRIPTED)
             yield
         finally:
-            for name in names:
-                set_alias(state, name, before.get(name, name))
+            # The floating one last: by it `make status` tells that the usual one is not back yet.
+            for name in reversed(names):
+                # A run that was killed has left it there, and both names are usually this model's.
+                usual = DEFAULT.name if before[name] == SCRIPTED else before[name]
+                set_alias(state, name, usual)
 
     def _page(self, said: str) -> Path:
         """Bring the page of the differences from the bucket."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from local_aws.processes import LocalRunError
+
 Permissions = Literal["off", "audit", "enforce"]
 """Whether the local AWS asks IAM: not at all, to write down what it would deny, or to deny it."""
 
@@ -19,6 +21,22 @@ PERMISSION_CALLS_LOG = "logs/permission-calls.log"
 
 TASK_LOCKS, BUILD_LOCKS = "tasks/*", "builds/*/state/*.pid"
 """Files below the state folder that the processes of containers and builds hold while they live."""
+
+
+def app_settings(path: Path) -> Mapping[str, object]:
+    """Return what a `cdk.json` says to our CDK app.
+
+    Raises:
+        LocalRunError: it cannot be read, or says nothing to it.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise LocalRunError(f"{path} cannot be read: {error}; mend it and try again.") from None
+    match content:
+        case {"context": {"prompt-hub": dict() as settings}}:
+            return settings
+    raise LocalRunError(f"{path} has no settings in context.prompt-hub; docs/settings.md has them.")
 
 
 @dataclass(frozen=True, kw_only=True)

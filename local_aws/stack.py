@@ -20,9 +20,9 @@ from local_aws import permission_log
 from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
 from local_aws.mail import FOLDER as MAIL
-from local_aws.ports import SERVERS, reserve
+from local_aws.ports import SERVERS, kept_in, reserve
 from local_aws.processes import Background, LocalRunError, digest_of, end_holders
-from local_aws.settings import BUILD_LOCKS, TASK_LOCKS
+from local_aws.settings import BUILD_LOCKS, TASK_LOCKS, app_settings
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, fetch
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ class LocalStack:
     @cached_property
     def settings(self) -> Mapping[str, object]:
         """What `cdk.json` says to the CDK app."""
-        raw = json.loads((self.root / "cdk.json").read_text(encoding="utf-8"))
-        settings: Mapping[str, object] = raw["context"]["prompt-hub"]
-        return settings
+        return app_settings(self.root / "cdk.json")
 
     @property
     def installation(self) -> str:
@@ -83,13 +81,13 @@ class LocalStack:
     @property
     def branch(self) -> str:
         """The branch whose pushes start the pipeline."""
-        return str(self.settings["branch"])
+        return str(self.settings.get("branch", "main"))
 
     @cached_property
     def ports(self) -> dict[str, int]:
         """Free loopback ports, the same at every start as long as nobody else took them."""
         path = self.state / "ports.json"
-        saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        saved = kept_in(path)
         chosen: dict[str, int] = {}
         servers = {"cloud": self._cloud, "model": self._model, "console": self._console}
         for name, server in servers.items():
@@ -97,8 +95,9 @@ class LocalStack:
             # A port that our own process listens on is not free, and is the right one.
             mine = wanted if wanted and server(0).running() else None
             chosen[name] = mine or reserve(SERVERS, wanted)
-        self.state.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(chosen), encoding="utf-8")
+        if chosen != saved:
+            self.state.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(chosen), encoding="utf-8")
         return chosen
 
     @property

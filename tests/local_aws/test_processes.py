@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +73,27 @@ def test_what_a_release_started_that_kept_no_digest_is_started_anew(server: Back
     assert server.running() == first
     assert server.start()
     assert server.running() not in {None, first}
+
+
+def test_what_nobody_could_find_again_does_not_run(
+    server: Background, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(*words: Any, **how: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*words, **how))
+        return started[-1]
+
+    def write_text(path: Path, text: str, encoding: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(Path, "write_text", write_text)
+    with pytest.raises(OSError, match="No space left"):
+        server.start()
+    (process,) = started
+    assert process.wait(10) == -signal.SIGKILL
 
 
 def test_make_down_ends_what_an_environment_started_that_is_gone(

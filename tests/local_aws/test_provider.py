@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from local_aws import __main__ as command
-from local_aws.aliases import FLOATING, aliases
+from local_aws.aliases import FLOATING, aliases, set_alias
 from local_aws.provider import behind, degrade, recover
+from local_aws.scripted_model import SCRIPTED
 from local_aws.stack import PINNED, LocalStack
 from local_aws.weights import DEFAULT, SMALL
 
@@ -51,6 +52,20 @@ def test_a_weaker_model_is_put_behind_the_name_and_the_usual_one_again(stack: Lo
     assert behind(stack).endswith("a weaker one: `make recover` puts the usual one back")
     list(recover(stack))
     assert aliases(stack.state / "model")[FLOATING] == DEFAULT.name
+
+
+def test_what_a_killed_run_over_records_left_behind_both_names_is_said_and_put_right(
+    stack: LocalStack,
+) -> None:
+    state = stack.state / "model"
+    for name in (FLOATING, DEFAULT.name):
+        set_alias(state, name, SCRIPTED)
+    assert behind(stack) == (
+        f"{FLOATING} is {SCRIPTED}, which answers without weights; unless `make records` runs,"
+        " `make recover` puts the usual one back"
+    )
+    list(recover(stack))
+    assert aliases(state) == {FLOATING: DEFAULT.name, DEFAULT.name: DEFAULT.name}
 
 
 def test_it_names_the_versions_that_get_worse_their_way_back_and_the_next_command(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local_aws import __main__ as command
 from local_aws.lifecycle import Lifecycle
 from local_aws.processes import LocalRunError
 from local_aws.stack import LocalStack
@@ -46,3 +47,31 @@ def test_it_says_what_the_story_lacks_and_starts_nothing(
 def test_what_was_added_is_in_nobodys_way(tmp_path: Path) -> None:
     local = repository(tmp_path, stages=["dev", "prod"], tasks=["brand", "mine", "part-class"])
     Lifecycle(local)._require_the_example()
+
+
+def test_a_branch_that_the_settings_leave_out_is_the_default_one(tmp_path: Path) -> None:
+    assert repository(tmp_path, stages=["dev"], tasks=[]).branch == "main"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"context": {"prompt-hub": {"stages": []},}}', "cdk.json cannot be read: "),
+        ('{"context": {}}', "cdk.json has no settings in context.prompt-hub"),
+        (None, "cdk.json cannot be read: "),
+    ],
+)
+def test_settings_that_are_none_are_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str | None,
+    found: str,
+) -> None:
+    root = tmp_path / "checkout"
+    root.mkdir()
+    if text is not None:
+        (root / "cdk.json").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(command, "ROOT", root)
+    assert command.main(["up", "--state", str(tmp_path / "state")]) == 1
+    assert f"local run failed: {root}/{found}" in capsys.readouterr().err

@@ -106,17 +106,29 @@ def test_every_folder_of_tests_is_a_tier_that_a_target_runs() -> None:
     assert {folder for folder in folders if f"`tests/{folder}`" not in documented} == set()
 
 
-def pytest_runs(target: str) -> list[list[str]]:
-    """The words of each call of pytest that `make target` would make."""
-    plan = subprocess.run(
+def plan_of(target: str) -> list[str]:
+    """The lines that `make target` would run."""
+    return subprocess.run(
         ["make", "--dry-run", "--no-print-directory", target],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         capture_output=True,
         text=True,
         check=True,
-    ).stdout
-    return [shlex.split(line) for line in plan.splitlines() if "/pytest " in line]
+    ).stdout.splitlines()
+
+
+def pytest_runs(target: str) -> list[list[str]]:
+    """The words of each call of pytest that `make target` would make."""
+    return [shlex.split(line) for line in plan_of(target) if "/pytest " in line]
+
+
+@pytest.mark.processes
+@pytest.mark.shipped
+def test_what_a_machine_lacks_is_said_before_the_first_test() -> None:
+    packages, browser, *_ = plan_of("test")
+    assert packages.endswith(" local_aws/prepare.py")
+    assert browser.endswith(" local_aws/prepare.py --browser")
 
 
 @pytest.mark.processes
