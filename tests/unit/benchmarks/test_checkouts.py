@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,36 @@ def test_what_cannot_be_stopped_is_an_error_and_no_measurement(tmp_path: Path) -
     assert measured.returncode != 0, measured.stdout
     last = measured.stderr.splitlines()[-1]
     assert "MeasurementError: `make down` failed in the newer tree: it runs on" in last
+
+
+ENDS_SLOWLY = """
+import pathlib, time
+pathlib.Path("runs").touch()
+while not pathlib.Path("told").exists():
+    time.sleep(0.01)
+while time.process_time() < 0.8:
+    pass
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="orphans are adopted on Linux")
+def test_what_ends_after_it_was_told_to_counts_for_what_started_it(tmp_path: Path) -> None:
+    (tmp_path / "ends_slowly.py").write_text(ENDS_SLOWLY, "utf-8")
+    (tmp_path / "Makefile").write_text(
+        f"up:\n\t@{sys.executable} ends_slowly.py > log 2>&1 &\n"
+        "\t@until [ -e runs ]; do sleep 0.05; done; echo up\n"
+        "down:\n\t@touch told\n",
+        "utf-8",
+    )
+
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path), "up", "stop"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    seconds = re.search(r"(\d+) s of CPU", measured.stdout)
+    assert seconds is not None, measured.stderr
+    assert int(seconds[1]) >= 1
