@@ -19,7 +19,7 @@ with gc_paused():
 
     from cdk_app import nag
     from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
-    from cdk_app.tasks import read_tasks, require_aliases
+    from cdk_app.tasks import read_tasks, require_aliases, require_time_for_soaks
     from stacks.assembly import add_stacks
 
 ROOT = Path(__file__).resolve().parent
@@ -33,7 +33,9 @@ def main() -> None:
     try:
         settings = Settings.from_context(app.node.try_get_context(CONTEXT_KEY))
         require_aliases(ROOT, settings.models)
-        add_stacks(app, settings=settings, tasks=read_tasks(ROOT), release=release, root=ROOT)
+        tasks = read_tasks(ROOT)
+        require_time_for_soaks(tasks, settings.stages)
+        add_stacks(app, settings=settings, tasks=tasks, release=release, root=ROOT)
     except SettingsError as error:
         sys.exit(f"app.py: {f'{error.file}: ' if error.file else ''}{error}")
     # CDK's own switch, of which it would find out only when all rules have been read.

@@ -32,9 +32,9 @@ def watch_schedule(
 ) -> events.Schedule:
     """Return when the watch of `stage` runs: often enough for the task that is measured most often.
 
-    Evenly, by the clock: an interval of a task's, by which its alarms count as well, always holds a
-    run. Stages follow one another, so that they do not ask the same models in the same minute; all
-    of them begin in the first half of an interval, to publish in the one that they measured for.
+    Evenly, by the clock: an interval of a task's, counted from the epoch, always holds a run.
+    Stages follow one another, so that they do not ask the same models in the same minute; all of
+    them begin in the first half of an interval, to be over in the one that they measure for.
     """
     shortest = min(task.watch.every_minutes for task in tasks)
     interval = max(minutes for minutes in _EVEN if minutes <= shortest)

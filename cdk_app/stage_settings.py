@@ -51,7 +51,8 @@ class SoakSettings(StrictSettings):
     """Minutes since the activation at least."""
     # A build may take eight hours.
     limit_minutes: Annotated[int, Field(ge=5, le=420, validate_default=True)] = 180
-    """When the action gives up waiting and ends red; longer than `minutes`."""
+    """When the action gives up waiting and ends red; longer than `minutes`, and no less than
+    `rounds` times the longest `score_watch.every_minutes` of a task."""
 
     @field_validator("limit_minutes")
     @classmethod

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from cdk_app.settings import CONTEXT_KEY, SettingsError
+from cdk_app.stage_settings import StageSettings
 from prompt_hub.core import aws_names
 from prompt_hub.repository.alarm_windows import alarm_problems
 from prompt_hub.repository.documents import InvalidDocumentsError
@@ -89,6 +90,26 @@ def require_aliases(root: Path, aliases: Collection[str]) -> None:
                     f" names (known: {known}).",
                     file=aws_names.CONTEXT_FILE,
                 )
+
+
+def require_time_for_soaks(tasks: Sequence[Task], stages: Sequence[StageSettings]) -> None:
+    """Raise `SettingsError` where a soak may end before the rounds that it waits for.
+
+    Of a task that a release does not move, its image measures one round in each interval, and the
+    one of the activation may have its round already.
+    """
+    rarest = max(tasks, key=lambda task: task.watch.every_minutes)
+    every = rarest.watch.every_minutes
+    for index, stage in enumerate(stages):
+        soak = stage.soak
+        if soak is not None and soak.limit_minutes < (longest := soak.rounds * every):
+            raise SettingsError(
+                f"{CONTEXT_KEY}.stages[{index}].soak.limit_minutes is {soak.limit_minutes}; with"
+                f" soak.rounds {soak.rounds} it must be {longest} or more, as"
+                f" score_watch.every_minutes of {rarest.name} is {every}. Ask for fewer rounds"
+                " (0, with soak.minutes), or measure that task more often.",
+                file=aws_names.CONTEXT_FILE,
+            )
 
 
 def read_tasks(root: Path) -> tuple[Task, ...]:

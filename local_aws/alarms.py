@@ -3,12 +3,12 @@
 Unpatched, the emulator ignores dimensions, `DatapointsToAlarm` and `TreatMissingData`, never looks
 at an alarm unless new data arrives, and knows no Lambda action and no state change event.
 
-How this differs from CloudWatch's own clock: CloudWatch aligns periods to the epoch and evaluates
-about once a minute. Here the periods trail back from *now*, and an alarm is evaluated with every
-PutMetricData and once a second, so that a breach acts within the second. As on CloudWatch, a few
-periods more than `EvaluationPeriods` are looked at, and missing data counts only when those hold
-too few datapoints. Of metric math `metric_math` knows what the project's own alarms use; another
-expression is refused when its alarm is made. Anomaly bands and composite rules are not evaluated.
+How this differs from CloudWatch's own clock: CloudWatch evaluates about once a minute. Here an
+alarm is evaluated with every PutMetricData and once a second, so that a breach acts within the
+second. As on CloudWatch (`SlidingWindow`, its default), periods trail back from *now*, a few more
+than `EvaluationPeriods` are looked at, and missing data counts only when those hold too few
+datapoints. Of metric math `metric_math` knows what the project's own alarms use; another expression
+is refused when its alarm is made. Anomaly bands and composite rules are not evaluated.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
-from cdk_app.tasks import read_tasks, require_aliases
+from cdk_app.tasks import read_tasks, require_aliases, require_time_for_soaks
 from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.providers.registry import all_providers
 from tests.infrastructure.synthesised import CONTEXT, ROOT, Json, task
@@ -397,6 +397,31 @@ def test_every_alias_that_a_prompt_names_is_asked_for() -> None:
         require_aliases(ROOT, ["catalogue-latest"])
     assert str(caught.value).startswith("prompt-hub.models has no alias 'catalogue-pinned', which")
     assert str(caught.value).endswith("names (known: catalogue-latest).")
+
+
+@pytest.mark.parametrize(
+    ("soak", "every_minutes", "expected"),
+    [
+        ({"rounds": 20, "limit_minutes": 300}, 15, None),
+        ({}, 181, "limit_minutes is 180; with soak.rounds 1 it must be 181 or more"),
+        ({"rounds": 13}, 15, "limit_minutes is 180; with soak.rounds 13 it must be 195 or more"),
+        ({"rounds": 0, "minutes": 60}, 1440, None),
+    ],
+)
+def test_a_soak_leaves_time_for_the_rounds_of_the_task_that_is_measured_least_often(
+    soak: Json, every_minutes: int, expected: str | None
+) -> None:
+    """Else each release that leaves that task alone would end red there, as nobody measured it."""
+    stages = Settings.from_context(changed("stages.0.soak", soak)).stages
+    tasks = (task("brand", every_minutes=1), task("part-class", every_minutes=every_minutes))
+    if expected is None:
+        require_time_for_soaks(tasks, stages)
+        return
+    with pytest.raises(SettingsError) as caught:
+        require_time_for_soaks(tasks, stages)
+    assert str(caught.value).startswith(f"prompt-hub.stages[0].soak.{expected}, as")
+    assert f"every_minutes of part-class is {every_minutes}." in str(caught.value)
+    assert caught.value.file == "cdk.json"
 
 
 def test_the_list_that_a_message_suggests_is_a_good_one() -> None:

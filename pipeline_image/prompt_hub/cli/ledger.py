@@ -13,7 +13,7 @@ from prompt_hub.cli.options import add_signature
 from prompt_hub.cli.stage import (
     add_stage,
     ledger_of,
-    now,
+    now_after,
     require_known,
     stage_of,
     translate_aws_errors,
@@ -88,7 +88,9 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
             exit_code=ExitCode.BLOCKED,
         )
     _require_signature(arguments)
-    cause = Cause(by=arguments.person, reason=arguments.reason, at=now(), code=BY_HAND)
+    cause = Cause(
+        by=arguments.person, reason=arguments.reason, at=now_after(pointer.at), code=BY_HAND
+    )
     seen = pointer.revision
     action: _Change = arguments.action
     if action in ("downgrade", "activate"):

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -154,6 +154,20 @@ def now() -> str:
     from prompt_hub.ledger.items import timestamp
 
     return timestamp(datetime.now(UTC))
+
+
+def now_after(at: str) -> str:
+    """Return the present, or the moment after `at` where this machine's clock is not so far yet.
+
+    Which of two decisions is the newer one is told by their times: a person's may not seem older
+    than what it answers because another clock wrote that.
+    """
+    from prompt_hub.ledger.items import timestamp
+
+    present = now()
+    if present > at:
+        return present
+    return timestamp(datetime.fromisoformat(at) + timedelta(microseconds=1))
 
 
 _NOT_CONFIGURED = {

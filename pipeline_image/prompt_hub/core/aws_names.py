@@ -180,7 +180,7 @@ class ServiceAlarm:
     """An alarm on what the service counts about itself: three bad minutes in a row tell people."""
 
     metric: str
-    """Name of the metric; the service counts 1 for each minute in which it is so."""
+    """Name of the metric; the service counts it once or more in each minute in which it is so."""
     name: str
     """What the alarm's name ends with, after the service's."""
     meaning: str

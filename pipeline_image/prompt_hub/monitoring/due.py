@@ -13,8 +13,8 @@ def is_due(pointer: Pointer, last: WatchRound | None, every_minutes: int, at: st
     """Whether the active version of a task is to be measured at `at`.
 
     It is when its pointer moved since its last round, and else once in each interval of
-    `every_minutes` of the clock: the periods of the task's alarms, which CloudWatch counts from the
-    epoch as well. Counted from the last round, a run that begins a second early would skip one.
+    `every_minutes` of the clock, counted from the epoch. Counted from the last round, a run that
+    begins a second early would skip one.
     """
     if last is None or last.revision != pointer.revision:
         return True

@@ -25,8 +25,12 @@ Source = Literal["ledger", "snapshot"]
 
 SNAPSHOT_AFTER_SECONDS = 60.0
 """How long a starting process waits for the ledger before it serves what its release says."""
-REPORT_EVERY_SECONDS = 60.0
-"""How often a state that people should end is reported while it lasts."""
+REPORT_EVERY_SECONDS = 30.0
+"""How long a state that people should end goes without a report while it lasts, and one look more.
+
+Alarms count the minutes that have a report. Looks are up to a minute apart: with a minute here, as
+much as two could pass between two reports.
+"""
 MOST_LOOKS = 12
 """Looks, at most, from one try of a file that could not be read to the next: a minute of ours.
 

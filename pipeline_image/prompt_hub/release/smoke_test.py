@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pydantic import BaseModel, JsonValue
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.ledger.items import Pointer
 from prompt_hub.release.service_client import Client, UnreachableServiceError
 from prompt_hub.repository.schema import Example
@@ -17,6 +18,9 @@ ASK_SECONDS = 90.0
 """A model on a small machine may take its time."""
 SETTLE_SECONDS = 60.0
 """How long the service may take to follow the ledger before that is a failure."""
+GIVE_UP_AFTER = 5
+"""So many tasks without an answer, one after the other, mean that models are gone. Each takes up to
+a minute, and whoever waits for this test gives it half an hour (`ecs_task.WAIT_SECONDS`)."""
 
 
 class TaskCheck(BaseModel):
@@ -72,11 +76,22 @@ def smoke_test(
     while problems and time.monotonic() < deadline:
         sleep(1.0)
         problems = _disagreements(client, stage, release, pointers())
-    checks = [
-        _check(client, task, pointer, example_for(pointer))
-        for task, pointer in sorted(pointers().items())
-    ]
+    checks: list[TaskCheck] = []
+    left_out = silent = 0
+    for task, pointer in sorted(pointers().items()):
+        if silent == GIVE_UP_AFTER:
+            left_out += 1
+            continue
+        check, has_answered = _check(client, task, pointer, example_for(pointer))
+        checks.append(check)
+        if has_answered is not None:
+            silent = 0 if has_answered else silent + 1
     problems += [f"{check.task}: {check.said}" for check in checks if not check.ok]
+    if left_out:
+        problems.append(
+            f"{count(left_out, 'task')} not asked, as {count(GIVE_UP_AFTER, 'task')} in a row had"
+            " no answer"
+        )
     return SmokeTest(
         release=release, stage=stage, ok=not problems, problems=problems, checks=checks
     )
@@ -112,10 +127,14 @@ def _disagreements(
     return problems
 
 
-def _check(client: Client, task: str, pointer: Pointer, example: Example | None) -> TaskCheck:
+def _check(
+    client: Client, task: str, pointer: Pointer, example: Example | None
+) -> tuple[TaskCheck, bool | None]:
+    """Try one task; returns also whether a model has answered, None where none was asked."""
     if example is None:
         message = f"not tried, no example fits the input of {pointer.version}"
-        return TaskCheck(task=task, version=pointer.version, ok=True, said=message, seconds=0.0)
+        untried = TaskCheck(task=task, version=pointer.version, ok=True, said=message, seconds=0.0)
+        return untried, None
     started = time.perf_counter()
     body: Mapping[str, JsonValue] = {}
     try:
@@ -128,7 +147,7 @@ def _check(client: Client, task: str, pointer: Pointer, example: Example | None)
         shown = body.get("output") if ok else body.get("error", answer.json())
         message = json.dumps(shown, ensure_ascii=False)
         message = message if ok else f"answered {answer.status}: {message}"
-    return TaskCheck(
+    check = TaskCheck(
         task=task,
         # A rollback in this very second is the ledger's right: the service says who answered.
         version=str(body.get("version", pointer.version)),
@@ -136,3 +155,7 @@ def _check(client: Client, task: str, pointer: Pointer, example: Example | None)
         said=message,
         seconds=round(time.perf_counter() - started, 3),
     )
+    refusal = body.get("error")
+    is_gone = isinstance(refusal, dict) and refusal.get("code") == "model_unavailable"
+    # Of a balancer that answers for the service there is no JSON.
+    return check, bool(body) and not is_gone

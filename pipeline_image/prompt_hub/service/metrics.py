@@ -54,12 +54,12 @@ class LogsAndMetrics:
         return cls(boto3.client("cloudwatch", config=config), stage)
 
     def snapshot_served(self, reason: str) -> None:
-        """Count a minute in which the image's own pointers are served."""
+        """Count that the image's own pointers are served."""
         log_line("snapshot_served", reason=reason)
         self._count(aws_names.SNAPSHOT_SERVED)
 
     def pointer_refused(self, task: str, wanted: VersionRef, kept: str) -> None:
-        """Count a minute in which a pointer is refused."""
+        """Count that a pointer is refused."""
         log_line(
             "pointer_refused", task=task, wanted=wanted.version, sha256=wanted.sha256, kept=kept
         )
@@ -83,7 +83,7 @@ class LogsAndMetrics:
         log_line("ledger_lost", reason=reason)
 
     def ledger_unreachable(self, reason: str) -> None:
-        """Count a minute in which the ledger cannot be followed."""
+        """Count that the ledger cannot be followed."""
         log_line("ledger_unreachable", reason=reason)
         self._count(aws_names.LEDGER_UNREACHABLE)
 

@@ -67,6 +67,20 @@ def test_a_move_says_states_and_scores_before_it_is_made(
     assert lines[5].startswith("part-class: activated 1.0.0 -> 1.1.0 by Ada Lovelace")
 
 
+def test_a_move_is_newer_than_what_it_answers_whatever_the_clock_of_this_machine_says(
+    ledger: FakeLedger,
+) -> None:
+    """Git takes the newer word of two: an undo that seemed the older one never got there."""
+    pointer = ledger.pointer(TASK)
+    assert pointer is not None
+    ahead = Cause(by="rollback (dev)", reason="both fell", at="2999-12-31T23:59:59.999999Z")
+    ledger.freeze(TASK, seen=pointer.revision, cause=ahead)
+    assert command("activate", TASK, "--to", "1.1.0", "--no-watch") == ExitCode.OK
+    moved = ledger.pointer(TASK)
+    assert moved is not None
+    assert moved.at == ledger.versions(TASK)["1.1.0"].at == "3000-01-01T00:00:00.000000Z"
+
+
 def test_a_dry_run_says_it_all_and_changes_nothing(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRef
 from prompt_hub.release import smoke_test as module
 from prompt_hub.release.service_client import Client
-from prompt_hub.release.smoke_test import SmokeTest, check_end, smoke_test
+from prompt_hub.release.smoke_test import GIVE_UP_AFTER, SmokeTest, check_end, smoke_test
 from prompt_hub.repository.schema import Example
 
 EXAMPLE = Example(id="1", input={"part_number": "2N7002"}, expected={"part_class": "transistor"})
@@ -79,9 +79,22 @@ def service() -> Iterator[FakeService]:
     server.server_close()
 
 
-def outcome_of(url: str, example: Example | None = EXAMPLE) -> SmokeTest:
-    pointer = Pointer(
-        task="part-class",
+def outcome_of(
+    url: str, example: Example | None = EXAMPLE, tasks: tuple[str, ...] = ("part-class",)
+) -> SmokeTest:
+    return smoke_test(
+        Client(url, timeout=5.0),
+        release="exec-1",
+        stage="dev",
+        pointers=lambda: {task: pointer_of(task) for task in tasks},
+        example_for=lambda _: example,
+        sleep=lambda _: None,
+    )
+
+
+def pointer_of(task: str) -> Pointer:
+    return Pointer(
+        task=task,
         active=VersionRef(version="1.1.0", sha256="x"),
         previous=None,
         frozen=False,
@@ -90,14 +103,6 @@ def outcome_of(url: str, example: Example | None = EXAMPLE) -> SmokeTest:
         reason="",
         at="2026",
         release=ReleaseRef(release="exec-1", made_at="2026"),
-    )
-    return smoke_test(
-        Client(url, timeout=5.0),
-        release="exec-1",
-        stage="dev",
-        pointers=lambda: {"part-class": pointer},
-        example_for=lambda _: example,
-        sleep=lambda _: None,
     )
 
 
@@ -171,6 +176,21 @@ def test_a_task_without_a_valid_answer_fails(service: FakeService) -> None:
     assert not found.ok
     assert "answered 502" in found.problems[0]
     assert "invalid_output" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"), [("model_unavailable", GIVE_UP_AFTER), ("invalid_output", 8)]
+)
+def test_models_that_are_gone_are_not_waited_for_once_more_for_each_task(
+    service: FakeService, code: str, asked: int
+) -> None:
+    """Each takes a minute, and whoever waits for the test would lose its patience first."""
+    service.answer = (503, {"error": {"code": code, "message": "no answer"}})
+    found = outcome_of(service.url, tasks=tuple(f"task-{number}" for number in range(8)))
+    assert not found.ok
+    assert len(service.asked) == len(found.checks) == asked
+    left_out = "3 tasks not asked, as 5 tasks in a row had no answer"
+    assert (found.problems[-1] == left_out) is (asked < 8)
 
 
 def test_a_service_that_is_not_there_fails() -> None:

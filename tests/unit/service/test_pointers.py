@@ -279,6 +279,23 @@ def test_a_ledger_that_stays_away_is_reported_every_minute(world: World) -> None
     assert world.heard.messages.count("unreachable") == 3
 
 
+@pytest.mark.parametrize("poll_seconds", [1, 5, 7, 31, 45, 51, 59, 60])
+def test_no_minute_of_a_lasting_trouble_is_without_a_report(
+    world: World, poll_seconds: int
+) -> None:
+    """Alarms count minutes: those without a report would end one that rang, or keep it silent."""
+    world.ledger.move(OLD)
+    world.poll()
+    world.ledger.table.away = True
+    minutes: set[int] = set()
+    while world.now < 3600:
+        before = world.heard.messages.count("unreachable")
+        world.poll(poll_seconds)
+        if world.heard.messages.count("unreachable") > before:
+            minutes.add(int(world.now // 60))
+    assert minutes >= set(range(1, 60))
+
+
 def test_a_report_that_fails_does_not_end_the_following(world: World) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=world.follower.run, args=(0.01, stop), daemon=True)
