@@ -429,7 +429,7 @@ def _entry(
 
 
 def _answered_by(repository: PromptRepository, evaluation: str, sha256: str) -> tuple[str, ...]:
-    """Return which models answered at the gate; the image itself carries no record to ask.
+    """Return which models answered at the gate, to be held beside those that answer in a stage.
 
     Only what is asked of a record is read of it: an image may carry thousands of versions. One that
     does not say it does not stop the image.
