@@ -398,7 +398,7 @@ def _models(stage: str | None) -> ModelAliases:
     from prompt_hub.ledger.stage_session import ecs_of
     from prompt_hub.release.ecs_task import running_environment
 
-    return ModelAliases.from_environment(running_environment(ecs_of(stage), stage))
+    return ModelAliases.of_service(running_environment(ecs_of(stage), stage), stage)
 
 
 def _store(address: str | None, stage: str | None) -> Objects | None:

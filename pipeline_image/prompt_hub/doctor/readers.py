@@ -187,7 +187,7 @@ class Readers:
             if self.installation is None or not self.installation.models:
                 raise
             return self.installation.aliases()
-        return ModelAliases.from_environment(environment)
+        return ModelAliases.of_service(environment, self.stage)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return the outputs of a stack; none where there is no such stack."""

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from prompt_hub.evaluation.record import RESTORE
 from prompt_hub.gate.types import Scores
 from prompt_hub.llm.response import Answer, Usage
-from prompt_hub.repository.documents import Document, InvalidDocumentsError
+from prompt_hub.repository.documents import Document, InvalidDocumentsError, first_of
 from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.many_examples import ExampleFacts
 from prompt_hub.repository.schema import Example, Fraction, JsonObject
@@ -174,7 +174,7 @@ def parse_details(text: str, file: str) -> dict[ArmName, tuple[ExampleResult, ..
                     [*model_problems(document, _StoredLine, error)]
                 ) from None
     except InvalidDocumentsError as error:
-        raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
+        raise first_of(error, RESTORE) from None
     return {arm: tuple(details) for arm, details in found.items()}
 
 

@@ -26,6 +26,7 @@ from prompt_hub.repository.documents import (
     MAX_GROWING_BYTES,
     InvalidDocumentsError,
     Problem,
+    first_of,
     to_model,
 )
 from prompt_hub.repository.example_sets import StoredReference, open_stored
@@ -65,7 +66,7 @@ def large_details_in(text: str, file: str) -> LargeDetails | None:
             expected = "the reference to details and nothing else"
             raise InvalidDocumentsError([Problem(file, number, 1, "", "more", expected)])
     except InvalidDocumentsError as error:
-        raise InvalidDocumentsError(error.problems[:1], hint=RESTORE) from None
+        raise first_of(error, RESTORE) from None
     return reference
 
 

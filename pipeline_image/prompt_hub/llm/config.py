@@ -250,6 +250,24 @@ class ModelAliases:
         return cls.parse(setting)
 
     @classmethod
+    def of_service(cls, environment: Mapping[str, str], stage: str) -> ModelAliases:
+        """Read them from the environment that the service of `stage` has.
+
+        Raises `PromptHubError`: that release may be a newer or an older one, and nobody here has
+        set what it says.
+        """
+        try:
+            return cls.from_environment(environment)
+        except PromptHubError as error:
+            raise PromptHubError(
+                f"what the service of {stage} says of its models is not understood:"
+                f" {error.message}",
+                hint="Bring this clone and what runs there to the same release, or set"
+                f" {aws_names.ENV_MODELS} here.",
+                exit_code=error.exit_code,
+            ) from None
+
+    @classmethod
     def parse(cls, setting: str) -> ModelAliases:
         """Parse JSON text, or the file it names; raises `PromptHubError` saying what is wrong."""
         text = setting

@@ -67,6 +67,26 @@ class InvalidDocumentsError(PromptHubError):
         super().__init__(f"{message}." if hint else message, hint=hint, exit_code=ExitCode.BLOCKED)
 
 
+_OTHER_NUMBER = ("schema", "value")
+"""Field and rule of a problem with the number of a format."""
+
+
+def first_of(error: InvalidDocumentsError, hint: str) -> InvalidDocumentsError:
+    """Return an error with its first problem alone: nobody mends by hand what a command wrote.
+
+    `hint` says what to do about a broken file. One with a key or a number that this release does
+    not know may be whole: before it is restored, or made and paid for again, its reader has to be
+    as new as its writer.
+    """
+    problems = error.problems[:1]
+    unknown = any(
+        each.rule == "unknown-key" or (each.field, each.rule) == _OTHER_NUMBER for each in problems
+    )
+    if hint and unknown:
+        hint = f"If a newer release has written it, bring this one up to date; if none has: {hint}"
+    return InvalidDocumentsError(problems, hint=hint)
+
+
 @dataclass(frozen=True)
 class Document:
     """A parsed file: its data, and the line and column (from 1) of every value and key in it.

@@ -11,6 +11,7 @@ from prompt_hub.repository.documents import (
     InvalidDocumentsError,
     ModelT,
     Problem,
+    first_of,
     to_model,
 )
 from prompt_hub.repository.json_positions import (
@@ -116,11 +117,11 @@ _INSTEAD = {
 def parse_model(text: str, file: str, model: type[ModelT], *, hint: str) -> ModelT:
     """Return the model in a JSON file that a command wrote.
 
-    `hint` says what to do about a broken one.
+    `hint` says what to do about a broken one, as in `first_of`.
 
     Raises `InvalidDocumentsError` with the first problem alone: nobody mends such a file by hand.
     """
     try:
         return to_model(parse_json(text, file), model)
     except InvalidDocumentsError as error:
-        raise InvalidDocumentsError(error.problems[:1], hint=hint) from None
+        raise first_of(error, hint) from None

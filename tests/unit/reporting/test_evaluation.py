@@ -224,6 +224,7 @@ def test_details_of_another_shape_are_refused_in_one_sentence(
         copied.evaluations.find(TASK)
     assert f"evaluations/local/part-fields.jsonl:1:{expected}" in str(refused.value)
     assert "Evaluate the task again" in str(refused.value)
+    assert ("a newer release" in str(refused.value)) == ("colour" in line)
     assert "\n" not in str(refused.value)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Annotated, Literal, cast
 
 import pytest
+from pydantic import Field
 
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.documents import (
@@ -15,8 +16,8 @@ from prompt_hub.repository.documents import (
     read_text,
     to_model,
 )
-from prompt_hub.repository.json import parse_jsonl
-from prompt_hub.repository.schema import JsonObject, ModelChoice, Prompt
+from prompt_hub.repository.json import parse_jsonl, parse_model
+from prompt_hub.repository.schema import JsonObject, ModelChoice, Prompt, Strict
 from prompt_hub.repository.yaml import LARGEST_KEPT, parse_yaml
 from tests.unit.building import PART_CLASS
 
@@ -177,6 +178,33 @@ def test_a_model_reports_every_problem_with_its_place() -> None:
     assert "a.yaml:1:8: alias: found 'UPPER'; expected small letters, digits and" in str(
         error.value
     )
+
+
+class Kept(Strict):
+    """What some command writes."""
+
+    schema_: Annotated[Literal["prompt-hub/kept@1"], Field(alias="schema")]
+    count: int
+
+
+@pytest.mark.parametrize(
+    ("text", "may_be_newer"),
+    [
+        ('{"schema": "prompt-hub/kept@2", "count": 1}', True),
+        ('{"schema": "prompt-hub/kept@1", "count": 1, "hue": "red"}', True),
+        ('{"schema": "prompt-hub/kept@1", "count": "many"}', False),
+        ('{"count": 1}', False),
+        ('{"schema": "prompt-hub/kept@1", "cou', False),
+    ],
+)
+def test_what_a_newer_release_may_have_written_is_not_called_broken_first(
+    text: str, may_be_newer: bool
+) -> None:
+    with pytest.raises(InvalidDocumentsError) as error:
+        parse_model(text, "kept.json", Kept, hint="Restore it.")
+    assert len(error.value.problems) == 1
+    newer = "If a newer release has written it, bring this one up to date; if none has: "
+    assert error.value.hint == f"{newer if may_be_newer else ''}Restore it."
 
 
 def test_files_are_utf8_and_of_sane_size(tmp_path: Path) -> None:
