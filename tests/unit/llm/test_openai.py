@@ -437,14 +437,6 @@ def test_bad_settings_are_one_sentence(setting: str, says: str) -> None:
         ModelAliases.from_environment({"PROMPT_HUB_MODELS": setting})
 
 
-def test_what_a_newer_service_says_of_its_models_is_not_called_a_setting_of_this_machine() -> None:
-    models = '{"a": {"provider": "openai", "model": "x", "fallback": "b"}}'
-    with pytest.raises(PromptHubError, match="the service of dev says of its models") as caught:
-        ModelAliases.of_service({"PROMPT_HUB_MODELS": models}, "dev")
-    assert "is wrong at a.fallback: there is no such key" in caught.value.message
-    assert caught.value.hint.startswith("Bring this clone and what runs there to the same release")
-
-
 def test_an_unknown_alias_names_the_known_ones() -> None:
     aliases = ModelAliases.parse('{"a": {"provider": "openai", "model": "x"}}')
     with pytest.raises(PromptHubError, match=r"'b' is not configured here \(known: a\)"):

@@ -134,6 +134,14 @@ def test_settings_and_permissions_load_no_sdk() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_a_newer_service_says_of_its_models_is_not_called_a_setting_of_this_machine() -> None:
+    models = '{"a": {"provider": "openai", "model": "x", "fallback": "b"}}'
+    with pytest.raises(PromptHubError, match="the service of dev says of its models") as caught:
+        ModelAliases.of_service({"PROMPT_HUB_MODELS": models}, "dev")
+    assert "is wrong at a.fallback: there is no such key" in caught.value.message
+    assert caught.value.hint.startswith("Bring this clone and what runs there to the same release")
+
+
 def test_what_is_written_is_read_again_with_the_same_meaning() -> None:
     model = ModelConfig(
         alias="a",
