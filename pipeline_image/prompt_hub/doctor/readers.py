@@ -20,7 +20,7 @@ from prompt_hub.evaluation.results import BucketResults
 from prompt_hub.ledger.stage_session import table_of
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.llm.config import ModelAliases
-from prompt_hub.release.ecs_task import service_of
+from prompt_hub.release.ecs_task import environment_in, service_of
 
 if TYPE_CHECKING:
     from boto3 import Session
@@ -146,12 +146,7 @@ class Readers:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of what the service runs; raises `PromptHubError` where there is none."""
-        return {
-            item["name"]: item["value"]
-            for container in self.definition["containerDefinitions"]
-            if container["name"] == aws_names.CONTAINER
-            for item in container.get("environment", [])
-        }
+        return environment_in(self.definition)
 
     @cached_property
     def newest_execution(self) -> Execution | None:

@@ -12,7 +12,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskDefinitionTypeDef
 
 LOOK_EVERY_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 0.25
@@ -90,7 +90,11 @@ def running_environment(ecs: ECSClient, stage: str) -> dict[str, str]:
     Raises `PromptHubError` where no service is there.
     """
     arn = service_of(ecs, stage)["taskDefinition"]
-    definition = ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"]
+    return environment_in(ecs.describe_task_definition(taskDefinition=arn)["taskDefinition"])
+
+
+def environment_in(definition: TaskDefinitionTypeDef) -> dict[str, str]:
+    """Return the variables of the service's container in a task definition."""
     return {
         item["name"]: item["value"]
         for container in definition["containerDefinitions"]
