@@ -21,6 +21,7 @@ from prompt_hub.cli.stage import (
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.ledger.items import BY_HAND, VersionRef
+from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.ledger.transitions import Cause, activate, downgrade
 from prompt_hub.promotion.states import NAMED, Decision, TransitionContext
 
@@ -182,9 +183,8 @@ def _brought_back(stage: str, task: str, version: str) -> str:
     return (
         "An image lacks what git has quarantined, and all but the newest of what is archived."
         f" Release it in git first: prompt-hub promote downgrade {task} --to {version} --override"
-        ' --person YOUR-NAME --reason "WHY, in 10 characters or more"; commit, push and start the'
-        f" pipeline. When that release runs in {stage} and has not moved the task, give this"
-        " command again."
+        f" {SIGNED}; commit, push and start the pipeline. When that release runs in {stage} and has"
+        " not moved the task, give this command again."
     )
 
 

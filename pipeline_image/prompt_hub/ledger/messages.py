@@ -16,6 +16,9 @@ from prompt_hub.core.foreign_text import mail_subject
 from prompt_hub.core.wording import count
 from prompt_hub.ledger.items import BY_HAND, Event, EventKind
 
+SIGNED = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
+"""What a command is given that a person answers for, to be filled in."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
@@ -154,9 +157,8 @@ def done(event: Event) -> str:
 def next_steps(event: Event, stage: str) -> str:
     """Return what a person may do now, with the exact commands, each on a line of its own."""
     where = f"{event.task} --stage {stage}"
-    signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
     if event.left is not None and event.left != event.reached:
-        in_stage = f"prompt-hub ledger activate {where} --to {event.left.version} {signed}"
+        in_stage = f"prompt-hub ledger activate {where} --to {event.left.version} {SIGNED}"
         if event.kind is not EventKind.ROLLED_BACK:
             return f"To undo it:\n  {in_stage}"
         in_git = f"prompt-hub promote downgrade {event.task} --to {event.left.version} --override"
@@ -168,7 +170,7 @@ def next_steps(event: Event, stage: str) -> str:
             "command above is refused. Undo it in git first; commit, push and start the pipeline.\n"
             f"It lifts no quarantine of a stage: {stage} and later stages wait for the command\n"
             "above, which works again when that release runs there.\n"
-            f"  {in_git} {signed}\n"
+            f"  {in_git} {SIGNED}\n"
             f"To have files of records made again that {event.left.version} answered (in a clone;\n"
             "it says first which they are and what that costs):\n"
             f"  prompt-hub repair {where} --version {event.left.version}"
@@ -176,17 +178,17 @@ def next_steps(event: Event, stage: str) -> str:
     if event.kind is EventKind.FROZEN:
         return (
             "When the cause is found, let releases move it again:\n"
-            f"  prompt-hub ledger unfreeze {where} {signed}"
+            f"  prompt-hub ledger unfreeze {where} {SIGNED}"
         )
     if event.kind is EventKind.RETIRED:
         # Nothing is active that a command of the ledger could move.
         back = f"prompt-hub promote downgrade {event.task} --to {event.reached.version} --override"
         return (
             "It comes back with the next version that passes. To release this one again in git;\n"
-            f"commit, push and start the pipeline:\n  {back} {signed}"
+            f"commit, push and start the pipeline:\n  {back} {SIGNED}"
         )
     return (
         "To see its history, and to choose another version by hand:\n"
         f"  prompt-hub ledger show {where}\n"
-        f"  prompt-hub ledger downgrade {where} --to VERSION {signed}"
+        f"  prompt-hub ledger downgrade {where} --to VERSION {SIGNED}"
     )

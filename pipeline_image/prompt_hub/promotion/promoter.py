@@ -14,6 +14,7 @@ from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import ReadableResults, Results
 from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.gate.types import Status
+from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Base, Checkout, PushRejectedError
 from prompt_hub.promotion.registry_view import TaskRegistryView
@@ -301,15 +302,14 @@ def _told(back: WrittenBack) -> str:
     lines = [f"{back.task} {back.version} is {back.action}; released is {back.to or 'nothing'}."]
     lines += [f"Decided: {back.person}, {back.at.isoformat()}", f"Why: {back.reason}"]
     if back.action == "quarantined":
-        signed = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
         lines += [
             f"Undo it in {back.stage} while an image from before this commit runs there, and git"
             " follows with the next execution:",
             f"  prompt-hub ledger activate {back.task} --stage {back.stage}"
-            f" --to {back.version} {signed}",
+            f" --to {back.version} {SIGNED}",
             f"or in git first, then start the pipeline; {back.stage} and later stages wait for the"
             " command above, which works again when that release runs there:",
-            f"  prompt-hub promote downgrade {back.task} --to {back.version} --override {signed}",
+            f"  prompt-hub promote downgrade {back.task} --to {back.version} --override {SIGNED}",
         ]
     return "\n".join(lines)
 
