@@ -52,33 +52,31 @@ def main(argv: list[str] | None = None) -> int:
         else:
             _print_story(stack, arguments)
     except (LocalRunError, LocalModelError) as error:
-        print(f"\nlocal run failed: {error}", file=sys.stderr)
+        code = _failed(str(error))
         for denial in stack.denials():
             print(denial, file=sys.stderr)
-        return 1
+        return code
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
         where = error.filename or stack.state
-        print(
-            f"\nlocal run failed: {where} cannot be read or written: {error.strerror};"
-            " mend that and try again.",
-            file=sys.stderr,
+        return _failed(
+            f"{where} cannot be read or written: {error.strerror}; mend that and try again."
         )
-        return 1
     except Exception as error:
         # Told by its module: `down` must work with half of the packages there.
         if type(error).__module__ != "botocore.exceptions" or stack.is_up:
             raise
-        print(
-            "\nlocal run failed: the local AWS was stopped meanwhile; `make up` goes on.",
-            file=sys.stderr,
-        )
-        return 1
+        return _failed("the local AWS was stopped meanwhile; `make up` goes on.")
     except KeyboardInterrupt:
         print("\ninterrupted; `make up` goes on, `make down` stops what runs.", file=sys.stderr)
         return 130
     return 0
+
+
+def _failed(reason: str) -> int:
+    print(f"\nlocal run failed: {reason}", file=sys.stderr)
+    return 1
 
 
 def _change_provider(stack: LocalStack, command: str) -> Iterator[str]:
