@@ -333,6 +333,20 @@ def test_a_killed_repair_goes_on_where_it_was(run: Run, model: Model, tmp_path: 
     assert len(model.asked) - before <= 30 + 2
 
 
+def _with_the_bad_version(healthy: RepositoryFolder) -> FakeLedger:
+    """A stage in which 1.1.0 is active, and 1.0.0 its way back."""
+    ledger = FakeLedger()
+    old, new = (_reference(healthy, version) for version in ("1.0.0", "1.1.0"))
+    ledger.seed("part-class", new, previous=old, release=RELEASE, cause=cause())
+    return ledger
+
+
+def _roll_back(ledger: FakeLedger) -> None:
+    pointer = ledger.pointer("part-class")
+    assert pointer is not None
+    ledger.roll_back("part-class", seen=pointer.revision, cause=cause())
+
+
 def test_the_rollback_of_a_stage_decides_which_version_answers(
     bad_run: bytes,
     healthy: RepositoryFolder,
@@ -340,9 +354,7 @@ def test_the_rollback_of_a_stage_decides_which_version_answers(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ledger = FakeLedger()
-    old, new = (_reference(healthy, version) for version in ("1.0.0", "1.1.0"))
-    ledger.seed("part-class", new, previous=old, release=RELEASE, cause=cause())
+    ledger = _with_the_bad_version(healthy)
 
     def respond(path: str, sent: JsonObject) -> tuple[int, object]:
         asked = cast(dict[str, Any], sent)
@@ -360,9 +372,7 @@ def test_the_rollback_of_a_stage_decides_which_version_answers(
         command = [*REPAIR, "--stage", "dev", "--store", store, "--yes"]
         assert main(command) == ExitCode.BLOCKED
         assert "1.1.0 itself is still active in the ledger" in capsys.readouterr().err
-        pointer = ledger.pointer("part-class")
-        assert pointer is not None
-        ledger.roll_back("part-class", seen=pointer.revision, cause=cause())
+        _roll_back(ledger)
         main(command)
     lines = lines_of(tmp_path / "out-repaired-1.0.0.jsonl")
     assert {line["version"] for line in lines} == {"1.0.0"}
@@ -380,12 +390,8 @@ def test_where_this_machine_names_no_model_those_of_the_stage_answer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Whoever is on call has a clone, the command of the message, and no settings of models."""
-    ledger = FakeLedger()
-    old, new = (_reference(healthy, version) for version in ("1.0.0", "1.1.0"))
-    ledger.seed("part-class", new, previous=old, release=RELEASE, cause=cause())
-    pointer = ledger.pointer("part-class")
-    assert pointer is not None
-    ledger.roll_back("part-class", seen=pointer.revision, cause=cause())
+    ledger = _with_the_bad_version(healthy)
+    _roll_back(ledger)
     monkeypatch.setattr(Ledger, "connect", lambda table, **_: ledger)
     there = {aws_names.ENV_MODELS: os.environ[aws_names.ENV_MODELS]}
     monkeypatch.delenv(aws_names.ENV_MODELS)
