@@ -268,6 +268,7 @@ class FollowedState:
         part: StateChange = self._changes.recv()
         # The number of one change moves before the next is sent.
         self._show(part.number - 1)
+        first = self._coming is None
         if self._coming is None:
             self._coming = ComingState(self._shown[1])
         left = self._coming.add(part)
@@ -276,8 +277,11 @@ class FollowedState:
         if part.more:
             # What came stays. Counted as new, that of many tasks would be looked through for
             # rubbish: one call or another would wait fifteen milliseconds. What is rubbish now
-            # would stay, too, so the newest of it goes first.
-            gc.collect(0)
+            # would stay, too, so the newest of it goes first; but not before the first part. What
+            # calls have parsed since the last change would be looked through then, which takes
+            # ten milliseconds, and a call leaves no rubbish.
+            if not first:
+                gc.collect(0)
             gc.freeze()
             return
         self._next = (part.number, self._coming.state(part))
