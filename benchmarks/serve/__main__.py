@@ -36,6 +36,8 @@ CPU_CELL = (50, 64)
 """Where requests a CPU-second are compared: milliseconds of the model, callers."""
 LEAST_ANSWERS = 200
 """Answers that a run waits for, at the model's pace: five rounds have ten beyond the 99th."""
+STARTS = 5
+"""Starts, of which the median counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,10 @@ def _measure(arguments: argparse.Namespace, stack: ExitStack) -> int:
         pairs["litellm"] = gateways.litellm(folder, model.base_url)
     if "portkey" in arguments.only:
         pairs["portkey"] = gateways.portkey(folder, model.base_url)
+    for name in (OURS, BEFORE):
+        for _ in range(STARTS - 1 if name in pairs else 0):
+            with pairs[name][0]:
+                pass
     servers = {name: stack.enter_context(server) for name, (server, _) in pairs.items()}
     targets = {BARE: gateways.direct(model.port, folder)} | {n: t for n, (_, t) in pairs.items()}
     samples = _samples(arguments, model, targets, servers)
@@ -245,7 +251,14 @@ def _ratios(
         if beside is not None and "MB" in name:
             was = f"before: {beside.start_mb:.0f}"
         ratios.append(
-            Ratio(name=name, value=value, limit=limit, at_most=True, measured="", beside=was)
+            Ratio(
+                name=name,
+                value=value,
+                limit=limit,
+                at_most=True,
+                beside=was,
+                runs=len(server.starts),
+            )
         )
     return ratios
 
