@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 GIVE_UP_AFTER = 3
 """So many records without an answer, one after the other, mean that the model is gone."""
 REFUSED_IN_A_ROW = 100
-"""So many refused requests without an answer between them mean that it refuses all."""
+"""After so many refused requests without an answer between them an example of the task is asked."""
 HEADERS = 1000
 """So many headers are remembered: a table has one, and of JSON lines each may have its own."""
 
@@ -145,6 +145,7 @@ class Runner:
     _silent: int = 0
     _refused: list[tuple[Record, JsonObject, RecordAnswer]] = field(default_factory=list)
     """Records whose request was refused since the last answer, with their fields and why."""
+    _refuses_all: bool = False
 
     async def run(self, records: Iterator[Record], limit: int | None = None) -> BatchStats:
         """Answer the first `limit` records; those that the journal has are left alone.
@@ -152,17 +153,17 @@ class Runner:
         A record that the model did not answer gets no line, so that the next run asks again; after
         `GIVE_UP_AFTER` of them in a row the rest is not asked. One whose request is refused while
         others are answered gets a line with an error: no run would end that has such a record.
+        Where very many are refused in a row, an example tells a model that refuses all.
         """
         await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
-        if 0 < len(self._refused) < REFUSED_IN_A_ROW and await self._answers_any():
+        few = self._refused and not self._refuses_all
+        if few and (self.journal.has_answers or await self._answers_example()):
             self._write_refused()
         self.stats.unanswered += len(self._refused)
         return self.stats
 
-    async def _answers_any(self) -> bool:
+    async def _answers_example(self) -> bool:
         """Whether the model answers at all, so that what it refuses is the fault of a record."""
-        if self.journal.has_answers:
-            return True
         fields = await asyncio.to_thread(self.example)
         if fields is None:
             return False
@@ -190,7 +191,7 @@ class Runner:
                 yield record
 
     async def _one(self, record: Record) -> None:
-        if self._silent >= GIVE_UP_AFTER or len(self._refused) >= REFUSED_IN_A_ROW:
+        if self._silent >= GIVE_UP_AFTER or self._refuses_all:
             self.stats.unanswered += 1
             return
         try:
@@ -210,6 +211,10 @@ class Runner:
                 by = self.backend.answered_by
                 answer = RecordAnswer(output=None, error=error.message, answered_by=by)
                 self._refused.append((record, fields, answer))
+                if len(self._refused) == REFUSED_IN_A_ROW:
+                    self._refuses_all = not await self._answers_example()
+                    if not self._refuses_all:
+                        self._write_refused()
                 return
             self._silent += 1
             self.stats.unanswered += 1

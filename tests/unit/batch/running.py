@@ -28,6 +28,7 @@ class Model:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.requests = 0
         self.answers = 10**9
         self.nonsense_about = ""
         self.refused: frozenset[str] = frozenset()
@@ -38,6 +39,7 @@ class Model:
 
     def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
         messages = cast(list[dict[str, str]], sent["messages"])
+        self.requests += 1
         if len(self.asked) >= self.answers:
             return 401, {"error": {"message": "out of order"}}
         time.sleep(self.seconds)
