@@ -11,7 +11,7 @@ from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.foreign_text import mail_subject
+from prompt_hub.core.foreign_text import mail_body, mail_subject
 from prompt_hub.core.wording import amount, count
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def tell_people(subject: str, message: str) -> bool:
 
     subject = mail_subject(f"{aws_names.installation()}: {subject}")
     try:
-        boto3.client("sns").publish(TopicArn=topic, Subject=subject, Message=message)
+        boto3.client("sns").publish(TopicArn=topic, Subject=subject, Message=mail_body(message))
     except Exception as error:
         raise _not_taken("the topic", error) from None
     return True

@@ -111,17 +111,19 @@ class Forecast:
     def __init__(
         self, repository: PromptRepository, prompt: Prompt, model: ModelConfig | None
     ) -> None:
-        """Forecast calls of `prompt`; `model` is None where a service knows it alone.
-
-        Raises:
-            InvalidDocumentsError: the evaluation in `04-evals` cannot be read.
-        """
+        """Forecast calls of `prompt`; `model` is None where a service knows it alone."""
         self._renderer = Renderer(prompt)
         self._model = model
         self.measured: Measured | None = None
         limit = prompt.model.parameters.get("max_tokens")
         most = model.max_output_tokens(limit) if model and limit is not None else None
-        self._calls_take = CallModel(self._samples(repository, prompt), most)
+        try:
+            samples = [*self._samples(repository, prompt)]
+        except PromptHubError as error:
+            # Records are answered without them; a newer release may have written them.
+            logger.warning("%s What the run costs is guessed from its text.", error)
+            samples = []
+        self._calls_take = CallModel(samples, most)
         self._calls = 0
         self._characters = 0
         self._output_tokens = 0.0
@@ -182,14 +184,9 @@ class Forecast:
         results = details.get("candidate", ())[:MOST_CALLS]
         wanted = {result.id for result in results}
         lengths: dict[str, int] = {}
-        try:
-            for example in repository.stream_examples(prompt.task):
-                if example.id in wanted:
-                    lengths |= self._rendered(example.id, example.input)
-        except PromptHubError as error:
-            # Records are answered without them.
-            logger.warning("%s What the run costs is guessed from its text.", error)
-            return
+        for example in repository.stream_examples(prompt.task):
+            if example.id in wanted:
+                lengths |= self._rendered(example.id, example.input)
         samples = [
             Sample(characters=lengths[result.id], usage=result.usage)
             for result in results
@@ -207,18 +204,14 @@ class Forecast:
         """
         lengths: list[int] = []
         step = 1
-        try:
-            for number, example in enumerate(repository.stream_examples(task)):
-                if number % step:
-                    continue
-                lengths += self._rendered(example.id, example.input).values()
-                if len(lengths) == 2 * MOST_CALLS:
-                    # A gate may have asked few of a million: every second one is enough from here
-                    # on, and they stay spread over all that was read.
-                    lengths, step = lengths[::2], 2 * step
-        except PromptHubError as error:
-            logger.warning("%s What the run costs is guessed from its text.", error)
-            return
+        for number, example in enumerate(repository.stream_examples(task)):
+            if number % step:
+                continue
+            lengths += self._rendered(example.id, example.input).values()
+            if len(lengths) == 2 * MOST_CALLS:
+                # A gate may have asked few of a million: every second one is enough from here on,
+                # and they stay spread over all that was read.
+                lengths, step = lengths[::2], 2 * step
         calls = arm.n * arm.repeats
         if lengths and calls:
             self.measured = Measured(version=arm.version, model=arm.model, calls=calls)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 SUBJECT_LIMIT = 100
 """Characters of a mail's subject, of which SNS takes no more."""
+LONGEST_MAIL = 20_000
+"""Characters of a mail; SNS takes 256 KiB, but one that long is read by nobody."""
+_LONGEST_LINE = 2_000
 _CUT = "…"
 
 
@@ -46,3 +49,17 @@ def escaped(text: str, keep: str = "") -> str:
 def mail_subject(text: str) -> str:
     """Return a text as the subject of a mail by SNS: one line of ASCII, and short."""
     return one_line(text).encode("ascii", "replace").decode("ascii")[:SUBJECT_LIMIT].rstrip()
+
+
+def mail_body(text: str) -> str:
+    """Return a text as that of a mail by SNS, which refuses one that is too long.
+
+    The end of a very long line is left out; of too many lines those before the last, as the last
+    one says what to do.
+    """
+    text = "\n".join(shortened(line, _LONGEST_LINE) for line in text.split("\n"))
+    if len(text) <= LONGEST_MAIL:
+        return text
+    kept, _, _ = text[:LONGEST_MAIL].rpartition("\n")
+    _, _, last = text.rpartition("\n")
+    return f"{kept}\n… and more, for which a mail has no room.\n\n{last}"

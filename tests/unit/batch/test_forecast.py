@@ -181,6 +181,26 @@ def test_answers_too_many_for_git_foresee_by_their_mean(
     assert foreseen() == by_mean
 
 
+def test_a_record_of_a_newer_release_costs_the_measure_and_no_file(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(forecast.logger, "warning", lambda text, why: told.append(text % why))
+    measure(healthy, random.Random(1), ANSWERS["one length"])
+    record = healthy.root / "prompts/04-evals/part-class/1.1.0.json"
+    said = json.loads(record.read_text())
+    record.write_text(json.dumps({**said, "schema": "prompt-hub/evaluation@99"}))
+    prompt = healthy.repository.production("part-class")
+    assert prompt is not None
+    guess = Forecast(healthy.repository, prompt, None)
+    guess.add({"part_number": "P-1", "title": "film resistor"})
+    assert guess.measured is None
+    assert guess.spent().input_tokens > 0
+    (warning,) = told
+    assert "04-evals/part-class/1.1.0.json" in warning
+    assert warning.endswith("What the run costs is guessed from its text.")
+
+
 def test_of_many_examples_some_say_how_long_requests_are(
     healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,7 +119,7 @@ def test_a_message_that_is_too_long_says_so_and_ends_as_ever(
     lines = message["Message"].splitlines()
     assert len(message["Message"].encode()) < 64 * 1024
     assert lines[-1].startswith("Everything else goes on through the stages")
-    assert lines[-3] == "… and more: the log of the action has all of it."
+    assert lines[-3] == "… and more, for which a mail has no room."
     assert lines[-4].startswith(("task-", "  "))
 
 
