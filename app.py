@@ -18,8 +18,14 @@ with gc_paused():
     from aws_cdk import App
 
     from cdk_app import nag
+    from cdk_app.alarm_names import require_one_alarm_a_name
     from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
-    from cdk_app.tasks import read_tasks, require_aliases, require_time_for_soaks
+    from cdk_app.tasks import (
+        read_tasks,
+        require_aliases,
+        require_drills_to_be_told_apart,
+        require_time_for_soaks,
+    )
     from stacks.assembly import add_stacks
 
 ROOT = Path(__file__).resolve().parent
@@ -35,7 +41,9 @@ def main() -> None:
         require_aliases(ROOT, settings.models)
         tasks = read_tasks(ROOT)
         require_time_for_soaks(tasks, settings.stages)
+        require_drills_to_be_told_apart(tasks, settings.stages)
         add_stacks(app, settings=settings, tasks=tasks, release=release, root=ROOT)
+        require_one_alarm_a_name(app)
     except SettingsError as error:
         sys.exit(f"app.py: {f'{error.file}: ' if error.file else ''}{error}")
     # CDK's own switch, of which it would find out only when all rules have been read.

@@ -104,7 +104,8 @@ class Settings(StrictSettings):
         ]
         | None
     ) = None
-    """The account's OIDC provider for GitHub, where it has one: it can have only one."""
+    """The account's OIDC provider for GitHub, where it has one: it can have only one. One that an
+    installation made stays when that goes; the next one there has to name it."""
     notification_emails: tuple[Email, ...] = ()
     """Who hears of executions of the pipeline that failed or blocked a prompt, and of approvals
     that wait."""

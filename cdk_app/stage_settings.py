@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from contextlib import suppress
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -441,7 +442,8 @@ class StageSettings(StrictSettings):
 
 def network_of(cidr: str) -> ipaddress.IPv4Network:
     """Read a network of a setting; raises `ValueError` with what goes on behind its name."""
-    try:
-        return ipaddress.IPv4Network(cidr)
-    except ValueError:
-        raise ValueError(f": {cidr!r} is not a network, such as 10.0.0.0/16.") from None
+    with suppress(ValueError):
+        # AWS reads no address alone, and no mask in place of the bits.
+        if str(network := ipaddress.IPv4Network(cidr)) == cidr:
+            return network
+    raise ValueError(f": {cidr!r} is not a network, such as 10.0.0.0/16.")

@@ -18,6 +18,8 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Metadata, Prompt, ScoreWatch
 
 _DRILL_SECONDS = 60.0
+DRILL_ID = "drill"
+"""What the drill's own alarm is called among those of the tasks."""
 FRESHNESS_PERIODS = 3
 """A task without a sample for this many rounds of the score watch pages a person."""
 
@@ -108,6 +110,21 @@ def require_time_for_soaks(tasks: Sequence[Task], stages: Sequence[StageSettings
                 f" soak.rounds {soak.rounds} it must be {longest} or more, as"
                 f" score_watch.every_minutes of {rarest.name} is {every}. Ask for fewer rounds"
                 " (0, with soak.minutes), or measure that task more often.",
+                file=aws_names.CONTEXT_FILE,
+            )
+
+
+def require_drills_to_be_told_apart(tasks: Sequence[Task], stages: Sequence[StageSettings]) -> None:
+    """Raise `SettingsError` where the alarm of a task would be built by the name of the drill's.
+
+    The drill's keeps its id: by another one CloudFormation would make the alarm a second time.
+    """
+    for index, stage in enumerate(stages):
+        if stage.drill and any(task.name == DRILL_ID for task in tasks):
+            raise SettingsError(
+                f"{CONTEXT_KEY}.stages[{index}].drill is true, and prompts/03-metadata/"
+                f"{DRILL_ID}.yaml has a task {DRILL_ID!r}, as the drill's own alarm is called:"
+                " give the task another name, or leave out the drill.",
                 file=aws_names.CONTEXT_FILE,
             )
 

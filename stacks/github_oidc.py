@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk_app import nag, permissions
 from cdk_app.settings import Settings
-from cdk_app.stack import ToolchainStack
+from cdk_app.stack import KEPT, ToolchainStack
 from prompt_hub.core import aws_names
 
 _ISSUER = "token.actions.githubusercontent.com"
@@ -62,7 +62,13 @@ class GithubOidcStack(ToolchainStack):
         if settings.github_oidc_provider_arn is not None:
             return settings.github_oidc_provider_arn
         provider = iam.OidcProviderNative(
-            self, "Provider", url=f"https://{_ISSUER}", client_ids=["sts.amazonaws.com"]
+            self,
+            "Provider",
+            url=f"https://{_ISSUER}",
+            client_ids=["sts.amazonaws.com"],
+            # Others of the account may sign in by it: it does not go with our stack, nor when the
+            # setting comes to name it.
+            removal_policy=KEPT,
         )
         return provider.oidc_provider_arn
 

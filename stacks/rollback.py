@@ -23,7 +23,7 @@ from cdk_app.score_alarm import ScoreAlarm
 from cdk_app.settings import Settings
 from cdk_app.stack import StageStack
 from cdk_app.stage_settings import StageSettings
-from cdk_app.tasks import Task, drill_task
+from cdk_app.tasks import DRILL_ID, Task, drill_task
 from prompt_hub.core import aws_names
 
 
@@ -75,7 +75,7 @@ class RollbackStack(StageStack):
             # A drill is no news: it acts like every score alarm, and tells nobody.
             ScoreAlarm(
                 self,
-                "Score-drill",
+                f"Score-{DRILL_ID}",
                 stage=stage.name,
                 task=drill_task(),
                 rollback=rollback.for_alarms,

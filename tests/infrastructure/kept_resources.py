@@ -22,6 +22,7 @@ HOLDERS = {
     "AWS::DynamoDB::Table": "what is live, and the history of it",
     "AWS::ECR::Repository": "the images that stages run",
     "AWS::ElasticLoadBalancingV2::LoadBalancer": "the address that callers know",
+    "AWS::IAM::OIDCProvider": "what the account's other workflows on GitHub sign in by",
     "AWS::KMS::Key": "what makes artifacts readable",
     "AWS::Logs::LogGroup": "what the service answered, and what builds said",
     "AWS::S3::Bucket": "records, verdicts, artifacts, people's files",

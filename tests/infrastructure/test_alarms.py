@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 
+from cdk_app.alarm_names import require_one_alarm_a_name
 from cdk_app.score_watch import watch_schedule
-from cdk_app.settings import CONTEXT_KEY, Settings
+from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
+from cdk_app.tasks import require_drills_to_be_told_apart
 from prompt_hub.core import aws_names
-from tests.infrastructure.synthesised import CONTEXT, TASKS, Assembly, Json, task
+from tests.infrastructure.synthesised import CONTEXT, TASKS, Assembly, Json, build, task
 
 
 def alarms(assembly: Assembly) -> dict[str, Json]:
@@ -309,3 +312,40 @@ def test_what_the_lambda_cannot_finish_reaches_people(assembly: Assembly) -> Non
     (topic,) = assembly.resources("dev-rollback", "AWS::SNS::Topic")
     assert config["DestinationConfig"] == {"OnFailure": {"Destination": {"Ref": topic}}}
     assert config["MaximumRetryAttempts"] == 2
+
+
+@pytest.mark.parametrize(("name", "drill"), [("drill", True), ("drill", False), ("drills", True)])
+def test_a_task_called_as_the_drills_alarm_is_refused_where_a_stage_drills(
+    name: str, drill: bool
+) -> None:
+    settings = CONTEXT[CONTEXT_KEY]
+    (stage, *_) = settings["stages"]
+    stages = Settings.from_context({**settings, "stages": [{**stage, "drill": drill}]}).stages
+    if (name, drill) != ("drill", True):
+        require_drills_to_be_told_apart([task(name)], stages)
+        return
+    with pytest.raises(SettingsError) as caught:
+        require_drills_to_be_told_apart([task(name)], stages)
+    assert str(caught.value).startswith("prompt-hub.stages[0].drill is true, and prompts/03-meta")
+    assert caught.value.file == "cdk.json"
+
+
+@pytest.mark.parametrize(
+    ("other", "one_task", "other_task", "places"),
+    [
+        ("dev-score", "score-x", "x", "dev/Rollback/Score-score-x and dev-score/Rollback/Score-x"),
+        ("dev-score", "unhealthy", "x", "dev/Rollback/Score-unhealthy and dev-score/Service/"),
+        ("dev-score", "x", "y", None),
+    ],
+)
+def test_two_stages_that_would_call_an_alarm_the_same_are_refused(
+    tmp_path: Path, other: str, one_task: str, other_task: str, places: str | None
+) -> None:
+    (stage, *_) = CONTEXT[CONTEXT_KEY]["stages"]
+    stages = [stage, {**stage, "name": other, "vpc_cidr": "10.21.0.0/16"}]
+    app = build(tmp_path, {"stages": stages}, tasks=(task(one_task), task(other_task)))
+    if places is None:
+        require_one_alarm_a_name(app)
+        return
+    with pytest.raises(SettingsError, match=places):
+        require_one_alarm_a_name(app)

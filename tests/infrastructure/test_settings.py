@@ -251,6 +251,8 @@ def test_the_models_are_what_the_runtime_understands() -> None:
             "10.0.0.1/16",
             "prompt-hub.stages[0].vpc_cidr: '10.0.0.1/16' is not ",
         ),
+        ("stages.0.vpc_cidr", "10.0.0.0/255.255.0.0", "prompt-hub.stages[0].vpc_cidr: '10.0.0.0/"),
+        ("stages.0.caller_cidrs", ["10.8.0.5"], "prompt-hub.stages[0].caller_cidrs: '10.8.0.5' is"),
         ("stages.0.vpc_cidr", "10.0.0.0/28", "prompt-hub.stages[0].vpc_cidr must have between "),
         (
             "stages.0.caller_cidrs",

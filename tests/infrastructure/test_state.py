@@ -93,6 +93,7 @@ def test_nothing_with_a_fixed_name_is_left_behind_by_a_creation_that_failed(
             "AWS::CodeConnections::Connection",
             "AWS::DynamoDB::Table",
             "AWS::ECR::Repository",
+            "AWS::IAM::OIDCProvider",
             "AWS::S3::Bucket",
         )
     }

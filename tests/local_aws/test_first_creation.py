@@ -33,6 +33,11 @@ def has_repository(aws: LocalAws) -> bool:
     return aws_names.image_repository() in [item["repositoryName"] for item in found]
 
 
+def has_provider(aws: LocalAws) -> bool:
+    """Others in the account may sign in by it: it has one for GitHub."""
+    return bool(aws.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"])
+
+
 def has_bucket(name: str) -> Callable[[LocalAws], bool]:
     bucket = f"prompt-hub-{name}-{ACCOUNT}-{REGION}"
     return lambda aws: (
@@ -85,6 +90,7 @@ def status_after(aws: LocalAws, name: str, act: Callable[[Any], object]) -> str:
         ("image", has_repository),
         ("source", has_bucket("artifacts")),
         ("evaluation", has_bucket("results")),
+        ("github-oidc", has_provider),
     ],
 )
 def test_a_creation_that_failed_can_be_tried_again_and_a_deletion_loses_nothing(
