@@ -197,6 +197,7 @@ class Pipeline:
         self.executions: list[Execution] = []
         self.inside: dict[str, Execution] = {}
         self.waiting: dict[str, Execution] = {}
+        self._entered: dict[str, Execution] = {}
         self.closed: dict[str, str] = {}
         """Stages that nobody enters, and why: their inbound transition was switched off."""
         self._all = all_
@@ -353,16 +354,17 @@ class Pipeline:
 
     def _enter(self, stage: str, execution: Execution) -> None:
         with self._changed:
-            other = self.waiting.get(stage)
-            if other is None or other.number < execution.number:
+            other = self.waiting.get(stage) or self._entered.get(stage)
+            if other is None or other.number <= execution.number:
                 self.waiting[stage] = execution
                 self._changed.notify_all()
             while True:
-                newest = self.waiting.get(stage, execution)
-                if newest is not execution:
-                    raise ExecutionEndedError(
-                        "Superseded", f"Execution {newest.id} is newer and waits for {stage}."
-                    )
+                # One that finds the stage free is in it before those that wait have heard of it.
+                others = (known.get(stage, execution) for known in (self.waiting, self._entered))
+                newest = max(*others, key=lambda each: each.number)
+                if newest.number > execution.number:
+                    summary = f"Execution {newest.id} is newer and came to {stage} meanwhile."
+                    raise ExecutionEndedError("Superseded", summary)
                 try:
                     self._check(execution)
                 except ExecutionEndedError:
@@ -372,7 +374,7 @@ class Pipeline:
                     break
                 self._changed.wait()
             self.waiting.pop(stage, None)
-            self.inside[stage] = execution
+            self.inside[stage] = self._entered[stage] = execution
 
     def _leave(self, stage: str) -> None:
         with self._changed:

@@ -1,18 +1,32 @@
-"""Where a file system puts what has nothing to do with each other."""
+"""Where folders are made: each whole or not at all, and apart from what it is not about."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import struct
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
 """Linux's FS_IOC_GETFLAGS and FS_IOC_SETFLAGS, as x86-64 and arm64 number them."""
 _TOP_OF_HIERARCHIES = 0x20000
 """FS_TOPDIR_FL, which `chattr +T` sets."""
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[str]:
+    """Yield where to make `folder`, which takes its place at the end.
+
+    Whoever is ended meanwhile leaves nothing there that a later run would take for whole.
+    """
+    fresh = folder.with_name(folder.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    yield str(fresh)
+    fresh.rename(folder)
 
 
 def spread(folder: Path) -> None:

@@ -27,6 +27,8 @@ from local_aws.stack_reader import Observer
 from local_aws.weights import DEFAULT
 
 PERSON = "On call"
+REASON = "shown by make records"
+"""Who moves the pointer in a run, and why; by the reason the next one knows what it has left."""
 FIELDS = {"part_number": "Artikelnummer", "title": "Bezeichnung", "manufacturer": "Hersteller"}
 """The task's input fields, and columns that its metadata declares for them."""
 
@@ -56,6 +58,7 @@ class RecordsRun:
             self.stack.start()
             say(lines, f"AWS at {self.stack.endpoint}")
         self._switch_on()
+        self._bring_back()
         table = self.stack.state / "many.csv"
         with self.story.step(
             f"{count:,} records of a catalogue, as a spreadsheet has them"
@@ -90,18 +93,36 @@ class RecordsRun:
         content = json.loads(settings.read_text(encoding="utf-8"))
         stages = content["context"]["prompt-hub"]["stages"]
         (stage,) = (each for each in stages if each["name"] == STAGE)
-        if "records" in stage:
-            return
-        with self.story.step(f"`records` for {STAGE} in cdk.json: the pipeline brings it") as lines:
-            before = self.observer.executions()
+        if "records" not in stage:
             stage["records"] = {}
             settings.write_text(f"{json.dumps(content, indent=2)}\n", encoding="utf-8")
-            commit = self.stack.push("Let the stage answer files of records")
-            say(lines, f"pushed {str(commit)[:8]}")
+        states = self.observer.running(set())
+        going = {execution for execution, status in states.items() if status == "InProgress"}
+        # A run that was ended, or whose push an author's overtook, has left it unpushed.
+        commit = self.stack.push("Let the stage answer files of records")
+        if commit is None and not going:
+            return
+        with self.story.step(f"`records` for {STAGE} in cdk.json: the pipeline brings it") as lines:
             executions = Executions(self.stack, self.observer, self.story)
-            execution = executions.await_execution(before, lines)
+            if commit is None:
+                say(lines, "pushed already; an execution that goes on is waited for")
+                executions.note_end(executions.await_execution(set(states) - going, lines))
+                return
+            say(lines, f"pushed {commit[:8]}")
+            execution = executions.await_execution(set(states), lines)
             # A candidate of an author's that is blocked in it takes nothing of this away.
             executions.require_green(execution, or_blocked=True)
+
+    def _bring_back(self) -> None:
+        """Bring back the version that a run which was ended has taken back, if one has."""
+        states = self.observer.version_states(TASK)
+        left = [version for version, state in states.items() if state == "downgraded"]
+        if left and self.observer.pointer(TASK)["reason"] == REASON:
+            version = max(left, key=_order)
+            with self.story.step(
+                f"{TASK} {version} comes back: a run that was ended has left it out"
+            ) as lines:
+                say(lines, self._ledger("activate", version, "--no-watch"))
 
     @cached_property
     def _released(self) -> Path:
@@ -151,7 +172,7 @@ class RecordsRun:
         return page
 
     def _ledger(self, action: str, version: str, *more: str) -> str:
-        signed = ("--person", PERSON, "--reason", "shown by make records")
+        signed = ("--person", PERSON, "--reason", REASON)
         return self._hub("ledger", action, TASK, "--stage", STAGE, "--to", version, *signed, *more)
 
     def _hub(self, *words: str) -> str:

@@ -20,6 +20,7 @@ from local_aws import permission_log
 from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
 from local_aws.mail import FOLDER as MAIL
+from local_aws.placing import made_whole
 from local_aws.ports import SERVERS, kept_in, reserve
 from local_aws.processes import Background, LocalRunError, digest_of, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS, app_settings
@@ -307,11 +308,10 @@ class LocalStack:
     def make_remote(self) -> None:
         """Make an empty scratch remote: the pipeline's source before the first push."""
         if not self.remote.exists():
-            self.git(
-                "init", "--quiet", "--bare", f"--initial-branch={self.branch}", str(self.remote)
-            )
-            # The checkout may be a shallow one, as CI systems make them.
-            self.git("-C", str(self.remote), "config", "receive.shallowUpdate", "true")
+            with made_whole(self.remote) as fresh:
+                self.git("init", "--quiet", "--bare", f"--initial-branch={self.branch}", fresh)
+                # The checkout may be a shallow one, as CI systems make them.
+                self.git("-C", fresh, "config", "receive.shallowUpdate", "true")
 
     def clone(self, folder: Path) -> Path:
         """Make or update a prompt author's clone; before the first push, of the checkout's HEAD.
@@ -322,11 +322,12 @@ class LocalStack:
         pushed = self.git("ls-remote", "--heads", str(self.remote), self.branch)
         if not folder.exists():
             source = self.remote if pushed else self.root
-            self.git("clone", "--quiet", "--no-hardlinks", str(source), where)
-            self.git("-C", where, "checkout", "--quiet", "-B", self.branch)
-            self.git("-C", where, "remote", "set-url", "origin", str(self.remote))
-            self.git("-C", where, "config", "user.name", "Prompt Author")
-            self.git("-C", where, "config", "user.email", "author@example.com")
+            with made_whole(folder) as fresh:
+                self.git("clone", "--quiet", "--no-hardlinks", str(source), fresh)
+                self.git("-C", fresh, "checkout", "--quiet", "-B", self.branch)
+                self.git("-C", fresh, "remote", "set-url", "origin", str(self.remote))
+                self.git("-C", fresh, "config", "user.name", "Prompt Author")
+                self.git("-C", fresh, "config", "user.email", "author@example.com")
         if pushed:
             # A merge that was not pushed stays one: as single commits it would conflict again.
             pull = ("pull", "--quiet", "--rebase=merges", "--autostash", "origin", self.branch)

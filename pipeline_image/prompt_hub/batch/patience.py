@@ -22,7 +22,7 @@ class PatientBackend:
 
     The wait between two tries doubles up to a minute. The records take turns, so that one which the
     provider never answers does not hold up the others. When nothing has been answered for
-    `patience` seconds, what the backend raises comes out.
+    `patience` seconds, what the backend raises comes out, for all that wait at once.
 
     What the provider refuses for the sake of one request comes out at once: no wait helps.
     """
@@ -52,6 +52,8 @@ class PatientBackend:
         self._sleep = sleep
         self._since: float | None = None
         """When the outage began; None while there is none."""
+        self._over: ModelUnavailableError | None = None
+        """What was raised when patience was over."""
         self._wait = FIRST_WAIT
         self._turn = asyncio.Lock()
 
@@ -73,6 +75,8 @@ class PatientBackend:
         async with self._turn:
             if self._since is None:
                 return None
+            if self._over is not None:
+                raise self._over
             await self._sleep(self._wait)
             self._wait = min(LONGEST_WAIT, 2 * self._wait)
             return await self._ask(fields, record)
@@ -89,10 +93,11 @@ class PatientBackend:
                 # A log keeps it, and the provider's own words may quote the record.
                 self._say(f"{error.public_message} Waiting for it, up to {self._patience:g} s.")
             if now - self._since >= self._patience:
+                self._over = error
                 raise
             logger.info("no answer for %.0f s", now - self._since)
             return None
         if self._since is not None:
             self._say(f"It answers again, after {self._clock() - self._since:.0f} s.")
-            self._since, self._wait = None, FIRST_WAIT
+            self._since, self._over, self._wait = None, None, FIRST_WAIT
         return answer

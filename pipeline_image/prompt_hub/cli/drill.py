@@ -27,7 +27,14 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import Results, results_from_environment
 from prompt_hub.ledger.items import Deployed, VersionRef
 from prompt_hub.ledger.transitions import Cause
-from prompt_hub.monitoring.drill import ASK_SECONDS, WITHIN_SECONDS, Drill, run_drill
+from prompt_hub.monitoring.drill import (
+    ASK_SECONDS,
+    WITHIN_SECONDS,
+    Drill,
+    require_own,
+    run_drill,
+    taken_over,
+)
 from prompt_hub.release.drill_repository import BAD_VERSION, GOOD_VERSION
 from prompt_hub.repository.json import parse_model
 
@@ -49,7 +56,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @translate_aws_errors()
 def run(arguments: argparse.Namespace) -> ExitCode:
-    """Exit 0 if the bad version was taken back in time, 1 with the broken link if not."""
+    """Exit 0 if the bad version was taken back in time, 1 with the broken link if not.
+
+    4 where another drill or an activation has moved the drill's task meanwhile.
+    """
     stage = stage_of(arguments)
     if arguments.within <= 0:
         raise PromptHubError("--within must be more than 0.")
@@ -62,8 +72,10 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         found = _watched(stage, begun, arguments.within)
     finally:
-        # A kill in between leaves it to the next drill, or to the next activation.
-        put_back(stage)
+        # A kill in between leaves it to the next drill, or to the next activation. What another
+        # drill has begun meanwhile is its own.
+        if not taken_over(ledger, begun[0]):
+            put_back(stage)
     _say(found)
     return ExitCode.OK if found.ok else ExitCode.BLOCKED
 
@@ -96,6 +108,8 @@ def _watched(stage: str, begun: tuple[int, Deployed], within: float) -> Drill:
     key, hint = aws_names.drill_key(deployed.release.release, stage), "Look at its task's log."
     text = results.get(key)
     found = None if text is None else parse_model(text, key, Drill, hint=hint)
+    if code != ExitCode.OK or found is None or found.revision != revision:
+        require_own(ledger_of(stage), stage, revision)
     if (
         found is None
         or found.revision != revision

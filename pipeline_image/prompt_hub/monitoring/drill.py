@@ -29,6 +29,8 @@ WITHIN_SECONDS = 300.0
 """
 ASK_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.25
+_OF_THE_STAGE = frozenset({EventKind.ROLLED_BACK, EventKind.FROZEN, EventKind.PAGED})
+"""What a stage itself does with the task of a drill."""
 
 
 class Drill(Strict):
@@ -57,6 +59,23 @@ class DrillFailedError(PromptHubError):
         super().__init__(message, exit_code=ExitCode.BLOCKED)
 
 
+def taken_over(ledger: Ledger, revision: int) -> bool:
+    """Whether another drill, an activation or a person moved the task since `revision`."""
+    since = (e for e in ledger.events(aws_names.DRILL_TASK, 10) if e.revision > revision)
+    return any(event.kind not in _OF_THE_STAGE for event in since)
+
+
+def require_own(ledger: Ledger, stage: str, revision: int) -> None:
+    """Raise `PromptHubError` where the drill of `revision` was taken over: it proves nothing."""
+    if taken_over(ledger, revision):
+        raise PromptHubError(
+            f"another drill or an activation moved the drill's task in {stage} meanwhile: this"
+            " drill says nothing about the stage.",
+            hint=f"Once that is over, run: prompt-hub drill --stage {stage}",
+            exit_code=ExitCode.INCONCLUSIVE,
+        )
+
+
 async def run_drill(
     ledger: Ledger,
     client: Client,
@@ -70,7 +89,8 @@ async def run_drill(
 ) -> Drill:
     """Let the stage take back the bad version of the drill's task, and say how long it took.
 
-    `measure` is one round of the score watch on that task.
+    `measure` is one round of the score watch on that task. Raises `PromptHubError` where somebody
+    else moves that task meanwhile.
     """
     pointer = ledger.pointer(aws_names.DRILL_TASK)
     if pointer is None or pointer.version != BAD_VERSION:
@@ -99,6 +119,7 @@ async def run_drill(
         )
         answered = drill.await_answer(GOOD_VERSION, bad_at + within)
     except PromptHubError as error:
+        require_own(ledger, stage, pointer.revision)
         return found.model_copy(update={"problems": (error.message,)})
     return found.model_copy(update={"ok": True, "to_good_answer": round(answered - bad_at, 2)})
 

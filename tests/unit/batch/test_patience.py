@@ -47,6 +47,19 @@ class Provider:
         return RecordAnswer(output={"name": name}, error=None, answered_by=VERSION)
 
 
+class _Slow(Provider):
+    """Another provider, which thinks about the record `late` until it is told to stop."""
+
+    def __init__(self, other: Provider, until: asyncio.Event) -> None:
+        self._other = other
+        self._until = until
+
+    async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
+        if fields["name"] == "late":
+            await self._until.wait()
+        return await self._other.answer(fields, record)
+
+
 def ask(
     provider: Provider, clock: Clock, names: str, *, patience: float = 900
 ) -> tuple[list[RecordAnswer | BaseException], list[str]]:
@@ -93,10 +106,35 @@ def test_an_outage_is_told_without_the_words_of_the_provider() -> None:
 def test_the_waits_grow_to_a_minute_and_patience_ends() -> None:
     clock = Clock()
     provider = Provider(lambda name: ModelUnavailableError("it is gone."))
-    answers, _ = ask(provider, clock, "abc", patience=300)
+    answers, _ = ask(provider, clock, 64 * "a", patience=300)
     assert all(isinstance(answer, ModelUnavailableError) for answer in answers)
     assert max(clock.waits) == 60
-    assert 300 <= clock.now < 300 + 4 * 60
+    assert 300 <= clock.now < 300 + 60, "it is over for all that wait at once"
+
+
+def test_who_is_answered_after_all_ends_the_outage_for_those_that_come() -> None:
+    clock = Clock()
+    provider = Provider(lambda name: ModelUnavailableError("no.") if name == "a" else None)
+    answers: list[RecordAnswer | BaseException] = []
+
+    async def go() -> None:
+        slow = asyncio.Event()
+        backend = PatientBackend(
+            _Slow(provider, slow), patience=0, say=lambda _: None, clock=clock, sleep=clock.sleep
+        )
+        late = asyncio.ensure_future(backend.answer({"name": "late"}))
+        await asyncio.sleep(0)
+        for name in "ab":
+            answers.extend(
+                await asyncio.gather(backend.answer({"name": name}), return_exceptions=True)
+            )
+        slow.set()
+        await late
+        answers.append(await backend.answer({"name": "c"}))
+
+    asyncio.run(go())
+    assert [isinstance(answer, RecordAnswer) for answer in answers] == [False, False, True]
+    assert provider.asked == ["a", "late", "c"]
 
 
 def test_records_take_turns_in_trying() -> None:

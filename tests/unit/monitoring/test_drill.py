@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from pydantic import JsonValue
 
+from prompt_hub.cli import activate as cli_activate
+from prompt_hub.cli import drill as cli_drill
 from prompt_hub.core.aws_names import DRILL_TASK
-from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.ledger.drill import DrillLedger
-from prompt_hub.ledger.items import ReleaseRef, ScoreSample, VersionRef, timestamp
+from prompt_hub.ledger.items import Deployed, ReleaseRef, ScoreSample, VersionRef, timestamp
 from prompt_hub.ledger.transitions import Cause
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases, drill_model
@@ -31,8 +37,6 @@ from tests.unit.ledger.fake_dynamodb import FakeDynamoDB
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-from datetime import UTC, datetime
 
 START = datetime(2026, 11, 3, 9, 30, tzinfo=UTC).timestamp()
 RELEASE = ReleaseRef(release="r", made_at="2026")
@@ -158,6 +162,82 @@ def test_another_decision_than_a_rollback_is_named() -> None:
     stage.measure = measure  # type: ignore[method-assign]
     (problem,) = stage.drill().problems
     assert problem == "the ledger says frozen by rollback instead of a rollback: below."
+
+
+@pytest.mark.parametrize("rolled_back", [False, True])
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("measured", [False, True])
+def test_another_drill_or_an_activation_beside_it_is_no_fault_of_the_stage(
+    measured: bool, begins: bool, rolled_back: bool
+) -> None:
+    stage = Stage(rollback_after=None)
+
+    async def disturbed() -> None:
+        if measured:
+            await Stage.measure(stage)
+        if rolled_back:
+            seen = stage.revision
+            stage.ledger.roll_back(DRILL_TASK, seen=seen, cause=stage._cause("rollback"))
+        stage.ledger.put_back(stage._cause("drill"))
+        if begins:
+            bad, good = (VersionRef(version=v, sha256=v) for v in (BAD_VERSION, GOOD_VERSION))
+            cause = stage._cause("drill")
+            stage.ledger.begin(bad=bad, good=good, release=RELEASE, cause=cause)
+
+    stage.measure = disturbed  # type: ignore[method-assign]
+    with pytest.raises(PromptHubError, match="this drill says nothing about the stage") as raised:
+        stage.drill(within=10)
+    assert raised.value.exit_code == ExitCode.INCONCLUSIVE
+
+
+class Command:
+    """`prompt-hub drill` whose container, in place of looking on, does what `inside` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        self.ledger = DrillLedger(cast("DynamoDBClient", FakeDynamoDB()), "ledger")
+        self.inside: Callable[[], int] = lambda: 0
+        self.results = FolderResults(tmp_path)
+        carries = {DRILL_TASK: {BAD_VERSION: "b", GOOD_VERSION: "g"}}
+        deployed = Deployed(release=RELEASE, commit="c", carries=carries, at="2026")
+        self.ledger.deploy(deployed, by="pipeline")
+        for module in (cli_drill, cli_activate):
+            monkeypatch.setattr(module, "drill_ledger_of", lambda _: self.ledger)
+        monkeypatch.setattr(cli_drill, "ledger_of", lambda _: self.ledger)
+        monkeypatch.setattr(cli_drill, "_results", lambda: self.results)
+        monkeypatch.setattr(
+            cli_drill, "start_in_stage", lambda *_, **__: lambda: int(self.inside())
+        )
+
+    def run(self) -> ExitCode:
+        parser = argparse.ArgumentParser()
+        cli_drill.configure(parser)
+        return cli_drill.run(parser.parse_args(["--stage", "dev"]))
+
+
+def test_a_drill_that_another_one_took_over_leaves_that_one_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = Command(monkeypatch, tmp_path)
+
+    def inside() -> int:
+        cli_activate.put_back("dev")
+        cli_drill._begin("dev", command.ledger.deployed())
+        return 1
+
+    command.inside = inside
+    with pytest.raises(PromptHubError, match="another drill or an activation moved"):
+        command.run()
+    assert command.ledger.pointer(DRILL_TASK) is not None
+
+
+def test_a_drill_whose_container_ends_without_a_word_is_put_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    command = Command(monkeypatch, tmp_path)
+    command.inside = lambda: 137
+    with pytest.raises(PromptHubError, match="ended with exit code 137 and left no result"):
+        command.run()
+    assert command.ledger.pointer(DRILL_TASK) is None
 
 
 def test_what_was_not_prepared_is_not_drilled() -> None:
