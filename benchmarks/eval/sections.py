@@ -307,15 +307,9 @@ def cached(plan: Plan) -> list[Ratio]:
         for what, costs in again.items()
     ]
     print(table(("rerun", "wall s", "CPU s", "peak MB"), rows), flush=True)
-    slowest = max(median(cost.seconds for cost in costs) for costs in again.values())
+    wall = max(median(cost.seconds for cost in costs) for costs in again.values())
     return [
-        Ratio(
-            name="fully cached rerun, s",
-            value=slowest,
-            limit=1.0,
-            at_most=True,
-            runs=plan.repeats,
-        ),
+        Ratio(name="fully cached rerun, s", value=wall, limit=1, at_most=True, runs=plan.repeats),
         Ratio(name="calls of a fully cached rerun", value=asked, limit=0, at_most=True),
     ]
 
@@ -429,8 +423,8 @@ def _over_records(plan: Plan, repository: BenchRepository, model: MockModel, cou
 def startup(plan: Plan) -> list[Ratio]:
     """What a person waits for before anything happens."""
     commands = {
-        "prompt-hub --help": ["-m", "prompt_hub.cli", "--help"],
-        "validate this repository": [str(PRODUCT / "validate_prompt.py")],
+        "prompt-hub --help, s": ["-m", "prompt_hub.cli", "--help"],
+        "validate this repository, s": [str(PRODUCT / "validate_prompt.py")],
     }
     environment = bare_environment(plan.folder / "home", {"PYTHONPATH": str(PRODUCT)})
     rows, checks = [], []
@@ -439,13 +433,11 @@ def startup(plan: Plan) -> list[Ratio]:
             run([sys.executable, *words], folder=plan.folder, environment=environment, cwd=ROOT)
             for _ in range(STARTUP_REPEATS)
         ]
-        wall = median(cost.seconds for cost in costs)
+        wall, best = median(cost.seconds for cost in costs), min(cost.seconds for cost in costs)
         peak = number(median(cost.peak_mb for cost in costs), 0)
-        rows.append([name, number(wall, 3), number(min(cost.seconds for cost in costs), 3), peak])
-        checks.append(
-            Ratio(name=f"{name}, s", value=wall, limit=0.3, at_most=True, runs=STARTUP_REPEATS)
-        )
-    print(table(("command", "median s", "best s", "peak MB"), rows), flush=True)
+        rows.append([name, number(wall, 3), number(best, 3), peak])
+        checks.append(Ratio(name=name, value=wall, limit=0.3, at_most=True, runs=STARTUP_REPEATS))
+    print(table(("command", "median", "best s", "peak MB"), rows), flush=True)
     return checks
 
 
