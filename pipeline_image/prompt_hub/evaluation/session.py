@@ -97,7 +97,7 @@ class Evaluator:
         """Return the evaluation that the same inputs had before, None where none can be used."""
         try:
             found = remembered_evaluation(self._results, digest)
-            reason = None if found is None else self._repriced(inputs, found)
+            reason = None if found is None else self._outdated(inputs, found)
         except PromptHubError as error:
             # It is only a memory: measuring again puts a whole one into its place.
             found, reason = None, error.message
@@ -106,12 +106,19 @@ class Evaluator:
             return None
         return found
 
-    def _repriced(self, inputs: Inputs, found: Evaluation) -> str | None:
-        """In words, why the limit of the cost says something else now; None where it does not.
+    def _outdated(self, inputs: Inputs, found: Evaluation) -> str | None:
+        """In words, why what is remembered is not used; None where it is.
 
         The price is in no digest, so that a new one that decides nothing asks nobody again.
         """
+        arm = found.record.candidate
+        if arm is None or found.large is not None:
+            return None
         sums = sums_of(found.details.get("candidate", ()))
+        measured = (sums.tokens_in, sums.tokens_out, sums.latency(0.5))
+        if measured != (arm.tokens_in, arm.tokens_out, arm.seconds_p50):
+            # Somebody who measured anew died after he had replaced the answers.
+            return "its answers are those of another measurement"
         usd = self._client.resolve(inputs.candidate).cost(sums.tokens_in, sums.tokens_out)
         now = usd / sums.answered if usd is not None and sums.answered else None
         limits = inputs.metadata.limits

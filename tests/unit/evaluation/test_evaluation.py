@@ -202,6 +202,21 @@ def test_a_memory_that_cannot_be_read_is_said_and_made_again(
     assert len(again.asked) == 12
 
 
+def test_answers_of_another_measurement_are_not_remembered_with_a_verdict(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    digest = evaluate(healthy, results, FunctionProvider(catalogue_answer)).digest
+    key = aws_names.verdict_details_key(digest)
+    answers = results.get(key)
+    assert answers is not None
+    results.put(key, re.sub(r'"tokens":\s*\[\d+', '"tokens":[99', answers))
+    lines: list[str] = []
+    again = FunctionProvider(catalogue_answer)
+    assert not evaluate(healthy, results, again, say=lines.append).remembered
+    assert lines[0].endswith("not used: its answers are those of another measurement")
+    assert evaluate(healthy, results, again).remembered
+
+
 def test_cache_files_are_given_back_once_a_task_is_judged(
     healthy: RepositoryFolder, results: FolderResults, tmp_path: Path
 ) -> None:
