@@ -78,6 +78,8 @@ class PrefetchedBackend(LocalBackend):
         super().__init__(prompt, client, timeout=timeout)
         self._say = say
         self._folder = store_beside(output)
+        self._earlier = self._folder.exists()
+        """Whether an earlier run has left answers here."""
         self._store = ResponseStore(self._folder)
         self._budgeted = BudgetedClient(
             client, budget=_UNBOUNDED, seconds_per_call=timeout, store=self._store
@@ -120,13 +122,19 @@ class PrefetchedBackend(LocalBackend):
         self._prefetcher.close()
         self._store.close()
 
-    def forget(self) -> None:
+    def forget(self, *, whole: bool) -> None:
         """Delete what was stored, for every record has its line; people hear of open batches.
 
-        Those are of another version, which was asked before: what they bring belongs nowhere now,
-        and as long as they are under way the provider works on them.
+        Unless the `whole` input was read, what an earlier run has left stays: it may have asked for
+        records that this one leaves out.
+
+        Open batches are of another version, which was asked before: what they bring belongs nowhere
+        now, and as long as they are under way the provider works on them.
         """
         self.close()
+        if self._earlier and not whole:
+            self._say(f"{self._folder} stays: an earlier run may have paid for more records.")
+            return
         open_batches: list[str] = []
         for cache_file in self._folder.glob("*/*.jsonl"):
             if cache_file.name.endswith(JOURNAL):

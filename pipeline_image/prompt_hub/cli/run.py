@@ -285,7 +285,8 @@ async def _answer(
             if not stats.unanswered:
                 journal.publish(None if arguments.limit is None else runner.last, finish)
                 if batches is not None:
-                    batches.forget()
+                    limit = arguments.limit
+                    batches.forget(whole=limit is None or stats.records < limit)
         except asyncio.CancelledError:
             say(f"{count(len(journal.finished), 'record')} finished: the same command goes on.")
             raise

@@ -98,6 +98,11 @@ class AnswerSums:
         return self._seconds[None]
 
     @property
+    def answered(self) -> int:
+        """How many calls brought an answer."""
+        return self._seconds.total()
+
+    @property
     def usd_per_call(self) -> float | None:
         """Mean cost of a call made by itself, as a service makes it; None without a price."""
         return float(self._usd_live) / self._usd_live.count if self._usd_live.count else None

@@ -11,7 +11,7 @@ from typing import IO, TypeVar
 from prompt_hub.evaluation.batch_journal import OpenBatch
 from prompt_hub.llm.batches import BatchAdapter, BatchAnswer, BatchState
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.llm.retry import PermanentError, TransientError
+from prompt_hub.llm.retry import PermanentError, Retries, TransientError
 
 ResultT = TypeVar("ResultT")
 
@@ -152,7 +152,10 @@ class BatchProvider:
                 raise GivenUpError(f"{what}: {error.in_words()}") from None
             except TransientError as error:
                 why = error.in_words()
-                await asyncio.sleep(max(error.after or 0.0, FIRST_PAUSE * 2**attempt))
+                after = error.after or 0.0
+                if after > Retries.longest_asked:
+                    raise GivenUpError(f"{what}: {why}; it asks to wait {after:.0f} s") from None
+                await asyncio.sleep(max(after, FIRST_PAUSE * 2**attempt))
         raise GivenUpError(f"{what}, {TRIES} times: {why}")
 
     def _silent(self, name: str, why: str) -> GivenUpError:

@@ -19,7 +19,7 @@ from prompt_hub.core.log_setup import log_context
 from prompt_hub.core.wording import count
 from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
-from prompt_hub.llm.client import ModelClient, Request, answer_alone
+from prompt_hub.llm.client import ModelClient, Request, answer_alone, at_price_of
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import FILTERED, Answer, ModelResponse
@@ -228,7 +228,8 @@ class BudgetedClient:
         # What a batch has just brought was paid for by this run.
         earlier = response.usage.batch is None or cache_file.is_earlier(key)
         # An earlier version may have stored the thinking, too.
-        return Answer.of(answer_alone(response, session.model), session.prompt, cached=earlier)
+        alone = answer_alone(at_price_of(response, session.model), session.model)
+        return Answer.of(alone, session.prompt, cached=earlier)
 
     def counts(self, response: ModelResponse) -> bool:
         """Whether a response is an answer here, and so is kept."""

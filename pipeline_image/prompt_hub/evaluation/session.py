@@ -13,6 +13,7 @@ from typing import overload
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_scoring import Scoring
+from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import BudgetedClient, Workload
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
 from prompt_hub.evaluation.cache import ResponseStore
@@ -29,6 +30,7 @@ from prompt_hub.evaluation.record import EvaluationRecord, Judging
 from prompt_hub.evaluation.results import Results
 from prompt_hub.evaluation.store import Evaluation, remembered_evaluation
 from prompt_hub.evaluation.summary import MeasurementInfo
+from prompt_hub.gate.rules import costs_too_much
 from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.repository.reader import PromptRepository
@@ -79,7 +81,7 @@ class Evaluator:
         calibration = self._calibration(inputs, registry)
         refused = calibration is not None and calibration.refusal is not None
         forgotten = self._fresh or refused or inputs.unchanged(self._client)
-        remembered = None if forgotten else self._remembered(digest)
+        remembered = None if forgotten else self._remembered(inputs, digest)
         if remembered is not None:
             record = remembered.record.model_copy(
                 update={"execution": self._execution, "commit": self._commit, "remembered": True}
@@ -91,14 +93,40 @@ class Evaluator:
         self._results.put(aws_names.evaluation_key(self._execution, task), record.to_json())
         return record
 
-    def _remembered(self, digest: str) -> Evaluation | None:
-        """Return the evaluation that the same inputs had before, None where none can be read."""
+    def _remembered(self, inputs: Inputs, digest: str) -> Evaluation | None:
+        """Return the evaluation that the same inputs had before, None where none can be used."""
         try:
-            return remembered_evaluation(self._results, digest)
+            found = remembered_evaluation(self._results, digest)
+            reason = None if found is None else self._outdated(inputs, found)
         except PromptHubError as error:
             # It is only a memory: measuring again puts a whole one into its place.
-            self._say(f"  the remembered verdict is not used: {error.message}")
+            found, reason = None, error.message
+        if reason is not None:
+            self._say(f"  the remembered verdict is not used: {reason}")
             return None
+        return found
+
+    def _outdated(self, inputs: Inputs, found: Evaluation) -> str | None:
+        """In words, why what is remembered is not used; None where it is.
+
+        The price is in no digest, so that a new one that decides nothing asks nobody again.
+        """
+        arm = found.record.candidate
+        if arm is None or found.large is not None:
+            return None
+        sums = sums_of(found.details.get("candidate", ()))
+        measured = (sums.tokens_in, sums.tokens_out, sums.latency(0.5))
+        if measured != (arm.tokens_in, arm.tokens_out, arm.seconds_p50):
+            # Somebody who measured anew died after he had replaced the answers.
+            return "its answers are those of another measurement"
+        usd = self._client.resolve(inputs.candidate).cost(sums.tokens_in, sums.tokens_out)
+        now = usd / sums.answered if usd is not None and sums.answered else None
+        limits = inputs.metadata.limits
+        too_much = costs_too_much(now, limits)
+        if not sums.answered or too_much == costs_too_much(sums.usd_per_call, limits):
+            return None
+        said = "more" if too_much else "no more"
+        return f"by the prices of now a call costs {said} than limits.usd_per_call allows"
 
     async def _measure(
         self, inputs: Inputs, digest: str, calibration: Calibration | None

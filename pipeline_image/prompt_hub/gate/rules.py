@@ -114,8 +114,7 @@ def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
 
 def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
     usd, seconds = evidence.usd_per_call, evidence.seconds_p95
-    # A price is a sum of floats, and nobody is charged a part in a million million.
-    if usd is not None and usd * (1 - CARELESS) > limits.usd_per_call:
+    if usd is not None and costs_too_much(usd, limits):
         words = f"a call costs {usd:.6g} US dollars on average, more than {limits.usd_per_call:g}"
         yield _Ruling(Status.BLOCK, lambda: words)
     if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
@@ -128,6 +127,12 @@ def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
             " (--fresh without --backend batch measures it)"
         )
         yield _Ruling(Status.NOT_MEASURED, lambda: unknown)
+
+
+def costs_too_much(usd_per_call: float | None, limits: Limits) -> bool:
+    """Whether a call costs more than it may; one whose price is not known does not."""
+    # A price is a sum of floats, and nobody is charged a part in a million million.
+    return usd_per_call is not None and usd_per_call * (1 - CARELESS) > limits.usd_per_call
 
 
 def alpha_of(gate: Gate) -> float:

@@ -240,6 +240,15 @@ def answer_alone(response: ModelResponse, model: ModelConfig) -> ModelResponse:
     return replace(response, text=without_thinking(response.text))
 
 
+def at_price_of(response: ModelResponse, model: ModelConfig) -> ModelResponse:
+    """Price a stored answer as the settings do now: a wrong price in them may be mended since."""
+    usage = response.usage
+    usd = model.cost(usage.input_tokens, usage.output_tokens)
+    if usd is not None and usage.batch is not None:
+        usd *= usage.batch
+    return response if usd == usage.usd else replace(response, usage=replace(usage, usd=usd))
+
+
 def answer_of_batch(response: ModelResponse, model: ModelConfig, factor: float) -> ModelResponse:
     """Complete an answer of a batch by what it cost; how long it took is unknown."""
     usage = response.usage

@@ -33,7 +33,7 @@ class Usage:
     input_tokens: int
     output_tokens: int
     usd: float | None = None
-    """What was paid. None where the settings name no price."""
+    """What was paid; of a stored answer at today's price. None where the settings name none."""
     seconds: float | None = 0.0
     """Wall time of the attempt that was answered, without the waiting before it; four decimals.
 

@@ -73,8 +73,11 @@ def keep_verdict(root: Path, results: ReadableResults, record: EvaluationRecord)
     text = results.get(key)
     if text is None or text == here.get(key):
         return
-    answers = aws_names.verdict_details_key(record.digest)
-    here.put(answers, results.get(answers) or "")
+    answers_key = aws_names.verdict_details_key(record.digest)
+    answers = results.get(answers_key)
+    if answers is None:
+        return
+    here.put(answers_key, answers)
     here.put(key, text)
 
 

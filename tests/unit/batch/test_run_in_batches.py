@@ -13,8 +13,9 @@ from typing import cast
 
 import pytest
 
+from prompt_hub.batch.runner import Runner
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation import batch_provider
 from prompt_hub.evaluation.batch_journal import BatchJournal
 from prompt_hub.repository.schema import JsonObject
@@ -256,6 +257,25 @@ def test_who_changed_the_input_may_do_without_the_batches_of_the_old_one(
     code, lines = run(*others, options=IN_BATCHES)
     assert (code, len(lines)) == (ExitCode.OK, RECORDS)
     assert (len(server.batches), server.polls["batch_1"]) == (2, before)
+    assert not (tmp_path / "out.jsonl.batches").exists()
+
+
+def test_a_run_of_the_first_records_keeps_what_a_killed_one_paid_for(
+    run: Run, server: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*told: object) -> None:
+        raise PromptHubError("killed before the first line")
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Runner, "run", die)
+        assert run(*ROWS, options=IN_BATCHES) == (ExitCode.USAGE, [])
+    code, lines = run(*ROWS, options=(*IN_BATCHES, "--limit", "13"))
+    assert (code, len(lines)) == (ExitCode.OK, 13)
+    assert (tmp_path / "out.jsonl.batches").is_dir()
+    code, lines = run(*ROWS, options=(*IN_BATCHES, "--limit", str(RECORDS + 1)))
+    assert (code, len(lines)) == (ExitCode.OK, RECORDS)
+    assert (len(server.batches), set(server.paid.values())) == (1, {1})
+    assert sum(server.live.values()) == 0
     assert not (tmp_path / "out.jsonl.batches").exists()
 
 

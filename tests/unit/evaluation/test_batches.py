@@ -14,6 +14,8 @@ from prompt_hub.evaluation.cache import CACHE_DIR
 from prompt_hub.evaluation.replay import replay
 from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.gate.types import Status
+from prompt_hub.llm.providers._openai_batches import OpenAIBatches
+from prompt_hub.llm.retry import Retries, TransientError
 from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.in_batches import evaluate, first_batch
 from tests.unit.evaluation.many_parts import with_many_parts
@@ -251,6 +253,25 @@ def test_a_batch_that_is_never_listed_is_looked_for_by_the_next_run(
         run = evaluate(folder, server)
     assert (len(server.batches), set(server.paid.values())) == (1, {1})
     assert run.record.verdict.status is Status.PASS
+
+
+def test_a_provider_that_asks_to_wait_for_too_long_is_not_waited_for(
+    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[object] = []
+
+    async def refuse(*told: object) -> str:
+        tries.append(told)
+        assert len(tries) == 1, "it was waited for"
+        raise TransientError("HTTP 429", busy=True, after=2.0)
+
+    monkeypatch.setattr(Retries, "longest_asked", 1.0)
+    monkeypatch.setattr(OpenAIBatches, "upload", refuse)
+    with batch_server() as server:
+        run = evaluate(folder, server)
+    assert (len(tries), sum(server.paid.values())) == (1, 0)
+    assert run.record.verdict.status is Status.NOT_MEASURED
+    assert "could not be handed in: HTTP 429; it asks to wait 2 s" in run.reasons
 
 
 def test_a_status_that_is_not_known_is_not_waited_for_for_ever(

@@ -49,10 +49,11 @@ def evaluate(
     task: str = TASK,
     say: Callable[[str], None] = lambda line: None,
     store: ResponseStore | None = None,
+    aliases: ModelAliases = ALIASES,
 ) -> EvaluationRecord:
     evaluator = Evaluator(
         folder.repository,
-        ModelClient(ALIASES, provider),
+        ModelClient(aliases, provider),
         results,
         execution=execution,
         commit=COMMIT,
@@ -60,6 +61,17 @@ def evaluate(
         say=say,
     )
     return asyncio.run(evaluator.evaluate(task))
+
+
+def priced(usd: float) -> ModelAliases:
+    """Return the aliases with a price per million tokens."""
+    price = Price(input=usd, output=usd)
+    return ModelAliases(
+        {
+            alias: ModelConfig(alias=alias, provider="openai", model=alias, price_per_million=price)
+            for alias in ("catalogue-pinned", "catalogue-latest")
+        }
+    )
 
 
 def always_resistor(messages: list[dict[str, str]]) -> JsonObject:
@@ -188,6 +200,21 @@ def test_a_memory_that_cannot_be_read_is_said_and_made_again(
     assert forgotten or "the remembered verdict is not used: verdicts/" in lines[0]
     assert evaluate(healthy, results, again, execution="e3").remembered
     assert len(again.asked) == 12
+
+
+def test_answers_of_another_measurement_are_not_remembered_with_a_verdict(
+    healthy: RepositoryFolder, results: FolderResults
+) -> None:
+    digest = evaluate(healthy, results, FunctionProvider(catalogue_answer)).digest
+    key = aws_names.verdict_details_key(digest)
+    answers = results.get(key)
+    assert answers is not None
+    results.put(key, re.sub(r'"tokens":\s*\[\d+', '"tokens":[99', answers))
+    lines: list[str] = []
+    again = FunctionProvider(catalogue_answer)
+    assert not evaluate(healthy, results, again, say=lines.append).remembered
+    assert lines[0].endswith("not used: its answers are those of another measurement")
+    assert evaluate(healthy, results, again).remembered
 
 
 def test_cache_files_are_given_back_once_a_task_is_judged(
@@ -345,26 +372,39 @@ def test_a_version_beyond_its_limits_is_blocked(
     healthy: RepositoryFolder, results: FolderResults, limits: str
 ) -> None:
     healthy.edit(METADATA, "threshold: 0.7", f"threshold: 0.7\nlimits: {limits}")
-    priced = {
-        alias: ModelConfig(
-            alias=alias,
-            provider="openai",
-            model=alias,
-            price_per_million=Price(input=1, output=1),
-        )
-        for alias in ("catalogue-pinned", "catalogue-latest")
-    }
-    evaluator = Evaluator(
-        healthy.repository,
-        ModelClient(ModelAliases(priced), FunctionProvider(catalogue_answer)),
-        results,
-        execution="e1",
-        commit=COMMIT,
-        say=lambda line: None,
-    )
-    record = asyncio.run(evaluator.evaluate(TASK))
+    record = evaluate(healthy, results, FunctionProvider(catalogue_answer), aliases=priced(1))
     assert record.verdict.status is Status.BLOCK
     assert "more than" in record.verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "expected"), [(1000, 0.001, Status.PASS), (0.001, 1000, Status.BLOCK)]
+)
+def test_a_price_that_was_mended_decides_anew_and_asks_nobody(
+    healthy: RepositoryFolder,
+    results: FolderResults,
+    tmp_path: Path,
+    first: float,
+    then: float,
+    expected: Status,
+) -> None:
+    healthy.edit(METADATA, "threshold: 0.7", "threshold: 0.7\nlimits: {usd_per_call: 0.001}")
+    store = ResponseStore(tmp_path / "responses")
+    provider = FunctionProvider(catalogue_answer)
+
+    def judged(usd: float) -> EvaluationRecord:
+        return evaluate(healthy, results, provider, store=store, aliases=priced(usd))
+
+    wrong = judged(first)
+    calls = provider.calls
+    mended = judged(then)
+    assert wrong.verdict.status is not expected
+    assert (mended.verdict.status, mended.remembered, provider.calls) == (expected, False, calls)
+    assert mended.candidate is not None
+    assert wrong.candidate is not None
+    assert wrong.candidate.usd is not None
+    assert mended.candidate.usd == pytest.approx(wrong.candidate.usd * then / first)
+    assert judged(then * 1.01).remembered, "a price that decides nothing is no reason to judge anew"
 
 
 @pytest.mark.parametrize(

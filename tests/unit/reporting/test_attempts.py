@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from prompt_hub.reporting.attempts import LISTED, moves_in_words
+from pathlib import Path
+
+from prompt_hub.core import aws_names
+from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.reporting.attempts import LISTED, keep_verdict, moves_in_words
+from tests.unit.reporting.evaluations import build
 
 
 def test_examples_are_named_until_there_are_too_many() -> None:
@@ -12,3 +17,14 @@ def test_examples_are_named_until_there_are_too_many() -> None:
 
 def test_control_characters_of_a_name_do_not_reach_a_terminal() -> None:
     assert [*moves_in_words(["a\x1b[2J\nb"], [])] == ["  won  1: a [2J b"]
+
+
+def test_a_verdict_without_its_answers_is_not_kept(tmp_path: Path) -> None:
+    there, judged = FolderResults(tmp_path / "there"), build(tmp_path / "tree").record
+    there.put(aws_names.verdict_key(judged.digest), judged.to_json())
+    keep_verdict(tmp_path, there, judged)
+    assert [*tmp_path.glob(".prompt-hub/**/*.json*")] == []
+
+    there.put(aws_names.verdict_details_key(judged.digest), "answers")
+    keep_verdict(tmp_path, there, judged)
+    assert len([*tmp_path.glob(".prompt-hub/**/*.json*")]) == 2
