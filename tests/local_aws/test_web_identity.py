@@ -151,7 +151,9 @@ def test_the_second_form_of_the_subject_is_taken(aws: LocalAws, role: str, issue
     )
 
 
-def test_a_provider_ends_with_its_stack(aws: LocalAws, issuer: Issuer, role: str) -> None:
+def test_a_provider_outlives_its_stack_and_the_roles_do_not(
+    aws: LocalAws, issuer: Issuer, role: str
+) -> None:
     keys = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "local"}
     stacks = client(aws, "cloudformation", **keys)
     arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB.removeprefix('https://')}"
@@ -162,5 +164,7 @@ def test_a_provider_ends_with_its_stack(aws: LocalAws, issuer: Issuer, role: str
     stacks.get_waiter("stack_delete_complete").wait(
         StackName="oidc", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    with pytest.raises(ClientError, match="No OpenIDConnect provider"):
+    # Others of the account may sign in by it.
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"]
+    with pytest.raises(ClientError, match="Not authorized to perform"):
         assume(aws, role, issuer.token(repository=REPOSITORY))
