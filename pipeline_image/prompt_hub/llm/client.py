@@ -241,7 +241,10 @@ def answer_alone(response: ModelResponse, model: ModelConfig) -> ModelResponse:
 
 
 def at_price_of(response: ModelResponse, model: ModelConfig) -> ModelResponse:
-    """Price a stored answer as the settings do now: a wrong price in them may be mended since."""
+    """Price an answer as the settings do now: of a stored one, a wrong price may be mended since.
+
+    One that came in a batch costs its part.
+    """
     usage = response.usage
     usd = model.cost(usage.input_tokens, usage.output_tokens)
     if usd is not None and usage.batch is not None:
@@ -251,18 +254,13 @@ def at_price_of(response: ModelResponse, model: ModelConfig) -> ModelResponse:
 
 def answer_of_batch(response: ModelResponse, model: ModelConfig, factor: float) -> ModelResponse:
     """Complete an answer of a batch by what it cost; how long it took is unknown."""
-    usage = response.usage
-    usd = model.cost(usage.input_tokens, usage.output_tokens)
-    return replace(
-        answer_alone(response, model),
-        usage=Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            usd=None if usd is None else usd * factor,
-            seconds=None,
-            batch=factor,
-        ),
+    usage = Usage(
+        input_tokens=response.usage.input_tokens,
+        output_tokens=response.usage.output_tokens,
+        seconds=None,
+        batch=factor,
     )
+    return at_price_of(replace(answer_alone(response, model), usage=usage), model)
 
 
 def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableError:
