@@ -1,4 +1,4 @@
-"""A checkout of this repository as a clone has it, and a shell where nothing is installed."""
+"""Checkouts, of this repository and small ones, and a shell where nothing is installed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from local_aws.isolation import isolated
+from local_aws.stack import LocalStack
 from tests.local_aws.emulator import REGION, ROOT, LocalAws
 
 REPOSITORY = "example/prompts"
 TOOLS = ("make", "git", "node", "npm", "npx")
 AUTHOR = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+
+StackT = TypeVar("StackT", bound=LocalStack)
 
 
 def git(*words: str, cwd: Path = ROOT) -> str:
@@ -36,6 +41,19 @@ def make_checkout(root: Path) -> Path:
     git("init", "--quiet", "--initial-branch", "main", cwd=root)
     commit(root, "settings")
     return root
+
+
+def small_stack(kind: type[StackT], folder: Path, files: Mapping[str, str]) -> StackT:
+    """Return a local stack before its first run, of a checkout below `folder` with one commit."""
+    root = folder / "checkout"
+    root.mkdir()
+    for name, text in files.items():
+        (root / name).write_text(text, encoding="utf-8")
+    git("init", "--quiet", "--initial-branch", "main", cwd=root)
+    commit(root, "First")
+    stack = kind(root, folder / "state")
+    stack.state.mkdir()
+    return stack
 
 
 def commit(root: Path, subject: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.stack import LocalStack
+from tests.local_aws.checkout import small_stack
 
 
 class _CutOff(LocalStack):
@@ -25,17 +26,8 @@ class _CutOff(LocalStack):
 @pytest.fixture
 def stack(tmp_path: Path) -> _CutOff:
     """A local stack of a checkout with one commit, before its first run."""
-    root = tmp_path / "checkout"
-    root.mkdir()
     settings = '{"context": {"prompt-hub": {"region": "us-east-1", "branch": "main"}}}'
-    (root / "cdk.json").write_text(settings, encoding="utf-8")
-    stack = _CutOff(root, tmp_path / "state")
-    stack.state.mkdir()
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    stack.git("init", "--quiet", "--initial-branch=main", str(root))
-    stack.git("-C", str(root), "add", "--all")
-    stack.git(*identity, "-C", str(root), "commit", "--quiet", "--message", "First")
-    return stack
+    return small_stack(_CutOff, tmp_path, {"cdk.json": settings})
 
 
 @pytest.mark.parametrize("at", ["clone", "checkout", "set-url", "user.email"])

@@ -13,6 +13,7 @@ from local_aws.records_run import REASON, RecordsRun
 from local_aws.regression import TASK
 from local_aws.stack import STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
+from tests.local_aws.checkout import small_stack
 
 SETTINGS = {"prompt-hub": {"branch": "main", "region": "x", "stages": [{"name": STAGE}]}}
 
@@ -50,15 +51,8 @@ class _Run(RecordsRun):
 @pytest.fixture
 def stack(tmp_path: Path) -> LocalStack:
     """A local stack whose remote has one push, and whose stage answers no files of records."""
-    root = tmp_path / "checkout"
-    root.mkdir()
-    (root / "cdk.json").write_text(json.dumps({"context": SETTINGS}), encoding="utf-8")
-    stack = LocalStack(root, tmp_path / "state")
-    stack.state.mkdir()
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    stack.git("init", "--quiet", "--initial-branch=main", str(root))
-    stack.git("-C", str(root), "add", "--all")
-    stack.git(*identity, "-C", str(root), "commit", "--quiet", "--message", "First")
+    files = {"cdk.json": json.dumps({"context": SETTINGS})}
+    stack = small_stack(LocalStack, tmp_path, files)
     stack.make_remote()
     stack.clone(stack.demo)
     stack.push("First")

@@ -23,6 +23,7 @@ from local_aws.run_report import Story
 from local_aws.stack import LocalStack
 from local_aws.stack_reader import Observer
 from prompt_hub.core import aws_names
+from tests.local_aws.checkout import small_stack
 from triggers import Trigger, TriggerKind
 
 if TYPE_CHECKING:
@@ -218,17 +219,9 @@ def test_what_stays_out_is_what_the_ledger_calls_quarantined(
 @pytest.fixture
 def pushed(tmp_path: Path) -> LocalStack:
     """A local stack whose remote has one push of the lifecycle's author."""
-    root = tmp_path / "checkout"
-    root.mkdir()
     settings = '{"context": {"prompt-hub": {"region": "us-east-1", "branch": "main"}}}'
-    (root / "cdk.json").write_text(settings, encoding="utf-8")
-    (root / "brand.yaml").write_text("threshold: 0.7\n", encoding="utf-8")
-    stack = LocalStack(root, tmp_path / "state")
-    stack.state.mkdir()
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    stack.git("init", "--quiet", "--initial-branch=main", str(root))
-    stack.git("-C", str(root), "add", "--all")
-    stack.git(*identity, "-C", str(root), "commit", "--quiet", "--message", "First")
+    files = {"cdk.json": settings, "brand.yaml": "threshold: 0.7\n"}
+    stack = small_stack(LocalStack, tmp_path, files)
     stack.make_remote()
     clone = stack.clone(stack.demo)
     (clone / "brand.yaml").write_text("threshold: 0.8\n", encoding="utf-8")
