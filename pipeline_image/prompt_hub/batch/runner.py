@@ -163,10 +163,13 @@ class Runner:
         return self.stats
 
     async def _answers_example(self) -> bool:
-        """Whether the model answers at all, so that what it refuses is the fault of a record."""
+        """Whether the model answers at all, so that what it refuses is the fault of a record.
+
+        Where no example can be asked about, the records before tell.
+        """
         fields = await asyncio.to_thread(self.example)
         if fields is None:
-            return False
+            return self.journal.has_answers
         try:
             await self.backend.answer(fields)
         except ModelUnavailableError:
