@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 _MOST_PLACES = 15
-"""Of a score in words: further digits are those of the float."""
+"""Of a number in words: further digits are those of the float."""
 
 
 def noun(n: object, singular: str, plural: str | None = None) -> str:
@@ -21,15 +21,24 @@ def count(n: int, singular: str, plural: str | None = None) -> str:
     return f"{n:,} {noun(n, singular, plural)}"
 
 
-def amount(value: float) -> str:
+def amount(value: float, *beside: float) -> str:
     """Return a number as people write it: four digits that mean something, and no exponent.
+
+    There are more digits where four would make it look like what stands `beside` it.
 
     >>> [amount(value) for value in (100.0, 12345.678, 0.00003214159)]
     ['100', '12,345.68', '0.00003214']
+    >>> amount(0.020004, 0.02)
+    '0.020004'
     """
     if value == int(value):
         return f"{int(value):,}"
     places = max(2, 3 - math.floor(math.log10(abs(value))))
+    others = [other for other in beside if other != value]
+    for enough in range(places, _MOST_PLACES + 1):
+        if all(f"{other:,.{enough}f}" != f"{value:,.{enough}f}" for other in others):
+            places = enough
+            break
     return f"{value:,.{places}f}".rstrip("0").rstrip(".")
 
 

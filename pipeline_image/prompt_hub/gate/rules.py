@@ -115,10 +115,12 @@ def _missing(evidence: Evidence, gate: Gate) -> tuple[str, ...]:
 def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
     usd, seconds = evidence.usd_per_call, evidence.seconds_p95
     if usd is not None and costs_too_much(usd, limits):
-        words = f"a call costs {usd:.6g} US dollars on average, more than {limits.usd_per_call:g}"
-        yield _Ruling(Status.BLOCK, lambda: words)
+        cost, most = _beside(usd, limits.usd_per_call)
+        dear = f"a call costs {cost} US dollars on average, more than {most}"
+        yield _Ruling(Status.BLOCK, lambda: dear)
     if seconds is not None and limits.seconds_p95 is not None and seconds > limits.seconds_p95:
-        slow = f"5 of 100 calls take {seconds:.3g} s or longer, more than {limits.seconds_p95:g} s"
+        time, most = _beside(seconds, limits.seconds_p95)
+        slow = f"5 of 100 calls take {time} s or longer, more than {most} s"
         yield _Ruling(Status.BLOCK, lambda: slow)
     if evidence.untimed and limits.seconds_p95 is not None:
         unknown = (
@@ -127,6 +129,11 @@ def _limits(evidence: Evidence, limits: Limits) -> Iterable[_Ruling]:
             " (--fresh without --backend batch measures it)"
         )
         yield _Ruling(Status.NOT_MEASURED, lambda: unknown)
+
+
+def _beside(measured: float, limit: float) -> tuple[str, str]:
+    """Return both in words that differ where they do."""
+    return wording.amount(measured, limit), wording.amount(limit, measured)
 
 
 def costs_too_much(usd_per_call: float | None, limits: Limits) -> bool:

@@ -48,6 +48,23 @@ def test_an_amount_has_four_digits_and_no_exponent(value: float, text: str) -> N
     assert amount(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "beside", "text"),
+    [
+        (0.020004, 0.02, "0.020004"),
+        (0.02, 0.020004, "0.02"),
+        (2.0003, 2.0, "2.0003"),
+        (0.3, 0.3, "0.3"),
+        (0.1 + 0.2, 0.3, "0.3"),
+        (12345.678, 0.5, "12,345.68"),
+    ],
+)
+def test_amounts_beside_each_other_look_equal_only_where_they_are(
+    value: float, beside: float, text: str
+) -> None:
+    assert amount(value, beside) == text
+
+
 def test_a_score_alone_has_three_digits() -> None:
     assert score(0.89996) == "0.900"
     assert score(0.9, None, 0.9) == "0.900"

@@ -305,7 +305,7 @@ def test_a_limit_of_cost_is_about_calls_by_themselves(folder: RepositoryFolder) 
         run = evaluate(folder, server)
     # Half of it was paid, which would have done.
     assert run.record.verdict.status is Status.BLOCK
-    assert "a call costs 5.3e-05 US dollars on average" in run.reasons
+    assert "a call costs 0.000053 US dollars on average" in run.reasons
 
 
 def test_budget_and_estimate_are_at_the_batchs_price(folder: RepositoryFolder) -> None:

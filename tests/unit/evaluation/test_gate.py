@@ -220,6 +220,8 @@ def test_cost_and_latency_are_limited() -> None:
     dear = decided(replace(fine, usd_per_call=0.0125), limits=limits)
     assert dear.status is Status.BLOCK
     assert "costs 0.0125 US dollars on average" in dear.reasons[0]
+    barely = decided(replace(fine, usd_per_call=0.010000004), limits=limits)
+    assert barely.reasons[0].endswith("0.010000004 US dollars on average, more than 0.01")
     slow = decided(replace(fine, seconds_p95=2.5), limits=limits)
     assert slow.status is Status.BLOCK
     assert "2.5 s" in slow.reasons[0]
