@@ -182,6 +182,13 @@ _UNANSWERED = {"ReadTimeoutError", "ConnectionClosedError"}
 """What botocore raises where a request went out and no answer came."""
 
 
+def _asked_as() -> str:
+    """Return in words what says whom this machine asks, and as whom."""
+    names = ("AWS_DEFAULT_REGION", "AWS_PROFILE")
+    region, profile = (f"{name} ({os.environ.get(name) or 'not set'})" for name in names)
+    return f"{region} and {profile}; `aws sts get-caller-identity` names account and role"
+
+
 @contextmanager
 def translate_aws_errors() -> Iterator[None]:
     """Turn what the ledger and AWS raise into sentences and exit codes; decorates a `run`."""
@@ -198,7 +205,7 @@ def translate_aws_errors() -> Iterator[None]:
     except LedgerMissingError as error:
         raise PromptHubError(
             f"{error}.",
-            hint="Look at --stage and AWS_DEFAULT_REGION; a new stage is deployed first.",
+            hint=f"Look at --stage, {_asked_as()}. A new stage is deployed first.",
             exit_code=ExitCode.USAGE,
         ) from None
     except LedgerError as error:
@@ -220,6 +227,6 @@ def translate_aws_errors() -> Iterator[None]:
             ) from None
         raise PromptHubError(
             f"AWS did not do it: {str(error).rstrip('.')}.",
-            hint="Look at AWS_DEFAULT_REGION, at the credentials and at the role's permissions.",
+            hint=f"Look at the role's permissions, {_asked_as()}.",
             exit_code=ExitCode.UNEXPECTED,
         ) from None

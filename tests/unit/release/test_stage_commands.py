@@ -194,8 +194,11 @@ def test_a_stage_that_is_not_there_is_a_usage_error(
         raise LedgerMissingError(f"there is no table {table}")
 
     monkeypatch.setattr(Ledger, "connect", no_table)
+    monkeypatch.setenv("AWS_PROFILE", "sandbox")
     assert main(["ledger", "show", "--stage", "prdo"]) == ExitCode.USAGE
-    assert "there is no table prompt-hub-prdo-ledger. Look at --stage" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "there is no table prompt-hub-prdo-ledger. Look at --stage" in message
+    assert "AWS_DEFAULT_REGION (not set) and AWS_PROFILE (sandbox)" in message
 
 
 @pytest.mark.parametrize("words", DECISIONS, ids=" ".join)
