@@ -227,7 +227,7 @@ lock: setup  ## lock files with hashes from the requirements; UPGRADE=--upgrade 
 image: setup  ## build the service's image with a Docker engine
 	@$(VENV)/prompt-hub image --local --release dev
 
-bench: setup  ## every benchmark of waiting times, then docs/performance.md (a quiet machine)
+bench: chromium  ## every benchmark of waiting times, then docs/performance.md (a quiet machine)
 	@$(VENV)/python -m benchmarks
 
 bench-eval: setup  ## the evaluation engine beside promptfoo and a bare SDK loop (2 GB, a quiet machine)

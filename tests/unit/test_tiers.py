@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
-import subprocess
 from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
+from tests.unit.make_plans import plan_of
 from tests.unit.module_imports import statements_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,18 +103,6 @@ def test_every_folder_of_tests_is_a_tier_that_a_target_runs() -> None:
     documented = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     assert {folder for folder in folders if f"tests/{folder}" not in makefile} == set()
     assert {folder for folder in folders if f"`tests/{folder}`" not in documented} == set()
-
-
-def plan_of(target: str) -> list[str]:
-    """The lines that `make target` would run."""
-    return subprocess.run(
-        ["make", "--dry-run", "--no-print-directory", target],
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
 
 
 def pytest_runs(target: str) -> list[list[str]]:
