@@ -158,10 +158,9 @@ class ServiceBackend:
                     trace_id=trace_id,
                 )
             raise ModelUnavailableError(f"the service at {self._url} answered without an output.")
-        error = body.get("error")
-        code, message = (
-            (error.get("code"), error.get("message")) if isinstance(error, dict) else ("", "")
-        )
+        found = body.get("error")
+        error = found if isinstance(found, dict) else {}
+        code, message = error.get("code", ""), error.get("message", "")
         if code in RECORD_ERRORS:
             return RecordAnswer(
                 output=None,
@@ -170,7 +169,10 @@ class ServiceBackend:
                 trace_id=trace_id,
             )
         reason = f"HTTP {status}{f', {message}' if message else ''}"
-        raise ModelUnavailableError(f"the service at {self._url} gave no answer: {reason}.")
+        raise ModelUnavailableError(
+            f"the service at {self._url} gave no answer: {reason}.",
+            of_request=error.get("refused") is True,
+        )
 
     def _ask(self, path: str, body: JsonObject | None = None) -> Response:
         try:

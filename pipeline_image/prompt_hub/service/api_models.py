@@ -92,6 +92,8 @@ class ErrorDetail(ApiModel):
     """With `invalid_fields`: everything that is wrong. Absent with every other code."""
     quota: CallerQuota | None = None
     """With `over_quota`: what is used up. Absent with every other code."""
+    refused: bool = False
+    """With `model_unavailable`: true where the provider refuses this one request. Absent else."""
 
 
 class ErrorResponse(ApiModel):

@@ -99,7 +99,8 @@ class ErrorCode(StrEnum):
     )  # fmt: skip
     MODEL_UNAVAILABLE = (
         "model_unavailable", 503, Fault.PROVIDER, True,
-        "The model gave no answer in time, or refused.",
+        "The model gave no answer in time, or refused. With `error.refused` it refuses this one"
+        " request, as one that is too long: asking again changes nothing.",
     )  # fmt: skip
     NOT_ACTIVE = (
         "not_active", 503, Fault.OPERATOR, True,

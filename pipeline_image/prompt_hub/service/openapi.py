@@ -15,7 +15,7 @@ from prompt_hub.service.api_models import ErrorResponse
 from prompt_hub.service.errors import ErrorCode
 from prompt_hub.service.service import PromptService
 
-API_VERSION = "1.1.0"
+API_VERSION = "1.2.0"
 """Version of the interface under `/v1`: its minor number moves with every addition."""
 JSON = "application/json"
 RUN_PATH = "/v1/tasks/{task}/run"

@@ -244,7 +244,9 @@ class PromptService:
             message = f"the model gave no answer within {seconds:g} s"
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, message)
         except ModelUnavailableError as error:
-            attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.public_message)
+            refused = {"refused": True} if error.of_request else {}
+            message = error.public_message
+            attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, message, **refused)
             attempt.logged_problem = await run_off_loop(size, without_values, error.message, fields)
         except PromptHubError as error:
             attempt.error = ServiceError(ErrorCode.MODEL_UNAVAILABLE, error.message)

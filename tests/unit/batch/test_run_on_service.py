@@ -108,6 +108,24 @@ def test_a_service_that_cannot_answer_is_an_outage(
     assert f"HTTP {refusal[0]}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("first", [1, 4])
+def test_a_record_that_the_provider_refuses_is_an_error_of_its_own(run: Run, first: int) -> None:
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        if path != "/v1/tasks" and str(cast(JsonObject, sent["fields"])["part_number"]) == "LONG":
+            message = "the model small gave no answer: HTTP 400."
+            return 503, {
+                "error": {"code": "model_unavailable", "message": message, "refused": True}
+            }
+        return service(path, sent)
+
+    with serving(respond) as url:
+        code, lines = run(*["LONG,diode,,\n"] * first, *ROWS, options=("--service", url))
+    assert code == ExitCode.BLOCKED
+    assert len(lines) == first + 3
+    assert all("HTTP 400" in str(line["error"]) for line in lines[:first])
+    assert [line["error"] for line in lines[first::2]] == [None, None]
+
+
 def test_a_service_that_is_not_there_is_said_at_once(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,6 +158,7 @@ def test_a_model_that_refuses_is_unavailable_with_a_time_to_retry(running: Runni
     status, answer, headers = running.run("part-class", FIELDS)
     assert (status, answer["error"]["code"]) == (503, "model_unavailable")
     assert "HTTP 401" in answer["error"]["message"]
+    assert "refused" not in answer["error"]
     assert headers["Retry-After"] == "5"
 
 
@@ -170,6 +171,7 @@ def test_a_refusals_words_stand_in_the_log_and_not_in_the_answer(
     status, answer, _ = running.run("part-class", FIELDS)
     assert (status, answer["error"]["code"]) == (503, "model_unavailable")
     assert answer["error"]["message"].endswith("gave no answer: HTTP 400.")
+    assert answer["error"]["refused"] is True
     (line,) = (
         entry
         for entry in map(json.loads, capsys.readouterr().out.splitlines())
