@@ -213,9 +213,12 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
 
         again = tmp_path / "again.jsonl"
         address = f"s3://{name}/{key}"
-        follow = f"prompt-hub run part-class {address} {output} --stage dev"
+        follow = f"prompt-hub run part-class {address} {output} --version-id {version} --stage dev"
         assert f"to follow it again: {follow}" in capsys.readouterr().err
-        assert main(["run", "part-class", address, str(again)]) == ExitCode.BLOCKED
+        # Somebody drops another file of this name.
+        s3.put_object(Bucket=name, Key=key, Body=HEADER.encode())
+        of_then = ["--version-id", version]
+        assert main(["run", "part-class", address, str(again), *of_then]) == ExitCode.BLOCKED
 
         refused = pool.submit(main, ["run", "part-class", str(wrong), str(again), "--stage", "dev"])
         other = f"{aws_names.INCOMING}part-class/wrong.csv"

@@ -94,8 +94,9 @@ def restored_version(
     if prompt.version == bad:
         raise PromptHubError(
             f"{task} {bad} itself is still {source}.",
-            hint="Take it back first (docs/operations.md#go-back-by-hand), or name the version"
-            " whose records are bad.",
+            hint="If a stage has rolled it back, `git pull` once promotion has written so, or ask"
+            " the stage itself with --stage. Else take it back first"
+            " (docs/operations.md#go-back-by-hand), or name the version whose records are bad.",
             exit_code=ExitCode.BLOCKED,
         )
     states = _states(repository, task, stage)

@@ -96,12 +96,22 @@ def plan_run(
         raise
     if run is not None and drop.execution is not None:
         claim_run(objects, task, run, drop.execution, folder / CLAIM)
-    if run is not None and (known := _known(objects, task, run)):
+    known = None if run is None else _known(objects, task, run)
+    # Such a name is that of this very version of the file, which need not be read again.
+    if known is not None and run == name_run(drop.key, drop.version_id or ""):
         return known
     # Not under its own name, which may be that of a shard on its way, or too long for a disk.
     path = folder / f"dropped{''.join(Path(drop.key).suffixes[-2:])[-LONGEST_ENDING:]}"
     if not objects.fetch(drop.key, path, drop.version_id):
         raise PromptHubError(f"{objects.address} has no file {drop.key}.")
+    if known is not None:
+        if known.source.sha256 != file_as_read(path, drop.key).sha256:
+            raise PromptHubError(
+                f"run {run} of {task} is of another file: {known.source.uri}, as it was then.",
+                hint="Name another --run, or none.",
+                exit_code=ExitCode.BLOCKED,
+            )
+        return known
     if run is None:
         run = name_run(drop.key, drop.version_id or file_as_read(path, drop.key).sha256)
         if known := _known(objects, task, run):

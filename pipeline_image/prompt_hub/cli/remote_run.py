@@ -36,7 +36,9 @@ MOST_POLLS = 900
 """So many without an execution are the end: EventBridge gives a file up after an hour."""
 
 
-def run_remotely(task: str, source: str, output: Path, stage: str | None) -> ExitCode:
+def run_remotely(
+    task: str, source: str, output: Path, stage: str | None, *, version: str | None = None
+) -> ExitCode:
     """Answer a file in a stage; BLOCKED if records failed, or the file is refused.
 
     Args:
@@ -44,19 +46,20 @@ def run_remotely(task: str, source: str, output: Path, stage: str | None) -> Exi
         source: `s3://BUCKET/incoming/TASK/NAME`, dropped before; or a file, to be dropped now.
         output: where the JSON lines go.
         stage: whose bucket a file is dropped into, and in whose account the bucket is.
+        version: of the file in its bucket; without one the newest.
     """
     objects, key = _dropped(task, source, stage)
     address = f"{objects.address}/{key}"
-    version = objects.version_of(key)
+    version = version or objects.version_of(key)
     if version is None:
         raise PromptHubError(f"there is no file {address}.")
     run = name_run(key, version)
     say(f"{address}: run {run}")
-    if source != address:
-        # The same command would drop the file once more, and all of it would be asked again.
-        of_stage = ["--stage", stage] if stage else []
-        again = shlex.join(["prompt-hub", "run", task, address, str(output), *of_stage])
-        say(f"to follow it again: {again}")
+    # The command of before would drop its file once more, and all of it would be asked again; the
+    # address alone is that of whatever is dropped there next.
+    of_stage = ["--stage", stage] if stage else []
+    command = ["prompt-hub", "run", task, address, str(output), "--version-id", version, *of_stage]
+    say(f"to follow it again: {shlex.join(command)}")
     manifest = _wait(objects, task, run, lambda: _find_failed(objects, key, version, stage), stage)
     _bring(objects, manifest, output)
     print(f"{describe_run(manifest)}: {output}")
@@ -144,7 +147,7 @@ def _require_alive(execution: str, stage: str | None) -> None:
     raise PromptHubError(
         f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",
         hint="What was answered is kept. Have it go on (docs/operations.md, A file of records that"
-        " failed), then follow it again by the address of the file in its bucket.",
+        " failed), then follow it again by the command that was said above.",
         exit_code=ExitCode.NOT_MEASURED,
     )
 

@@ -59,6 +59,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=stage_name,
         help="drop the file into the bucket of this stage, which answers it",
     )
+    parser.add_argument(
+        "--version-id",
+        metavar="ID",
+        help="which version of the file in its bucket; the newest by default",
+    )
     add_concurrency(parser)
     add_backend(parser, "records")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -72,6 +77,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     """
     if arguments.stage or arguments.input.startswith(SCHEME):
         return _run_remotely(arguments)
+    if arguments.version_id:
+        raise PromptHubError("--version-id is of a file in a bucket.")
     arguments.input = Path(arguments.input)
     if arguments.backend == BATCH and arguments.service:
         raise PromptHubError("--backend batch asks the model from here, and no --service.")
@@ -88,9 +95,17 @@ def _run_remotely(arguments: argparse.Namespace) -> ExitCode:
     here = Path(arguments.input)
     if not arguments.input.startswith(SCHEME):
         _check_paths(here, arguments.output)
+        if arguments.version_id:
+            raise PromptHubError("--version-id is of a file that is in its bucket already.")
     elif not arguments.output.parent.is_dir():
         raise PromptHubError(f"there is no folder {arguments.output.parent} to write into.")
-    return run_remotely(arguments.task, arguments.input, arguments.output, arguments.stage)
+    return run_remotely(
+        arguments.task,
+        arguments.input,
+        arguments.output,
+        arguments.stage,
+        version=arguments.version_id,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

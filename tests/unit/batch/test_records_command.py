@@ -200,6 +200,20 @@ def test_a_file_that_cannot_be_read_is_refused_for_good(
     assert files_of_run(store) == {"refused.json"}
 
 
+@pytest.mark.parametrize("name", ["parts.csv", "others.csv"])
+def test_a_run_of_another_file_is_not_taken_for_this_ones(
+    records: Records, model: Model, store: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    first = drop(store, HEADER + ROWS[0])
+    assert records("plan", "--key", first) == ExitCode.OK
+    assert records("plan", "--key", first) == ExitCode.OK, "a plan that is there is taken"
+    planned = files_of_run(store)
+    key = drop(store, HEADER + "".join(ROWS), name)
+    assert records("plan", "--key", key) == ExitCode.BLOCKED
+    assert f"run r of part-class is of another file: {store / first}" in capsys.readouterr().err
+    assert files_of_run(store) == planned
+
+
 def test_a_file_of_no_task_is_refused(
     records: Records, model: Model, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

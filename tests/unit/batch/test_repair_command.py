@@ -152,7 +152,9 @@ def test_a_version_that_is_still_active_is_not_repaired(
 ) -> None:
     asked = len(model.asked)
     assert main([*REPAIR, "--yes"]) == ExitCode.BLOCKED
-    assert "part-class 1.1.0 itself is still released" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "part-class 1.1.0 itself is still released" in told
+    assert "`git pull` once promotion has written so" in told
     assert len(model.asked) == asked
 
 
