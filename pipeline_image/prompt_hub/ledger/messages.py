@@ -159,6 +159,9 @@ def next_steps(event: Event, stage: str) -> str:
     where = f"{event.task} --stage {stage}"
     if event.left is not None and event.left != event.reached:
         in_stage = f"prompt-hub ledger activate {where} --to {event.left.version} {SIGNED}"
+        if event.kind is EventKind.ACTIVATED:
+            # It was taken out before a person insisted on it: it is again, for later stages, too.
+            in_stage = f"prompt-hub ledger downgrade {where} --to {event.left.version} {SIGNED}"
         if event.kind is not EventKind.ROLLED_BACK:
             return f"To undo it:\n  {in_stage}"
         in_git = f"prompt-hub promote downgrade {event.task} --to {event.left.version} --override"

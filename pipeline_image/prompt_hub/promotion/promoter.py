@@ -238,16 +238,41 @@ class Promoter:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
-        change = transitions.promote if record.verdict.promotes else transitions.refuse
+        used = _used_override(repository, view, record)
+        promotes = record.verdict.promotes and used is None
+        change = transitions.promote if promotes else transitions.refuse
         try:
             changes = change(repository, record, found.details_text, datetime.now(UTC))
         except NotAllowedError as error:  # one task never holds up another's release
             return ended("not allowed", error.message)
         apply(repository.root, changes)
-        if not record.verdict.promotes:
+        if not promotes:
             # An execution that ended red elsewhere has judged it and told nobody.
-            return ended("refused", known=not changes)
+            reasons = record.verdict.reasons if used is None else (used, *record.verdict.reasons)
+            return ended("refused", *reasons, known=not changes)
         return ended("requalified" if view.state(record.version) is State.RELEASED else "promoted")
+
+
+def _used_override(
+    repository: PromptRepository, view: TaskRegistryView, record: EvaluationRecord
+) -> str | None:
+    """Say why an override does not count: it has released this version before, on another model.
+
+    None where it counts, or where there is none.
+    """
+    override, entry = repository.metadata(record.task).override, view.version(record.version)
+    if record.verdict.overridden_by is None or override is None or entry is None:
+        return None
+    if view.state(record.version) is not State.RELEASED or entry.model is None:
+        return None
+    same = (entry.person, entry.reason) == (override.person, override.reason)
+    arm = record.candidate
+    if not same or arm is None or arm.model == entry.model.identity:
+        return None
+    return (
+        f"the override by {override.person} was for {entry.model.identity}, and this is {arm.model}:"
+        " say it again with a new reason, or take it out of the metadata"
+    )
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:

@@ -34,7 +34,7 @@ from prompt_hub.repository.registry import (
     RegisteredVersion,
     VersionState,
 )
-from prompt_hub.repository.schema import Lock, Prompt
+from prompt_hub.repository.schema import Lock, Prompt, version_key
 from prompt_hub.repository.transaction import Changes
 
 
@@ -166,13 +166,17 @@ def refuse(
 def downgrade(
     repository: PromptRepository, task: str, version: str, decision: Decision, at: datetime
 ) -> Changes:
-    """Release an archived version again; a champion is taken out for it.
+    """Release an archived version again; an older one takes the champion out, a newer supersedes.
 
     Raises:
         NotAllowedError: nobody is named, or the version was taken out and nobody insists on it.
         PromptHubError: the version is not in the archive.
     """
-    return _go_back(repository, task, version, Event.DOWNGRADE, decision, at)
+    champion = repository.production(task)
+    # Who undoes a downgrade or a rollback has nothing against the version that stood in meanwhile.
+    forward = champion is not None and version_key(version) > version_key(champion.version)
+    leaving = Event.SUPERSEDE if forward else Event.DOWNGRADE
+    return _go_back(repository, task, version, leaving, decision, at)
 
 
 def archive(

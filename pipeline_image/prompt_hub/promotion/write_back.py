@@ -122,9 +122,9 @@ def _word(stage: str, task: str, record: VersionRecord, events: list[Event]) -> 
         )
     if record.state.taken_out:
         return None  # a person took it out by hand, and says so in git by a command
-    chosen = next((e for e in events if _chosen_by_hand(e, reference)), None)
-    if chosen is None:
-        return None
+    chosen = next((e for e in events if _moved_by_hand(e, reference)), None)
+    if chosen is None or chosen.left == reference:
+        return None  # nobody chose it, or somebody has chosen another one instead since
     return StageWord(
         stage=stage,
         task=task,
@@ -140,9 +140,11 @@ def _rolled_back(event: Event, version: VersionRef) -> bool:
     return event.kind is EventKind.ROLLED_BACK and event.left == version
 
 
-def _chosen_by_hand(event: Event, version: VersionRef) -> bool:
-    moved = event.kind in {EventKind.ACTIVATED, EventKind.DOWNGRADED} and event.left != version
-    return moved and event.reached == version and event.code == BY_HAND
+def _moved_by_hand(event: Event, version: VersionRef) -> bool:
+    """Whether a person moved the pointer to or from a version."""
+    moved = event.kind in {EventKind.ACTIVATED, EventKind.DOWNGRADED}
+    moved = moved and event.left != event.reached and version in (event.left, event.reached)
+    return moved and event.code == BY_HAND
 
 
 # --- Writing into git ----------------------------------------------------------------------------

@@ -176,7 +176,9 @@ class VersionHistory(RuleBasedStateMachine):
             assert self._snapshot().released == to
             assert before.states[to] is State.SUPERSEDED or overridden
             if before.released is not None:
-                assert self._snapshot().states[before.released] is State.DOWNGRADED
+                newer = version_key(to) > version_key(before.released)
+                reached = State.SUPERSEDED if newer else State.DOWNGRADED
+                assert self._snapshot().states[before.released] is reached
 
     @rule(decision=DECISIONS, crash=CRASHES)
     def archive(self, decision: Decision, crash: int | None) -> None:

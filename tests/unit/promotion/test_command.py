@@ -12,6 +12,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.transaction import Writer
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
 from tests.unit.providers import FunctionProvider
@@ -171,6 +172,8 @@ def test_what_was_taken_out_comes_back_by_an_explicit_override_only(
     assert "--override" in message
     assert main([*downgrade, "1.1.0", "--override"]) == ExitCode.OK
     assert released(folder) == "1.1.0"
+    stood_in = folder.repository.registry().tasks["part-class"].versions["1.0.0"]
+    assert stood_in.state is VersionState.SUPERSEDED
     assert folder.findings() == []
 
 

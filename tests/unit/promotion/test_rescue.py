@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.cli.main import main
+from prompt_hub.cli.verdict import newly_refused
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.store import logged_evaluation
@@ -37,8 +38,11 @@ def diode(messages: list[dict[str, str]]) -> JsonObject:
 
 
 @cache
-def fall_short(first_world: World, folder: Path, *, override: bool) -> World:
-    """Release 1.2.0, by its verdict or against it, and let it fall short on another model."""
+def fall_short(first_world: World, folder: Path, *, override: bool, left_in: bool = False) -> World:
+    """Release 1.2.0, by its verdict or against it, and let it fall short on another model.
+
+    The override may be `left_in` the metadata.
+    """
     world = copied(first_world, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(aws_names.ENV_ROOT, str(world.author.root))
@@ -49,12 +53,14 @@ def fall_short(first_world: World, folder: Path, *, override: bool) -> World:
             world.evaluated("e1", world.push("candidate"))
         assert world.promote("e1").tasks[TASK].outcome == "promoted"
         git(world.author.root, "pull", "--quiet", "origin", "main")
-        if override:
+        if override and not left_in:
             metadata = f"prompts/03-metadata/{TASK}.yaml"
             world.author.write(metadata, world.author.read(metadata).split("override:")[0])
         world.author.write("models.md", "The alias names another model now.\n")
         world.evaluated("e2", world.push("another model"), diode, OTHER_MODEL)
-        assert world.promote("e2").tasks[TASK].outcome == "refused"
+        second = world.promote("e2").tasks[TASK]
+        assert (second.outcome, newly_refused(second)) == ("refused", True)
+        assert ("say it again with a new reason" in " ".join(second.reasons)) == left_in
         git(world.author.root, "pull", "--quiet", "origin", "main")
         assert last_verdict(world.author).status == "BLOCK"
         assert main(["validate"]) == ExitCode.OK
@@ -80,6 +86,18 @@ def fallen_short(
         return world
 
     return get
+
+
+@pytest.mark.processes
+def test_an_override_does_not_release_its_version_on_another_model_too(
+    first_world: World, folder: Path
+) -> None:
+    world = fall_short(first_world, folder / "left-in", override=True, left_in=True)
+    registered = world.author.repository.registry().tasks[TASK]
+    assert registered.released == "1.2.0"
+    model = registered.versions["1.2.0"].model
+    assert model is not None
+    assert model.identity == "openai:small-model-2026-01"
 
 
 def last_verdict(folder: RepositoryFolder) -> RegisteredVerdict:

@@ -96,6 +96,21 @@ def test_a_person_who_undoes_it_after_git_knew_is_followed(world: World) -> None
     assert world.head() == head
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["git knows nothing", "git knew"])
+def test_a_person_who_undid_it_and_was_undone_brings_nothing_back(
+    world: World, *, known: bool
+) -> None:
+    rolled = Rolled(world, "dev")
+    rolled.roll_back("dev", 5)
+    if known:
+        rolled.execute("e2")
+    rolled.choose("dev", BAD, 7)
+    rolled.choose("dev", GOOD, 8)
+    promotion, _ = rolled.execute("e3")
+    assert promotion.written_back == ()
+    assert rolled.registered.released == (GOOD if known else BAD)
+
+
 @pytest.mark.parametrize(("insisted", "chosen"), [(False, 7), (True, 0.002)])
 def test_one_execution_takes_a_version_out_and_brings_back_what_a_person_chose(
     world: World, insisted: bool, chosen: float
@@ -177,6 +192,7 @@ def test_a_person_who_released_it_again_in_git_wins_over_the_older_rollback(worl
     promotion, _ = rolled.execute("e3")
     assert promotion.written_back == ()
     assert rolled.registered.released == BAD
+    assert rolled.registered.versions[GOOD].state is VersionState.SUPERSEDED, "a way back"
     assert world.head() == head
 
 
