@@ -98,7 +98,11 @@ def provider(grade: Grade) -> FunctionProvider:
 
 
 def evaluate(
-    folder: RepositoryFolder, model: FunctionProvider, task: str = "part-class"
+    folder: RepositoryFolder,
+    model: FunctionProvider,
+    task: str = "part-class",
+    *,
+    say: Callable[[str], None] = lambda line: None,
 ) -> EvaluationRecord:
     """Evaluate with a scripted model."""
     evaluator = Evaluator(
@@ -107,7 +111,7 @@ def evaluate(
         FolderResults(folder.root / ".prompt-hub" / "results"),
         execution="e1",
         commit=COMMIT,
-        say=lambda line: None,
+        say=say,
     )
     return asyncio.run(evaluator.evaluate(task))
 

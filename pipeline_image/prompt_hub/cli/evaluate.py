@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 MOST_ON_A_PAGE = 20_000
 """Examples; all answers are in memory while a page is made."""
+_KEPT = "Every answer so far is kept: run the same command again to go on from here."
+_KEPT_BUT_FRESH = (
+    "Every answer so far is kept, but with --fresh the same command asks everything anew, and pays"
+    " for it again. Without it, what is stored is used."
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,10 +89,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     try:
         records = asyncio.run(_evaluate(arguments, repository))
     except KeyboardInterrupt:
-        print(
-            "\nEvery answer so far is kept: run the same command again to go on from here.",
-            file=sys.stderr,
-        )
+        print(f"\n{_KEPT_BUT_FRESH if arguments.fresh else _KEPT}", file=sys.stderr)
         raise
     if arguments.json:
         print(json.dumps([json.loads(record.to_json()) for record in records], indent=2))

@@ -52,6 +52,10 @@ MOST_ROUNDS = 4
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
+class _CrowdedOutError(Exception):
+    """The provider's queue is full of batches of other prompts of this evaluation."""
+
+
 @dataclass(kw_only=True)
 class _Part:
     """Questions that become one batch, and the most that they may cost."""
@@ -78,6 +82,8 @@ class _Batches:
     """Why requests had no answer, one of them."""
     budget_reached: bool = False
     """Whether the last round asked less than there was to ask, as the budget had no more."""
+    crowded_out: bool = False
+    """Whether other prompts' batches left no budget, or no place at the provider, for this look."""
 
     @property
     def least(self) -> int:
@@ -119,10 +125,15 @@ class BatchPrefetcher:
         found = ((self._of(prompt), asked) for prompt, asked in questions)
         # Versions of the same content are asked the same.
         each = {id(batches): (batches, asked) for batches, asked in found if batches is not None}
-        fetched = (self._fetch_of(batches, asked) for batches, asked in each.values())
+        for batches, _ in each.values():
+            batches.crowded_out = False
         started = time.monotonic()
         try:
-            await asyncio.gather(*fetched)
+            await asyncio.gather(*(self._fetch_of(*one) for one in each.values()))
+            # The others' batches have ended, and are paid for at what they really cost.
+            for batches, asked in each.values():
+                if batches.crowded_out:
+                    await self._fetch_of(batches, asked)
         finally:
             self._budgeted.tracker.pause(time.monotonic() - started)
 
@@ -131,6 +142,9 @@ class BatchPrefetcher:
             return
         try:
             await self._fetch(batches, questions)
+        except _CrowdedOutError as error:
+            batches.crowded_out = True
+            batches.provider.tell(f"{error}; the other batches of this evaluation are waited for")
         except GivenUpError as error:
             batches.provider.tell(str(error))
             self._budgeted.given_up = str(error)
@@ -152,6 +166,7 @@ class BatchPrefetcher:
                 batches.provider.tell(f"{error}; asked for less at a time")
                 continue
             if not sent:
+                batches.crowded_out = batches.budget_reached
                 return
             rounds += 1
             if batches.budget_reached:
@@ -182,7 +197,9 @@ class BatchPrefetcher:
                         waiting.append(await self._submit(batches, part))
                     except QueueFullError as error:
                         await self._collect(batches, waiting)
-                        _ask_for_less(batches, part.requests, alone=not waiting, why=str(error))
+                        self._ask_for_less(
+                            batches, part.requests, alone=not waiting, why=str(error)
+                        )
                         raise
                 sent += part.requests
                 if batches.alone:
@@ -276,10 +293,12 @@ class BatchPrefetcher:
             results = await asyncio.gather(*taken, return_exceptions=True)
         except asyncio.CancelledError:
             names = ", ".join(batch.id or "one without a name" for batch in batches.journal.open)
-            batches.provider.tell(
-                f"{names} go on at the provider. The same command takes their answers and pays for"
-                " none of them again."
+            then = (
+                "With --fresh the same command does not take their answers, and asks anew."
+                if batches.cache_file.fresh
+                else "The same command takes their answers and pays for none of them again."
             )
+            batches.provider.tell(f"{names} go on at the provider. {then}")
             raise
         # What the others have brought is stored by now.
         if errors := [result for result in results if isinstance(result, BaseException)]:
@@ -288,7 +307,7 @@ class BatchPrefetcher:
         full = [state for state in ended if state.queue_full]
         if full:
             alone, requests = len(waiting) == 1, max(batch.requests for batch in waiting)
-            _ask_for_less(batches, requests, alone=alone, why=full[0].reason)
+            self._ask_for_less(batches, requests, alone=alone, why=full[0].reason)
             raise QueueFullError(full[0].reason)
         for state in ended:
             if state.phase == "failed":
@@ -340,6 +359,30 @@ class BatchPrefetcher:
             else:
                 batches.problem = FILTERED_OUT
 
+    def _ask_for_less(self, batches: _Batches, requests: int, *, alone: bool, why: str) -> None:
+        """Let batches come one after the other; where one alone was too much, make them smaller.
+
+        Raises `_CrowdedOutError` where another prompt has batches there, too, and `GivenUpError`
+        where they are as small as is worth it.
+        """
+        batches.alone = True
+        if not alone:
+            return
+        if not batches.crowded_out and self._others_wait(batches):
+            raise _CrowdedOutError(why)
+        if requests <= batches.least:
+            raise GivenUpError(f"the provider takes no batch now: {why}")
+        fewer = max(batches.least, requests // 2)
+        batches.limits = replace(batches.limits, most_requests=fewer)
+
+    def _others_wait(self, batches: _Batches) -> bool:
+        """Whether another prompt has a batch at the same model, whose queue is one."""
+        return any(
+            other.session.model == batches.session.model and other.journal.open
+            for other in self._batches.values()
+            if other is not None and other is not batches
+        )
+
     def _of(self, prompt: Prompt) -> _Batches | None:
         """Return what is known of a prompt's batches, None where its model takes none."""
         session = self._budgeted.session(prompt)
@@ -375,16 +418,3 @@ class BatchPrefetcher:
         )
         self._batches[key] = batches
         return batches
-
-
-def _ask_for_less(batches: _Batches, requests: int, *, alone: bool, why: str) -> None:
-    """Let batches come one after the other, and where one alone was too much, make them smaller.
-
-    Raises `GivenUpError` where they are as small as is worth it.
-    """
-    batches.alone = True
-    if alone:
-        if requests <= batches.least:
-            raise GivenUpError(f"the provider takes no batch now: {why}")
-        fewer = max(batches.least, requests // 2)
-        batches.limits = replace(batches.limits, most_requests=fewer)

@@ -201,9 +201,15 @@ class Evaluator:
             self._repository, registry, settings, judge, self._identity(judge)
         )
         if calibration.refusal is None and votes_of(judge, settings) < settings.votes:
+            asked = self._client.resolve(judge).request_parameters(judge.model.parameters)
+            why = (
+                "is asked at temperature 0"
+                if "temperature" in asked
+                else "names temperature 0, which its model does not take (name none for more votes)"
+            )
             self._say(
-                f"  the judge {judge.task} {judge.version} always says the same: it is asked for"
-                f" one vote, not for {settings.votes}"
+                f"  the judge {judge.task} {judge.version} {why}:"
+                f" it is asked for one vote, not for {settings.votes}"
             )
         return calibration
 

@@ -34,6 +34,38 @@ def test_a_version_with_the_content_of_the_released_one_shares_its_batch(
     assert set(server.paid.values()) == {1}
 
 
+def with_two_versions(folder: RepositoryFolder) -> RepositoryFolder:
+    """Forty examples for a candidate and a champion of another content."""
+    return with_many_parts(folder, 40, first_look=40, champion=True)
+
+
+def test_a_budget_that_one_version_has_set_aside_is_there_for_the_next(
+    healthy: RepositoryFolder,
+) -> None:
+    folder = with_two_versions(healthy)
+    # Some 400 tokens are set aside for a question before one has told that it takes 47.
+    folder.edit(METADATA, "gate: {", "gate: {budget: {tokens: 5400}, ")
+    with batch_server() as server:
+        run = evaluate(folder, server)
+    assert run.record.verdict.status is Status.PASS
+    arms = [run.record.candidate, run.record.champion]
+    assert [arm and arm.batched for arm in arms] == [40, 40]
+    assert (sum(server.paid.values()), sum(server.live.values())) == (80, 0)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_queue_that_holds_one_version_takes_the_next_one_later(
+    healthy: RepositoryFolder, *, late: bool
+) -> None:
+    folder = with_two_versions(healthy)
+    with batch_server(most_tokens=40 * TOKENS[0], refuses_late=late, steps=20) as server:
+        run = evaluate(folder, server)
+    assert run.record.verdict.status is Status.PASS
+    assert (set(server.paid.values()), sum(server.live.values())) == ({1}, 0)
+    assert "are waited for" in run.words
+    assert "takes no batch now" not in run.words
+
+
 def test_what_a_batch_has_paid_for_is_not_set_aside_for_the_next_one_too(
     healthy: RepositoryFolder,
 ) -> None:

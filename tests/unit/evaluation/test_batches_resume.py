@@ -103,3 +103,16 @@ def test_ctrl_c_says_how_to_go_on_and_the_next_run_attaches(folder: RepositoryFo
     assert second.returncode == 0, told.decode()
     assert json.loads(output)[0]["candidate"]["n"] == EXAMPLES
     assert (len(server.batches), set(server.paid.values())) == (1, {1})
+
+
+def test_ctrl_c_of_a_fresh_run_does_not_promise_its_answers(folder: RepositoryFolder) -> None:
+    with batch_server() as server:
+        server.released.clear()
+        run = start(folder, server, "--fresh")
+        wait_until_polled(server)
+        run.send_signal(signal.SIGINT)
+        _, told = run.communicate(timeout=30)
+        server.released.set()
+    assert b"batch_1 go on at the provider. With --fresh the same command does not take" in told
+    assert b"with --fresh the same command asks everything anew" in told
+    assert b"go on from here" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import defaultdict
 
 import pytest
@@ -11,8 +12,10 @@ from prompt_hub.cli.evaluate import in_words
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.judge import votes_agree
 from prompt_hub.gate.types import Status
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.scoring import ScorerResult
+from tests.unit import providers
 from tests.unit.building import RepositoryFolder
 from tests.unit.judging import (
     PROMPT,
@@ -76,6 +79,29 @@ def test_a_judge_that_always_says_the_same_is_asked_once(healthy: RepositoryFold
     assert (record.judge.votes, record.judge.votes_agree) == (1, None)
     # Six examples, two arms, an answer and a vote each.
     assert model.calls == 6 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "is asked at temperature 0: it is asked for one vote, not for 3"),
+        ({"reasoning": {"effort": "low"}}, "names temperature 0, which its model does not take"),
+    ],
+)
+def test_why_a_judge_has_one_vote_is_said(
+    healthy: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, object],
+    words: str,
+) -> None:
+    alias = {"provider": "openai", "model": "small", **settings}
+    aliases = json.dumps({"catalogue-pinned": alias, "catalogue-latest": alias})
+    monkeypatch.setattr(providers, "ALIASES", ModelAliases.parse(aliases))
+    add_judge(healthy, prompt=PROMPT.replace("temperature: 0.7", "temperature: 0"))
+    use_judge(healthy)
+    said: list[str] = []
+    evaluate(healthy, provider(sensible), say=said.append)
+    assert words in "\n".join(said)
 
 
 @pytest.mark.parametrize("answer", [None, "five out of five", {"grade": 9}, {"grade": "5"}, {}])
