@@ -46,7 +46,7 @@ class FailureNotice(Construct):
                     f"Execution {execution} of {aws_names.pipeline()} ended red. If only its last"
                     " action, Verdict, failed, a prompt was blocked and everything else is"
                     " deployed: an earlier message names the prompt, its score and why, and so"
-                    " does the variable BLOCKED of the action Tell. If Synth failed because a"
+                    " does the variable BLOCKED of the action Promote. If Synth failed because a"
                     " prompt is not valid, an earlier message has the lines. Anything else failed"
                     " before the release was complete; the red action's log says what to do."
                 ),

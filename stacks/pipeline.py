@@ -33,7 +33,7 @@ _NOTES = ".prompt-hub/notes"
 _LINK = "RELEASED"
 """Variable of the Image action: where the released commit is read."""
 _BLOCKED = "BLOCKED"
-"""Variable of the Tell action: what this execution refused, in one line."""
+"""Variable of the Promote action: what this execution refused, in one line."""
 _APP = "python -m prompt_hub.release.checked_templates python app.py"
 OF_PEOPLES_TOOLS = (
     *("authoring", "benchmarks", "console", "doctor", "loader"),
@@ -98,7 +98,7 @@ class PipelineStack(ToolchainStack):
         pipeline.add_wave("Promote", post=[promote])
         asking = [release.settings.name for release in releases if release.settings.approval]
         image = self._image(promote, stages, asking)
-        pipeline.add_wave("Image", post=[image, self._tell(promote)])
+        pipeline.add_wave("Image", post=[image])
         for number, release in enumerate(releases):
             self._add_release(pipeline, release, promote, image, earlier=stages[:number])
         pipeline.add_wave("Verdict", post=[self._verdict(promote)])
@@ -228,15 +228,19 @@ class PipelineStack(ToolchainStack):
     def _promote(self, source: pipelines.IFileSetProducer, stages: Sequence[str]) -> CommandStep:
         """Build the only action that writes to git; the tree it leaves is what gets released.
 
-        It reads every ledger, and changes none: git takes over what a stage rolled back.
+        It reads every ledger, and changes none: git takes over what a stage rolled back. People are
+        told here of what is blocked: a newer execution may supersede this one before the next
+        action. CodePipeline shows it as a variable, which an action that ends red has not.
         """
         access = self._reading("promote", stages)
-        return self._step(
+        step = self._step(
             CommandStep(
                 "Promote",
                 source=source,
                 commands=[
                     "python pipeline_image/promote_prompt.py execution --push",
+                    f"{toolchain.CLI} verdict --tell --summary {_NOTES}/blocked",
+                    f'export {_BLOCKED}="$(cat {_NOTES}/blocked)"',
                     # What is released is the tree; its history stays in the repository, and large
                     # example sets in S3.
                     "rm -rf .git .prompt-hub",
@@ -247,13 +251,15 @@ class PipelineStack(ToolchainStack):
                     **self._settings.promotion_environment,
                     aws_names.ENV_EXECUTION: EXECUTION_ID,
                     aws_names.ENV_STAGES: ",".join(stages),
+                    aws_names.ENV_TOPIC_ARN: arns.pipeline_topic(self),
                     **self._settings.ledger_environment,
                 },
                 access=access,
                 granted=(
                     *permissions.use_connection(self._connection_arn),
                     *access.granted,
-                    *permissions.read_results(self, "evaluations/*"),
+                    *permissions.tell_of_the_pipeline(self),
+                    *permissions.read_results(self, "evaluations/*", aws_names.promotion_key("*")),
                     *permissions.write_results(self, aws_names.promotion_key("*")),
                     *permissions.read_example_sets(self),
                 ),
@@ -261,6 +267,8 @@ class PipelineStack(ToolchainStack):
                 build_spec={"env": {"git-credential-helper": "yes"}},
             )
         )
+        step.exported_variable(_BLOCKED)
+        return step
 
     def _image(
         self, tree: pipelines.IFileSetProducer, stages: Sequence[str], asking: Sequence[str]
@@ -306,33 +314,6 @@ class PipelineStack(ToolchainStack):
                 privileged=True,
             )
         )
-
-    def _tell(self, tree: pipelines.IFileSetProducer) -> CommandStep:
-        """Build the action that tells people at once of what was blocked, beside the image.
-
-        CodePipeline shows it as a variable of this action: of one that ends red it shows none.
-        """
-        step = self._step(
-            CommandStep(
-                "Tell",
-                source=tree,
-                commands=[
-                    f"{toolchain.CLI} verdict --tell --summary {_NOTES}/blocked",
-                    f'export {_BLOCKED}="$(cat {_NOTES}/blocked)"',
-                ],
-                environment={
-                    **self._results,
-                    aws_names.ENV_EXECUTION: EXECUTION_ID,
-                    aws_names.ENV_TOPIC_ARN: arns.pipeline_topic(self),
-                },
-                granted=(
-                    *permissions.read_results(self, aws_names.promotion_key("*")),
-                    *permissions.tell_of_the_pipeline(self),
-                ),
-            )
-        )
-        step.exported_variable(_BLOCKED)
-        return step
 
     def _add_release(
         self,

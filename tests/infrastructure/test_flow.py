@@ -22,7 +22,6 @@ def test_the_actions_stand_in_the_order_of_the_lifecycle(assembly: Assembly) -> 
         "Evaluate/shop-category",
         "Promote/Promote",
         "Image/Image",
-        "Image/Tell",
         "dev/prompt-hub-dev-ledger.Prepare",
         "dev/prompt-hub-dev-ledger.Deploy",
         "dev/prompt-hub-dev-rollback.Prepare",
@@ -92,7 +91,7 @@ def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:
     for action in ("Build/Synth", "Evaluate/Tests", "Evaluate/part-class", "Promote/Promote"):
         assert reads(action) == [source["Name"]]
     stage = ("dev/Activate", "dev/SmokeTest", "dev/Drill", "dev/Record")
-    for action in ("Image/Image", "Image/Tell", *stage, "Verdict/Verdict"):
+    for action in ("Image/Image", *stage, "Verdict/Verdict"):
         assert reads(action) == [tree["Name"]]
 
 
@@ -114,13 +113,11 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         ],
         "Promote/Promote": [
             "python pipeline_image/promote_prompt.py execution --push",
+            "python -m prompt_hub.cli verdict --tell --summary .prompt-hub/notes/blocked",
+            'export BLOCKED="$(cat .prompt-hub/notes/blocked)"',
             "rm -rf .git .prompt-hub",
         ],
         "Image/Image": ["python -m prompt_hub.cli image"],
-        "Image/Tell": [
-            "python -m prompt_hub.cli verdict --tell --summary .prompt-hub/notes/blocked",
-            'export BLOCKED="$(cat .prompt-hub/notes/blocked)"',
-        ],
         "dev/Activate": ["python -m prompt_hub.cli activate"],
         "dev/SmokeTest": ["python -m prompt_hub.cli smoke-test"],
         "dev/Drill": ["python -m prompt_hub.cli drill"],
@@ -146,17 +143,13 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
             "PROMPT_HUB_RESULTS_BUCKET",
             "PROMPT_HUB_BRANCH",
             "PROMPT_HUB_STAGES",
+            "PROMPT_HUB_TOPIC_ARN",
         },
         "Image/Image": {
             "PROMPT_HUB_RELEASE",
             "PROMPT_HUB_RESULTS_BUCKET",
             "PROMPT_HUB_REPOSITORY_URI",
             "PROMPT_HUB_STAGES",
-        },
-        "Image/Tell": {
-            "PROMPT_HUB_EXECUTION",
-            "PROMPT_HUB_RESULTS_BUCKET",
-            "PROMPT_HUB_TOPIC_ARN",
         },
         "dev/Activate": stage,
         "dev/SmokeTest": stage,
@@ -201,7 +194,7 @@ def test_promotion_gets_the_whole_history(assembly: Assembly) -> None:
     source = assembly.actions["Source/Source"]["Configuration"]
     assert source["OutputArtifactFormat"] == "CODEBUILD_CLONE_REF"
     assert source["DetectChanges"] is False
-    assert assembly.build_spec("Promote/Promote")["env"] == {"git-credential-helper": "yes"}
+    assert assembly.build_spec("Promote/Promote")["env"]["git-credential-helper"] == "yes"
 
 
 def test_every_build_log_ends_one_day(assembly: Assembly) -> None:
@@ -212,14 +205,11 @@ def test_every_build_log_ends_one_day(assembly: Assembly) -> None:
         assert assembly.only(stack, "AWS::Logs::LogGroup")["RetentionInDays"] == 90
 
 
-def test_people_hear_of_a_block_before_any_stage_is_asked(assembly: Assembly) -> None:
-    actions = list(assembly.actions)
-    assert actions.index("Image/Tell") < actions.index("dev/prompt-hub-dev-ledger.Prepare")
-    # Beside the image: it costs the release no time, and Promote has written what it reads.
-    orders = [assembly.actions[f"Image/{name}"]["RunOrder"] for name in ("Image", "Tell")]
-    assert orders == [1, 1]
+def test_people_hear_of_a_block_from_the_action_that_writes_it_into_git(assembly: Assembly) -> None:
+    """A newer execution may supersede this one in front of whatever comes next."""
+    assert assembly.build_spec("Promote/Promote")["env"]["exported-variables"] == ["BLOCKED"]
     topic = assembly.only("pipeline", "AWS::SNS::Topic")["TopicName"]
-    variables = assembly.project("Image/Tell")["Environment"]["EnvironmentVariables"]
+    variables = assembly.project("Promote/Promote")["Environment"]["EnvironmentVariables"]
     (arn,) = (item["Value"] for item in variables if item["Name"] == "PROMPT_HUB_TOPIC_ARN")
     assert json.dumps(arn).endswith(f':{topic}"]]}}')
 

@@ -15,7 +15,6 @@ COMMANDS = (
     "Evaluate/Tests",
     "Promote/Promote",
     "Image/Image",
-    "Image/Tell",
     "dev/Activate",
     "dev/SmokeTest",
     "dev/Drill",
@@ -71,6 +70,7 @@ READ = {"GetObject", "ListBucket"}
             "Promote/Promote",
             {
                 "s3": {*READ, "PutObject"},
+                "sns": {"Publish"},
                 "dynamodb": {"GetItem", "Query"},
                 **CONNECTION,
             },
@@ -92,7 +92,6 @@ READ = {"GetObject", "ListBucket"}
                 "s3": {*READ, "PutObject"},
             },
         ),
-        ("Image/Tell", {"s3": READ, "sns": {"Publish"}}),
         (
             "dev/Activate",
             {
