@@ -42,6 +42,7 @@ def compared(
     control: float | None = 0.9,
     ago: timedelta = timedelta(minutes=1),
     fresh: int = 4,
+    paired: tuple[float, float] | None = None,
 ) -> None:
     """Add what a comparison by the score watch leaves: four fresh rounds of both versions.
 
@@ -71,7 +72,8 @@ def compared(
     if control is not None:
         ahead = (control - score) * fresh * SIZE
         found = replace(evidence(fresh, control), kept=kept, lapsed=lapsed, broke=round(lapsed))
-        found = replace(found, won=max(ahead, 0) + 5, lost=max(-ahead, 0) + 5)
+        won, lost = paired or (max(ahead, 0) + 5, max(-ahead, 0) + 5)
+        found = replace(found, won=won, lost=lost)
         samples.append(sample("1.0.0", control, found))
     world.ledger.add_samples(samples)
 
@@ -193,7 +195,7 @@ def test_calls_that_have_just_begun_to_break_are_seen_beside_an_hour_of_good_one
 
 def test_a_score_that_waits_for_evidence_says_more_than_calls_that_hold(world: World) -> None:
     world.alarms.calls = {"1.1.0": (300, 0), "1.0.0": FEW}
-    compared(world, broke=0, score=0.2, control=0.22)
+    compared(world, broke=0, score=0.2, paired=(5, 4))
     assert world.invoke(ROUND) == [("part-class", "not-better-yet")]
 
 
