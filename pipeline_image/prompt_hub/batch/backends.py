@@ -101,7 +101,7 @@ Every other refusal, and whatever a proxy or a balancer in between says, is abou
 
 
 QUOTA_SECONDS = 900.0
-"""How long a record waits for its caller's quota, or for a place, which others may be using, too."""
+"""How long a record waits for its caller's quota, or a place, which others may be using, too."""
 
 
 class ServiceBackend:
