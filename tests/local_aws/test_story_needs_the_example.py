@@ -50,7 +50,7 @@ def test_it_says_what_the_story_lacks_and_starts_nothing(
         (
             "02-production",
             "version: 1.2.0\n",
-            "part-class is 1.2.0 already, and the story releases 1.1.0",
+            "is 1.2.0 already, and the story releases 1.1.0",
         ),
         ("02-production", "version: 1.1.0\n", "part-class is 1.1.0 already"),
         ("03-metadata", "up_to_date: {examples: a}\n", "examples or contracts of part-class are"),
