@@ -113,6 +113,7 @@ class Stand:
         for left in (".prompt-hub", ".local/comment"):
             shutil.rmtree(self.checkout / left, ignore_errors=True)
         shutil.rmtree(self.folder / "artifacts" / "comment-prompts", ignore_errors=True)
+        (self.checkout / ".local" / "evaluated").unlink(missing_ok=True)
         job = self.job("evaluate")
         job.summary.unlink(missing_ok=True)
         job.run()
@@ -391,6 +392,20 @@ def test_it_reads_no_providers_key_and_says_what_it_could_not_measure(deployed: 
     assert "### ⚠️ part-class 1.2.0: NOT MEASURED" in said
     why = "cannot be read from the secret 'prompt-hub/openai': AccessDeniedException"
     assert why in refused.output, refused.output[-4000:]
+
+
+def test_an_evaluation_that_breaks_off_is_said_in_the_comment(deployed: Stand) -> None:
+    path = deployed.checkout / "prompts" / "03-metadata" / "brand.yaml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text("task: [\n", encoding="utf-8")
+    try:
+        broken = deployed.evaluate()
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert broken.failed
+    said = broken.summary.read_text(encoding="utf-8")
+    assert "The evaluation broke off" in said
+    assert "none has changed" not in said
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the stand-in for gh asks jq")
