@@ -22,8 +22,8 @@ class PatientBackend:
 
     The wait between two tries doubles up to a minute. The records take turns, so that one which the
     provider never answers does not hold up the others. When nothing has been answered for
-    `patience` seconds, what the backend raises comes out, for all that wait at once. If an example is
-    answered then and the record that waits is not, it is that record's fault alone.
+    `patience` seconds, what the backend raises comes out, for all that wait at once. If an example
+    is answered then and the record that waits is not, it is that record's fault alone.
 
     What the provider refuses for the sake of one request comes out at once: no wait helps.
     """
