@@ -3,6 +3,8 @@
 Read from the YAML, not copied. What `uses:` an action cannot run here: `ACTIONS` says which, and
 what stands in for it. All jobs share one machine, and `TIERS` are only asked what they would run:
 `make test`, which runs this, runs the same tiers beside it.
+
+Longer than a file should be: every job runs on one stand, which takes a minute to make.
 """
 
 from __future__ import annotations
