@@ -11,7 +11,10 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
+
+import yaml
 
 from local_aws import upgrade
 from local_aws.countdown import Countdown
@@ -142,12 +145,29 @@ class Lifecycle:
             for task in self._demo_versions(("first-push",))
             if not (examples / f"{task}.jsonl").exists()
         ]
+        if not lacks and not self._told.exists():
+            lacks = self._gone_on()
         if lacks:
             raise LocalRunError(
                 "`make up` tells a story of the example that Prompt Hub ships, and here"
                 f" {', '.join(lacks)}. Run it in a clone of Prompt Hub as it is; `make demo`,"
                 " `prompt-hub evaluate` and `prompt-hub dev` do without the example."
             )
+
+    def _gone_on(self) -> list[str]:
+        """Say which of the story's tasks are not those that its first push is written for."""
+        layers, written = self.stack.root / "prompts", self._demo / "first-push" / "prompts"
+        found = []
+        for task, version in self._demo_versions(("first-push",)).items():
+            released = layers / "02-production" / f"{task}.yaml"
+            own = layers / "03-metadata" / f"{task}.yaml"
+            if released.exists():
+                there = _version_in(released.read_text(encoding="utf-8"))
+                if _numbers(there) >= _numbers(version):
+                    found.append(f"{task} is {there} already, and the story releases {version}")
+            if own.exists() and _stamp(own) != _stamp(written / "03-metadata" / own.name):
+                found.append(f"examples or contracts of {task} are others")
+        return found
 
     def _start(self) -> None:
         with self.story.step("Models, and a local AWS, on loopback") as lines:
@@ -404,3 +424,12 @@ def stayed_out(task: str, active: str, states: Mapping[str, str]) -> str:
 def _version_in(text: str) -> str:
     line = next(line for line in text.splitlines() if line.startswith("version:"))
     return line.partition(":")[2].split("#")[0].strip(" \"'")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+def _stamp(metadata: Path) -> object:
+    """Return what a task's metadata say of its examples and contracts."""
+    return yaml.safe_load(metadata.read_text(encoding="utf-8")).get("up_to_date")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -20,10 +19,12 @@ from local_aws import permission_log
 from local_aws.aliases import FLOATING
 from local_aws.isolation import isolated
 from local_aws.mail import FOLDER as MAIL
+from local_aws.moved import require_its_place
 from local_aws.placing import made_whole
 from local_aws.ports import SERVERS, kept_in, reserve
 from local_aws.processes import Background, LocalRunError, digest_of, end_holders
 from local_aws.settings import BUILD_LOCKS, TASK_LOCKS, app_settings
+from local_aws.shell_file import shell_lines
 from local_aws.weights import DEFAULT, SMALL, LocalModelError, fetch
 
 if TYPE_CHECKING:
@@ -167,18 +168,7 @@ class LocalStack:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "PROMPT_HUB_INSTALLATION": self.installation,
         }
-        exports = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-        return "\n".join(
-            [
-                "# Made by `make up`. Source it: prompt-hub and aws then work on the local AWS.",
-                "unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_SECURITY_TOKEN",
-                *exports,
-                f'export PATH={shlex.quote(str(self._bin))}:"$PATH"',
-                'export no_proxy="127.0.0.1,localhost${no_proxy:+,$no_proxy}"',
-                'export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"',
-                "",
-            ]
-        )
+        return shell_lines(values, self._bin)
 
     @property
     def _bin(self) -> Path:
@@ -237,8 +227,9 @@ class LocalStack:
     def start(self) -> bool:
         """Start the model, its weights fetched first, and the local AWS.
 
-        Returns whether either was started now.
+        Returns whether either was started now. Raises `LocalRunError` in a checkout that was moved.
         """
+        require_its_place(self.state, self.author)
         models = {
             alias: {
                 "provider": "openai",
@@ -338,6 +329,12 @@ class LocalStack:
                     self.git("-C", where, "rebase", "--abort")
                 raise
             self.git("-C", where, "branch", "--quiet", f"--set-upstream-to=origin/{self.branch}")
+            # Git ends with 0 where what was put aside does not fit any more.
+            if self.git("-C", where, "ls-files", "--unmerged"):
+                raise LocalRunError(
+                    f"what was not committed in {folder} does not fit what was pushed: git keeps it"
+                    " in `git stash list`, and `git status` names the files."
+                )
         return folder
 
     def push(self, message: str) -> str | None:

@@ -411,10 +411,11 @@ def _name_projects(pipeline: pipelines.CodePipeline) -> None:
 def project_name(place: str) -> str:
     """Return what the project of an action is called, by its path in the pipeline.
 
-    A stage may be called as CDK calls a folder, but for the capital letter.
+    A stage may be called as CDK calls a folder, but for the capital letter. Of more than 50 actions
+    beside each other CDK makes `Evaluate.1` and `Evaluate.2`, and CodeBuild takes no dot.
     """
-    words = dict.fromkeys(place.split("/"))
-    return aws_names.build_project(*(word.lower() for word in words if word not in _CDKS_WORDS))
+    words = [word for word in dict.fromkeys(place.split("/")) if word not in _CDKS_WORDS]
+    return aws_names.build_project(*(word.lower().replace(".", "-") for word in words))
 
 
 _CDKS_WORDS = {"", "Pipeline", "Build", "CdkBuildProject", "Resource"}

@@ -201,7 +201,8 @@ def _decide_and_write(trigger: Trigger, clients: Clients) -> tuple[Decision, Eve
         calls = read_calls(clients.alarms, clients.stage, pointer, moved=moved, now=now)
         on_calls = decide_on_calls(context, calls, stage=clients.stage, now=now)
         # A score that is bad, and not shown to be so yet, says more than calls that show nothing.
-        if on_calls.action is not Action.NOTHING or trigger.calls or decision.code != "not-shown":
+        says_nothing = decision.code in {"active-passes", "no-sample"}
+        if on_calls.action is not Action.NOTHING or trigger.calls or says_nothing:
             decision = on_calls
     match decision.action:
         case Action.NOTHING:

@@ -24,8 +24,13 @@ from decision import (
     nothing,
 )
 from prompt_hub.core import aws_names, wording
-from prompt_hub.ledger.detector import RUNS_A_COMPARISON, Evidence, keeps_contract_better
-from prompt_hub.ledger.items import Pointer, timestamp
+from prompt_hub.ledger.detector import (
+    FOLLOW_UPS,
+    RUNS_A_COMPARISON,
+    Evidence,
+    keeps_contract_better,
+)
+from prompt_hub.ledger.items import Pointer, ScoreSample, timestamp
 from prompt_hub.ledger.live_calls import Calls, breaks_more
 
 if TYPE_CHECKING:
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 
 RECENT = timedelta(hours=1)
 """How far back the active version's calls count, but not to before it was active."""
+OF_THE_ALARM = timedelta(minutes=aws_names.CONTRACT_WINDOW_MINUTES)
+"""How far back they count where the hour does not show what the alarm has seen."""
 ITS_OWN_TIME = timedelta(days=7)
 """How much of the time before that shows what the previous version did."""
 TOLD_FOR = timedelta(days=1)
@@ -75,8 +82,13 @@ def read_calls(
 ) -> LiveCalls:
     """Read how many calls each version answered, and how many of them broke its contract."""
     became_active = datetime.fromisoformat(moved)
-    since = max(became_active, now - RECENT).replace(second=0, microsecond=0)
-    active = _count(client, stage, pointer.task, pointer.version, (since, now), 60)
+    since, active = became_active, Calls(calls=0, broken=0)
+    # An hour shows most; what has begun a few minutes ago is little of it.
+    for back in (RECENT, OF_THE_ALARM):
+        since = max(became_active, now - back).replace(second=0, microsecond=0)
+        active = _count(client, stage, pointer.task, pointer.version, (since, now), 60)
+        if active.many_broken or since <= became_active:
+            break
     if pointer.previous is None:
         return LiveCalls(active=active, since=timestamp(since), previous=Calls(calls=0, broken=0))
     # By the hour: that is how long CloudWatch keeps what a version did months ago.
@@ -178,13 +190,13 @@ def _by_comparison(
     speaks_for = timedelta(minutes=context.window.every_minutes * RUNS_A_COMPARISON)
     samples = [sample for sample in context.samples if sample.at >= moved]
     recent = [
-        (sample, control_of(sample, pointer, samples))
+        (sample, control)
         for sample in samples
         if sample.version == pointer.version
         and sample.at >= timestamp(now - speaks_for)
-        # The rounds that a score alone asks for have one round only.
         and sample.evidence is not None
         and sample.evidence.rounds > 1
+        and _was_taken_to_its_end(control := control_of(sample, pointer, samples))
     ]
     assert pointer.previous is not None
     previous = pointer.previous.version
@@ -239,6 +251,17 @@ def _by_comparison(
         reason=f"{found}, which scores no less there: {scores}.",
         evidence=evidence,
     )
+
+
+def _was_taken_to_its_end(control: ScoreSample | None) -> bool:
+    """Whether a run of several rounds says all that a comparison of contracts may say.
+
+    A run that a score has asked for ends when the score is clear, after one fresh round or two.
+    """
+    found = None if control is None else control.evidence
+    if found is None:
+        return True
+    return found.rounds >= FOLLOW_UPS or keeps_contract_better([found], found.error)
 
 
 def _of_answers(evidence: Evidence) -> str:

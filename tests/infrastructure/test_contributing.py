@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.shipped
+
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = re.compile(
     r"^### Add an? (?P<what>.+?): (?P<files>\d+) files?$.*?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 
 from tests.infrastructure.synthesised import TASKS, Assembly, task
@@ -80,6 +81,8 @@ def test_more_than_fifty_tasks_are_spread_over_stages_that_codepipeline_accepts(
     assert len([name for name in wave if not name.endswith("/Tests")]) == 51
     stages = [name.split("/")[0] for name in wave]
     assert max(stages.count(stage) for stage in stages) == 50
+    for project in many.resources("pipeline", "AWS::CodeBuild::Project").values():
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{1,254}", project["Name"])
 
 
 def test_what_promotion_leaves_is_what_is_released(assembly: Assembly) -> None:

@@ -41,8 +41,13 @@ def compared(
     score: float = 0.9,
     control: float | None = 0.9,
     ago: timedelta = timedelta(minutes=1),
+    fresh: int = 4,
+    paired: tuple[float, float] | None = None,
 ) -> None:
-    """Add what a comparison by the score watch leaves: four fresh rounds of both versions."""
+    """Add what a comparison by the score watch leaves: four fresh rounds of both versions.
+
+    A run that a score has asked for may leave fewer.
+    """
 
     def sample(version: str, score: float, evidence: Evidence) -> ScoreSample:
         return ScoreSample(
@@ -63,11 +68,12 @@ def compared(
             rounds=rounds, asked=answers, earned=answers * score, error=ERROR, answers=answers
         )
 
-    samples = [sample("1.1.0", score, replace(evidence(5, score), broke=broke))]
+    samples = [sample("1.1.0", score, replace(evidence(1 + fresh, score), broke=broke))]
     if control is not None:
-        ahead = (control - score) * 4 * SIZE
-        found = replace(evidence(4, control), kept=kept, lapsed=lapsed, broke=round(lapsed))
-        found = replace(found, won=max(ahead, 0) + 5, lost=max(-ahead, 0) + 5)
+        ahead = (control - score) * fresh * SIZE
+        found = replace(evidence(fresh, control), kept=kept, lapsed=lapsed, broke=round(lapsed))
+        won, lost = paired or (max(ahead, 0) + 5, max(-ahead, 0) + 5)
+        found = replace(found, won=won, lost=lost)
         samples.append(sample("1.0.0", control, found))
     world.ledger.add_samples(samples)
 
@@ -167,6 +173,30 @@ def test_what_the_examples_do_not_show_is_for_people_and_rolls_nothing_back(
     assert "people were told within a day" in reason(world, ALARM, capsys)
     world.now += timedelta(days=1, minutes=1)
     assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+
+
+def test_a_run_that_a_score_has_asked_for_is_no_comparison_of_contracts(world: World) -> None:
+    compared(world, broke=20, kept=10, fresh=1)
+    assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+    assert len(asked_to_compare(world)) == 1
+    # One that shows it all the same need not go on.
+    compared(world, broke=96, kept=48, fresh=1, ago=timedelta())
+    assert world.invoke(ALARM) == [("part-class", "breaks-its-contract")]
+
+
+def test_calls_that_have_just_begun_to_break_are_seen_beside_an_hour_of_good_ones(
+    world: World,
+) -> None:
+    world.alarms.calls["1.1.0"] = (400, 7)
+    assert world.invoke(ALARM) == [("part-class", "calls-hold")]
+    world.alarms.lately["1.1.0"] = (40, 10)
+    assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+
+
+def test_a_score_that_waits_for_evidence_says_more_than_calls_that_hold(world: World) -> None:
+    world.alarms.calls = {"1.1.0": (300, 0), "1.0.0": FEW}
+    compared(world, broke=0, score=0.2, paired=(5, 4))
+    assert world.invoke(ROUND) == [("part-class", "not-better-yet")]
 
 
 def test_a_provider_that_breaks_the_contracts_of_both_is_for_people(world: World) -> None:

@@ -60,6 +60,8 @@ class FakeAlarms:
     ok: set[str] = field(default_factory=set)
     calls: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By version: its calls, and how many of them broke their contract."""
+    lately: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The same of the quarter of an hour that the alarm looks at, where that is asked for alone."""
     asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
     """Whose calls were read, from when to when."""
     broken: bool = False
@@ -108,7 +110,9 @@ class FakeAlarms:
             )
             dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
             assert dimensions.keys() == {"stage", "task", "version"}
-            calls, broken = self.calls.get(dimensions["version"], (0, 0))
+            short = wanted["EndTime"] - wanted["StartTime"] <= timedelta(minutes=16)
+            counted = {**self.calls, **self.lately} if short else self.calls
+            calls, broken = counted.get(dimensions["version"], (0, 0))
             found[query["Id"]] = {"Sum": broken, "SampleCount": calls}[statistic["Stat"]]
         self.asked.append((dimensions["version"], wanted["StartTime"], wanted["EndTime"]))
         return {

@@ -18,7 +18,7 @@ from local_aws.mail import newest
 from prompt_hub.core import aws_names
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.lifecycle
+pytestmark = [pytest.mark.lifecycle, pytest.mark.shipped]
 
 Json = dict[str, object]
 LISTENS = "0A"

@@ -3,6 +3,8 @@
 Read from the YAML, not copied. What `uses:` an action cannot run here: `ACTIONS` says which, and
 what stands in for it. All jobs share one machine, and `TIERS` are only asked what they would run:
 `make test`, which runs this, runs the same tiers beside it.
+
+Longer than a file should be: every job runs on one stand, which takes a minute to make.
 """
 
 from __future__ import annotations
@@ -113,6 +115,7 @@ class Stand:
         for left in (".prompt-hub", ".local/comment"):
             shutil.rmtree(self.checkout / left, ignore_errors=True)
         shutil.rmtree(self.folder / "artifacts" / "comment-prompts", ignore_errors=True)
+        (self.checkout / ".local" / "evaluated").unlink(missing_ok=True)
         job = self.job("evaluate")
         job.summary.unlink(missing_ok=True)
         job.run()
@@ -391,6 +394,20 @@ def test_it_reads_no_providers_key_and_says_what_it_could_not_measure(deployed: 
     assert "### ⚠️ part-class 1.2.0: NOT MEASURED" in said
     why = "cannot be read from the secret 'prompt-hub/openai': AccessDeniedException"
     assert why in refused.output, refused.output[-4000:]
+
+
+def test_an_evaluation_that_breaks_off_is_said_in_the_comment(deployed: Stand) -> None:
+    path = deployed.checkout / "prompts" / "03-metadata" / "brand.yaml"
+    before = path.read_text(encoding="utf-8")
+    path.write_text("task: [\n", encoding="utf-8")
+    try:
+        broken = deployed.evaluate()
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert broken.failed
+    said = broken.summary.read_text(encoding="utf-8")
+    assert "The evaluation broke off" in said
+    assert "none has changed" not in said
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="the stand-in for gh asks jq")

@@ -246,6 +246,19 @@ def test_the_lifecycle_leaves_unfinished_work_of_an_author_alone(pushed: LocalSt
     assert (author / "other.yaml").exists(), "the author's clone is up to date"
 
 
+def test_unfinished_work_that_does_not_fit_what_was_pushed_is_said_and_kept(
+    pushed: LocalStack,
+) -> None:
+    """Git ends with 0 there, and leaves conflict markers behind."""
+    author = pushed.clone(pushed.author)
+    (author / "brand.yaml").write_text("threshold: 0.9\n", encoding="utf-8")
+    (pushed.clone(pushed.demo) / "brand.yaml").write_text("threshold: 0.85\n", encoding="utf-8")
+    pushed.push("Another threshold")
+    with pytest.raises(LocalRunError, match=r"does not fit what was pushed: .* `git stash list`"):
+        pushed.clone(pushed.author)
+    assert "threshold: 0.9" in pushed.git("-C", str(author), "stash", "show", "--patch")
+
+
 class _Pushed(Observer):
     """Tells of executions, the newest of the commit `of`."""
 

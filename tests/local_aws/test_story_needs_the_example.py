@@ -44,6 +44,50 @@ def test_it_says_what_the_story_lacks_and_starts_nothing(
     assert not local.state.exists()
 
 
+@pytest.mark.parametrize(
+    ("layer", "text", "lacks"),
+    [
+        (
+            "02-production",
+            "version: 1.2.0\n",
+            "is 1.2.0 already, and the story releases 1.1.0",
+        ),
+        ("02-production", "version: 1.1.0\n", "part-class is 1.1.0 already"),
+        ("03-metadata", "up_to_date: {examples: a}\n", "examples or contracts of part-class are"),
+    ],
+)
+def test_it_says_which_task_has_gone_on_without_it(
+    tmp_path: Path, layer: str, text: str, lacks: str
+) -> None:
+    local = repository(tmp_path, stages=["dev"], tasks=["brand", "part-class"])
+    folder = tmp_path / "prompts" / layer
+    folder.mkdir()
+    (folder / "part-class.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(LocalRunError, match=lacks):
+        Lifecycle(local).up()
+    assert not local.state.exists()
+    # A story that was told is not told again.
+    local.state.mkdir()
+    (local.state / "told.json").write_text("{}", encoding="utf-8")
+    Lifecycle(local)._require_the_example()
+
+
+@pytest.mark.shipped
+def test_the_example_that_is_shipped_is_that_of_the_story(tmp_path: Path) -> None:
+    Lifecycle(LocalStack(ROOT, tmp_path / "state"))._require_the_example()
+
+
+def test_a_checkout_that_was_moved_is_said_before_anything_is_started(tmp_path: Path) -> None:
+    local = repository(tmp_path, stages=["dev"], tasks=["brand", "part-class"])
+    local.state.mkdir()
+    made_as = tmp_path / "before" / "state"
+    settings = json.dumps({"port": 1, "state": str(made_as / "cloud")})
+    (local.state / "cloud.json").write_text(settings, encoding="utf-8")
+    with pytest.raises(LocalRunError, match=f"was made as {made_as}, and its clones"):
+        local.start()
+    assert [path.name for path in local.state.iterdir()] == ["cloud.json"]
+
+
 def test_what_was_added_is_in_nobodys_way(tmp_path: Path) -> None:
     local = repository(tmp_path, stages=["dev", "prod"], tasks=["brand", "mine", "part-class"])
     Lifecycle(local)._require_the_example()

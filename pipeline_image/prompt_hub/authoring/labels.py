@@ -16,7 +16,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from prompt_hub.authoring.task_files import examples_path, jsonl, refuse_what_is_not_valid
+from prompt_hub.authoring.task_files import (
+    examples_path,
+    json_text,
+    jsonl,
+    refuse_what_is_not_valid,
+)
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import run_git
 from prompt_hub.core.hashing import canonical, sha256_of
@@ -286,7 +291,7 @@ def _changed(
             became[key] = "confirmed"
         elif found and _same(found.input, grade.input) and _same(found.expected, grade.was):
             line = {**json.loads(lines[at]), "expected": grade.expected}
-            lines[at] = json.dumps(line, ensure_ascii=False) + "\r" * lines[at].endswith("\r")
+            lines[at] = json_text(line) + "\r" * lines[at].endswith("\r")
             became[key] = "corrected"
         elif not found and grade.example is None:
             # Somebody may have changed the input that has the usual name.

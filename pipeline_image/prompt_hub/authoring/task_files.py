@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.core.hidden_characters import has_hidden
 from prompt_hub.core.wording import count
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.reader import (
@@ -112,7 +113,13 @@ def examples_path(task: str) -> str:
 def jsonl(examples: Sequence[Example]) -> str:
     """Examples as lines, without what is as usual."""
     lines = (example.model_dump(mode="json", exclude_defaults=True) for example in examples)
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    return "".join(json_text(line) + "\n" for line in lines)
+
+
+def json_text(value: object) -> str:
+    """Return a value as JSON on one line, all in ASCII where it holds what nobody sees."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.dumps(value) if has_hidden(text) else text
 
 
 def findings_about(

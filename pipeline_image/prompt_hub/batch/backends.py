@@ -101,7 +101,7 @@ Every other refusal, and whatever a proxy or a balancer in between says, is abou
 
 
 QUOTA_SECONDS = 900.0
-"""How long a record waits for its caller's quota, which others may be using, too."""
+"""How long a record waits for its caller's quota, or a place, which others may be using, too."""
 
 
 class ServiceBackend:
@@ -138,7 +138,7 @@ class ServiceBackend:
         while True:
             answer = await asyncio.to_thread(self._ask, path, {"fields": fields})
             status, body = answer.status, answer.object()
-            if not _over_quota(answer) or time.monotonic() + answer.retry_after > deadline:
+            if not _is_busy(answer) or time.monotonic() + answer.retry_after > deadline:
                 break
             # Three records without an answer would end the run, and this one will have its own.
             await asyncio.sleep(answer.retry_after)
@@ -182,12 +182,12 @@ class ServiceBackend:
             raise ModelUnavailableError(f"the service at {error.message}", hint=hint) from None
 
 
-def _over_quota(answer: Response) -> bool:
-    """Whether the service only refuses because the caller's quota is used up."""
+def _is_busy(answer: Response) -> bool:
+    """Whether the service refuses for a quota that is used up, or for the calls of others."""
     if answer.status != 429 or not answer.retry_after:
         return False
     error = answer.object().get("error")
-    return isinstance(error, dict) and error.get("code") == "over_quota"
+    return isinstance(error, dict) and error.get("code") in {"over_quota", "overloaded"}
 
 
 def _answered_by(task: str, value: JsonObject) -> VersionInfo:

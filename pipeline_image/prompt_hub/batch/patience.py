@@ -22,7 +22,8 @@ class PatientBackend:
 
     The wait between two tries doubles up to a minute. The records take turns, so that one which the
     provider never answers does not hold up the others. When nothing has been answered for
-    `patience` seconds, what the backend raises comes out, for all that wait at once.
+    `patience` seconds, what the backend raises comes out, for all that wait at once. If an example
+    is answered then and the record that waits is not, it is that record's fault alone.
 
     What the provider refuses for the sake of one request comes out at once: no wait helps.
     """
@@ -33,6 +34,7 @@ class PatientBackend:
         *,
         patience: float,
         say: Callable[[str], None],
+        example: Callable[[], JsonObject | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -42,12 +44,14 @@ class PatientBackend:
             backend: who answers.
             patience: seconds without any answer after which it is given up.
             say: is told when an outage begins and ends.
+            example: finds fields that the model is known to answer; None where there are none.
             clock: monotonic seconds.
             sleep: waits.
         """
         self._backend = backend
         self._patience = patience
         self._say = say
+        self._example = example
         self._clock = clock
         self._sleep = sleep
         self._since: float | None = None
@@ -93,11 +97,38 @@ class PatientBackend:
                 # A log keeps it, and the provider's own words may quote the record.
                 self._say(f"{error.public_message} Waiting for it, up to {self._patience:g} s.")
             if now - self._since >= self._patience:
-                self._over = error
-                raise
+                answer = await self._without_outage(fields, record, error)
+                self._answers_again()
+                return answer
             logger.info("no answer for %.0f s", now - self._since)
             return None
+        self._answers_again()
+        return answer
+
+    def _answers_again(self) -> None:
         if self._since is not None:
             self._say(f"It answers again, after {self._clock() - self._since:.0f} s.")
             self._since, self._over, self._wait = None, None, FIRST_WAIT
-        return answer
+
+    async def _without_outage(
+        self, fields: JsonObject, record: int, error: ModelUnavailableError
+    ) -> RecordAnswer:
+        """Ask once more where an example is answered, so that there is no outage.
+
+        Raises `ModelUnavailableError`: `of_request` where this record alone has no answer.
+        """
+        example = await asyncio.to_thread(self._example)
+        try:
+            if example is None:
+                raise error
+            await self._backend.answer(example)
+        except ModelUnavailableError:
+            self._over = error
+            raise error from None
+        try:
+            return await self._backend.answer(fields, record)
+        except ModelUnavailableError as again:
+            self._answers_again()
+            raise ModelUnavailableError(
+                again.message, public_message=again.public_message, of_request=True
+            ) from None

@@ -111,7 +111,7 @@ async def answer_shard(
     with journal:
         runner = Runner(
             mapper=mapper_of(records, contract, comma_decimals=plan.comma_decimals),
-            backend=PatientBackend(backend, patience=patience, say=say),
+            backend=PatientBackend(backend, patience=patience, say=say, example=example),
             journal=journal,
             concurrency=concurrency,
             say=say,

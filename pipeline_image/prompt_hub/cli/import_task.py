@@ -14,6 +14,7 @@ from prompt_hub.cli.options import positive
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.validation.check import configured_aliases
 
 if TYPE_CHECKING:
     from prompt_hub.authoring.importing.form import ImportedModel
@@ -88,7 +89,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
         {"file": note.place[0], "line": note.place[1], "lost": note.lost, "said": str(note)}
         for note in fresh.notes
     ]
-    first = [_about_the_alias(fresh.model), "go through the lists above"]
+    known = configured_aliases(repository.root) or frozenset()
+    first = [_about_the_alias(fresh.model, known), "go through the lists above"]
     new_task.tell(task, files, first, as_json=arguments.json, more={"notes": notes})
     return ExitCode.OK
 
@@ -102,7 +104,12 @@ def _tell_notes(notes: Sequence[Note]) -> None:
                 print(f"  {note}")
 
 
-def _about_the_alias(model: ImportedModel) -> str:
+def _about_the_alias(model: ImportedModel, known: frozenset[str]) -> str:
+    if model.alias in known:
+        # Other tasks ask it: another meaning would be another model for all of them.
+        asked = (model.setting or {}).get("model")
+        was = f"; what was imported asked for {asked}" if asked else ""
+        return f"the model alias {model.alias} is configured already: nothing is to be done{was}"
     meaning = json.dumps(
         {model.alias: model.setting or {"provider": "openai", "model": "…"}}, ensure_ascii=False
     )

@@ -76,6 +76,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "pull-request", help="everything that this execution evaluated, as a pull request's comment"
     )
     pull.add_argument("--markdown", type=Path, metavar="FILE", help="printed if no file is named")
+    pull.add_argument(
+        "--broken-off", action="store_true", help="say that the evaluation did not come to its end"
+    )
 
     run_ = kinds.add_parser("run", help="the page of one run of the whole lifecycle")
     run_.add_argument("run", type=Path, metavar="RUN.json", help="what happened, as JSON")
@@ -105,7 +108,9 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             _write_or_print(arguments.markdown, text)
         case "pull-request":
             views = evaluated(evaluations_from_environment())
-            _write_or_print(arguments.markdown, pull_request_summary(views))
+            _write_or_print(
+                arguments.markdown, pull_request_summary(views, broken_off=arguments.broken_off)
+            )
         case _:
             assert_never(kind)
     return ExitCode.OK

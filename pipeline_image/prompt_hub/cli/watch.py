@@ -48,6 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> ExitCode:
     """Measure and publish; exit 3, with nothing published, when there is no score.
 
+    Where nothing is active, or the day's calls are used, that is said and is no failure.
+
     With `--due` one task's failure holds up no other; the exit code is the worst of all.
     """
     if arguments.due is (arguments.task is not None):

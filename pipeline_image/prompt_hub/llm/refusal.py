@@ -69,6 +69,14 @@ class Refusal:
         return not FILTERS.isdisjoint({self.type, self.code})
 
     @property
+    def too_large(self) -> bool:
+        """Whether the request alone is more than a minute's limit, so that no waiting helps.
+
+        OpenAI says so with HTTP 429, as it does of requests that would do in a minute.
+        """
+        return self.code == "rate_limit_exceeded" and self.message.startswith("Request too large")
+
+    @property
     def own_status(self) -> int:
         """The HTTP status that the error itself names, one of a broken provider if it names none.
 

@@ -63,6 +63,8 @@ RETRYABLE = frozenset({408, 409, 425, 429})
 """Refusals that the next attempt need not meet, as every status from 500 on."""
 OF_REQUEST = frozenset({400, 413, 422})
 """Refusals that may be about what was sent, and not about whoever sends it."""
+TOO_LARGE = 413
+"""What a request is refused with that is longer than the provider takes."""
 THROTTLED = frozenset({429, 503, 529})
 """Refusals that mean too many requests."""
 

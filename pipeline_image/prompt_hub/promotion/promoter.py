@@ -270,8 +270,8 @@ def _used_override(
     if not same or arm is None or arm.model == entry.model.identity:
         return None
     return (
-        f"the override by {override.person} was for {entry.model.identity}, and this is {arm.model}:"
-        " say it again with a new reason, or take it out of the metadata"
+        f"the override by {override.person} was for {entry.model.identity}, and this is"
+        f" {arm.model}: say it again with a new reason, or take it out of the metadata"
     )
 
 

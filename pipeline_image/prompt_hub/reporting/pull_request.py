@@ -20,6 +20,10 @@ from prompt_hub.reporting.markdown import fenced
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.scoring.registry import sort_scorers
 
+_BROKEN_OFF = (
+    "The evaluation broke off, and the log of its job says why: what is not listed here was not"
+    " evaluated."
+)
 LONGEST = 40_000
 """Characters of all tasks together: permissions stand in the same comment."""
 LONGEST_LIST = 4_000
@@ -36,8 +40,8 @@ def evaluated(evaluations: Evaluations) -> Iterator[EvaluationView]:
             yield read_view(evaluations, found)
 
 
-def pull_request_summary(views: Iterable[EvaluationView]) -> str:
-    """Return the summary as Markdown."""
+def pull_request_summary(views: Iterable[EvaluationView], *, broken_off: bool = False) -> str:
+    """Return the summary as Markdown; of an evaluation that was `broken_off` it says so."""
     sections: list[str] = []
     left_out: list[EvaluationRecord] = []
     cost = _Cost()
@@ -50,9 +54,13 @@ def pull_request_summary(views: Iterable[EvaluationView]) -> str:
             length += len(section)
         else:
             left_out.append(view.evaluation.record)
-    if not sections and not left_out:
+    if not sections and not left_out and not broken_off:
         return "## Prompts\n\nNo task was evaluated: none has changed.\n"
-    lines = ["## Prompts", "", cost.in_words(), ""]
+    lines = ["## Prompts", ""]
+    if broken_off:
+        lines += [_BROKEN_OFF, ""]
+    if sections or left_out:
+        lines += [cost.in_words(), ""]
     lines += sections
     if left_out:
         lines += ["Too long to be shown here:", "", *_listed(left_out)]

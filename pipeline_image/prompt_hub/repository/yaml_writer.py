@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import yaml
 
+from prompt_hub.core.hidden_characters import has_hidden
+
 _NUMBER_IN_YAML_1_2 = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|0o[0-7]+")
 """What is a text to us, who read YAML 1.1, and a number to many an editor: `0805`, `1e3`."""
 _LINE = 80
@@ -14,14 +16,23 @@ _LINE = 80
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as a literal block."""
+    """Writes a text of several lines as a literal block, and what nobody sees by escapes."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
+    def write_double_quoted(self, text: str, split: bool = True) -> None:
+        """Write a text between double quotes, all in ASCII where it holds what nobody sees."""
+        unicode = self.allow_unicode
+        self.allow_unicode = unicode and not has_hidden(text)
+        super().write_double_quoted(text, split)
+        self.allow_unicode = unicode
+
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else "'" if _NUMBER_IN_YAML_1_2.fullmatch(text) else None
+    if has_hidden(text):
+        style = '"'  # as itself it would not be valid
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

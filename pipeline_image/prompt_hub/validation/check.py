@@ -54,7 +54,7 @@ def check(
     Nothing that looks like a key is repeated in a finding.
     """
     of_tasks: list[Finding] = []
-    aliases = _configured_aliases(repository.root)
+    aliases = configured_aliases(repository.root)
 
     def look_at(files: TaskFiles) -> None:
         files = replace(files, models=models, aliases=aliases)
@@ -73,7 +73,7 @@ def check(
     return tree, sorted(unique, key=_place)
 
 
-def _configured_aliases(root: Path) -> frozenset[str] | None:
+def configured_aliases(root: Path) -> frozenset[str] | None:
     """Return the aliases that `cdk.json` gives a meaning; None where it does not say."""
     try:
         content = json.loads((root / aws_names.CONTEXT_FILE).read_bytes())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import IO
 
+from prompt_hub.core.hidden_characters import CONTROL, HIDDEN, find_hidden, in_words
 from prompt_hub.repository.documents import Problem, decoded
 from prompt_hub.repository.examples import PIECE
 from prompt_hub.repository.json_positions import position
@@ -19,10 +19,8 @@ from prompt_hub.repository.syntax_words import (
     has_conflict_end,
 )
 from prompt_hub.validation import secrets
-from prompt_hub.validation.hidden_characters import HIDDEN, find_hidden, in_words
 
 BOM = b"\xef\xbb\xbf"
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _EVIDENCE = f"prompts/{EVALS}/"
 _VISIBLE = bytes([*b"\t\n", *range(0x20, 0x7F)])
 
@@ -83,7 +81,7 @@ def _odd_characters(raw: bytes, text: str, file: str, first_line: int) -> Iterat
     """Yield what is text, but should not stand in a file of ours; each kind told once."""
     # Few files have anything but visible ASCII in most places: the rest is looked through first.
     rest = raw.translate(None, _VISIBLE).decode("utf-8")
-    if not (_CONTROL.search(rest) or HIDDEN.search(rest) or "\r" in rest):
+    if not (CONTROL.search(rest) or HIDDEN.search(rest) or "\r" in rest):
         return
     body = text
     if text.startswith("\ufeff"):
@@ -97,7 +95,7 @@ def _odd_characters(raw: bytes, text: str, file: str, first_line: int) -> Iterat
         yield Problem(file, *place, "", what, "line feeds alone", "crlf")
     if file.startswith(_EVIDENCE):
         return  # What models have answered stands there as they said it.
-    if control := _CONTROL.search(body):
+    if control := CONTROL.search(body):
         found = in_words(control[0])
         place = position(body, control.start(), first_line)
         yield Problem(file, *place, "", found, "visible text", "control-character")

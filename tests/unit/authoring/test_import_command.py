@@ -416,3 +416,16 @@ def test_a_key_of_an_export_is_no_command_to_the_terminal(
     output = capsys.readouterr().out
     assert r"'\x1b[2Jgone\nNext:' of the prompt" in output
     assert "\x1b" not in output
+
+
+def test_an_alias_that_is_configured_keeps_its_meaning(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {"catalogue-pinned": {"provider": "openai", "model": "small"}}
+    context = {"context": {"prompt-hub": {"models": models}}}
+    workshop.folder.write("cdk.json", json.dumps(context))
+    file = str(FIXTURES / "openai_prompt.json")
+    assert workshop.take("imported", file, "--model", "catalogue-pinned") == ExitCode.OK
+    said = capsys.readouterr().out
+    assert "the model alias catalogue-pinned is configured already: nothing is to be done" in said
+    assert "configure the model alias" not in said

@@ -64,6 +64,23 @@ def first(healthy: RepositoryFolder) -> Example:
     return healthy.repository.examples(TASK)[0]
 
 
+def test_a_record_with_what_nobody_sees_is_written_by_escapes(
+    healthy: RepositoryFolder, first: Example
+) -> None:
+    text = healthy.read(FILE)
+    healthy.write(FILE, text.replace(str(first.input["title"]), "Wi\\u00adder", 1))
+    hidden = healthy.repository.examples(TASK)[0]
+    add(healthy, grade(hidden, other(hidden)))
+    add(healthy, grade(None, "resistor", {**NEW, "title": "10\u200bk"}))
+    add(healthy, grade(None, "resistor", NEW))
+    written = write_examples(healthy.repository, TASK, "Ann")
+    assert (written.corrected, written.added) == (1, 2)
+    assert "Wi\\u00adder" in healthy.read(FILE)
+    assert "10\\u200bk" in healthy.read(FILE)
+    healthy.stamp(TASK)
+    assert healthy.findings() == []
+
+
 def test_a_corrected_label_changes_its_line_and_not_a_byte_besides(
     healthy: RepositoryFolder, first: Example
 ) -> None:

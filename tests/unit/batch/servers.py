@@ -29,6 +29,8 @@ def serving(respond: Respond) -> Iterator[str]:
             status, body = respond(self.path, sent)
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
+            if status == 429 and b'"over' in raw:  # As the service does where it says "busy".
+                self.send_header("Retry-After", "1")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()

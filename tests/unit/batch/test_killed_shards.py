@@ -39,12 +39,16 @@ class Faulty(Model):
         """Seconds of an answer, after the question was taken note of."""
         self.down: range = range(0)
         self.too_long = "no such part"
+        self.never = "no such part"
+        """About which nothing comes but an error of the provider's."""
 
     def respond(self, path: str, sent: JsonObject) -> tuple[int, object]:
         self.requests += 1
         if self.requests in self.down:
             return 401, {"error": {"message": "no such key"}}
         messages = cast(list[dict[str, str]], sent["messages"])
+        if self.never in messages[-1]["content"]:
+            return 500, {"error": {"message": "it thought for too long"}}
         if self.too_long in messages[-1]["content"]:
             return 400, {"error": {"message": "too long"}}
         answer = super().respond(path, sent)
@@ -185,6 +189,20 @@ def test_a_record_that_no_model_takes_ends_no_run(
     failed = [line for line in map(json.loads, lines) if line["error"]]
     assert [line["record"] for line in failed] == [31]
     assert "gave no answer: HTTP 400: too long" in failed[0]["error"]
+
+
+def test_a_record_that_is_never_answered_ends_no_run(
+    records: Records, model: Faulty, store: Path
+) -> None:
+    """Each container would ask for it again, and the file would never have an output."""
+    key = drop(store, HEADER + "".join(ROWS))
+    model.never = "PART-30\n"
+    assert records("plan", "--key", key) == ExitCode.OK
+    assert records("answer", "--shard", "0", "--patience", "0") == ExitCode.OK
+    lines = of_run(store, "out/00000.jsonl").read_text("utf-8").splitlines()
+    failed = [line for line in map(json.loads, lines) if line["error"]]
+    assert [line["record"] for line in failed] == [31]
+    assert "gave no answer: HTTP 500" in failed[0]["error"]
 
 
 def test_a_journal_of_before_is_stored_once_behind_all_that_is_there(tmp_path: Path) -> None:

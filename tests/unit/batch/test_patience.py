@@ -61,7 +61,7 @@ class _Slow(Provider):
 
 
 def ask(
-    provider: Provider, clock: Clock, names: str, *, patience: float = 900
+    provider: Provider, clock: Clock, names: str, *, patience: float = 900, example: str = ""
 ) -> tuple[list[RecordAnswer | BaseException], list[str]]:
     """Ask about all names at once; what came out, and what people were told."""
     said: list[str] = []
@@ -71,6 +71,7 @@ def ask(
             provider,
             patience=patience,
             say=said.append,
+            example=lambda: {"name": example} if example else None,
             clock=clock,
             sleep=clock.sleep,
         )
@@ -155,3 +156,34 @@ def test_a_refused_request_is_not_waited_for() -> None:
     answers, said = ask(provider, clock, "abc")
     assert [isinstance(answer, RecordAnswer) for answer in answers] == [True, False, True]
     assert (clock.waits, said) == ([], [])
+
+
+def test_a_record_that_is_never_answered_is_no_outage_where_an_example_is() -> None:
+    clock = Clock()
+    provider = Provider(
+        lambda name: ModelUnavailableError("it took too long.") if name == "b" else None
+    )
+    (a, b, c), said = ask(provider, clock, "abc", example="x")
+    assert isinstance(a, RecordAnswer)
+    assert isinstance(c, RecordAnswer)
+    assert isinstance(b, ModelUnavailableError)
+    assert b.of_request
+    assert provider.asked[-2:] == ["x", "b"]
+    assert said[-1].startswith("It answers again, after ")
+
+
+def test_an_outage_that_ends_with_the_patience_is_nobodys_fault() -> None:
+    gone = ModelUnavailableError("it is gone.")
+    provider = Provider(lambda name: None if "x" in provider.asked else gone)
+    (answer,), _ = ask(provider, Clock(), "a", example="x")
+    assert isinstance(answer, RecordAnswer)
+
+
+def test_where_an_example_has_no_answer_either_it_is_an_outage() -> None:
+    provider = Provider(lambda name: ModelUnavailableError("it is gone."))
+    answers, _ = ask(provider, Clock(), "ab", example="x")
+    assert [isinstance(each, ModelUnavailableError) and each.of_request for each in answers] == [
+        False,
+        False,
+    ]
+    assert provider.asked.count("x") == 1

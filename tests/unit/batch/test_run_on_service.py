@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import cast
 
@@ -106,6 +107,32 @@ def test_a_service_that_cannot_answer_is_an_outage(
         code, lines = run(*ROWS, options=("--service", url))
     assert (code, lines) == (ExitCode.NOT_MEASURED, [])
     assert f"HTTP {refusal[0]}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", ["over_quota", "overloaded"])
+def test_a_service_that_is_busy_for_a_moment_is_waited_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def at_once(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    busy = 4
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal busy
+        if path == "/v1/tasks" or (busy := busy - 1) < 0:
+            return service(path, sent)
+        return 429, {"error": {"code": code, "message": "as many calls as it takes"}}
+
+    with serving(respond) as url:
+        ended, lines = run(*ROWS, options=("--service", url, "--concurrency", "1"))
+    assert (ended, len(lines)) == (ExitCode.BLOCKED, 3)
+    assert waited.count(1) == 4
 
 
 @pytest.mark.parametrize("first", [1, 4])

@@ -44,7 +44,7 @@ def test_a_budget_that_one_version_has_set_aside_is_there_for_the_next(
 ) -> None:
     folder = with_two_versions(healthy)
     # Some 400 tokens are set aside for a question before one has told that it takes 47.
-    folder.edit(METADATA, "gate: {", "gate: {budget: {tokens: 5400}, ")
+    folder.edit(METADATA, "gate: {", "gate: {budget: {tokens: 6400}, ")
     with batch_server() as server:
         run = evaluate(folder, server)
     assert run.record.verdict.status is Status.PASS
@@ -58,10 +58,11 @@ def test_a_queue_that_holds_one_version_takes_the_next_one_later(
     healthy: RepositoryFolder, *, late: bool
 ) -> None:
     folder = with_two_versions(healthy)
-    with batch_server(most_tokens=40 * TOKENS[0], refuses_late=late, steps=20) as server:
+    with batch_server(most_tokens=40 * TOKENS[0], refuses_late=late, steps=4) as server:
         run = evaluate(folder, server)
     assert run.record.verdict.status is Status.PASS
-    assert (set(server.paid.values()), sum(server.live.values())) == ({1}, 0)
+    # Once by each version.
+    assert (set(server.paid.values()), sum(server.live.values())) == ({2}, 0)
     assert "are waited for" in run.words
     assert "takes no batch now" not in run.words
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.providers.registry import provider_of
@@ -155,7 +156,12 @@ def test_a_question_that_the_filter_stops_is_an_answer_worth_nothing(
 
 
 def test_reasoning_is_asked_for_as_openai_takes_it(server: Scripted, prompt: Prompt) -> None:
-    call(server, prompt, reasoning={"effort": "low", "tokens": 1024})
+    reasoning = {"effort": "low", "tokens": 1024}
+    with pytest.raises(
+        (ValueError, PromptHubError), match="needs an api_version, 2024-12-01-preview or later"
+    ):
+        call(server, prompt, reasoning=reasoning)
+    call(server, prompt, reasoning=reasoning, api_version="2025-04-01-preview")
     (asked,) = server.asked
     assert asked.body["reasoning_effort"] == "low"
     assert asked.body["max_completion_tokens"] == prompt.model.parameters["max_tokens"] + 1024

@@ -62,7 +62,20 @@ NO_QUOTA: Reply = (
         }
     },
 )
+TOO_LARGE: Reply = (
+    429,
+    {},
+    {
+        "error": {
+            "message": "Request too large for m on tokens per min (TPM): Limit 30000, Requested"
+            " 36278. The input or output tokens must be reduced in order to run successfully.",
+            "type": "tokens",
+            "code": "rate_limit_exceeded",
+        }
+    },
+)
 REFUSALS: list[tuple[Reply, str]] = [
+    (TOO_LARGE, "HTTP 429: Request too large for m on tokens per min (TPM): Limit 30000, "),
     (
         UNSUPPORTED,
         "gave no answer: HTTP 400: Unsupported parameter: 'max_tokens' is not supported with this"

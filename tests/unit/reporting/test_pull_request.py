@@ -71,6 +71,17 @@ def test_nothing_evaluated_is_a_sentence() -> None:
     assert message == "## Prompts\n\nNo task was evaluated: none has changed.\n"
 
 
+def test_an_evaluation_that_broke_off_does_not_say_that_nothing_has_changed(
+    evaluated: Builder,
+) -> None:
+    told = "The evaluation broke off"
+    assert pull_request_summary([], broken_off=True).startswith(f"## Prompts\n\n{told}")
+    view = view_of(evaluated())
+    message = pull_request_summary([view], broken_off=True)
+    assert told in message
+    assert message.replace(message.split("\n\n")[1] + "\n\n", "", 1) == pull_request_summary([view])
+
+
 def test_it_fits_into_a_comment_and_loses_no_verdict(evaluated: Builder) -> None:
     view = view_of(evaluated())
     runs = (Run("removed", "old " * LONGEST_DIFF), Run("added", "new " * LONGEST_DIFF))

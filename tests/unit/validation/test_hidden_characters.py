@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import unicodedata
 
 import pytest
 
+from prompt_hub.core.hidden_characters import HIDDEN, find_hidden, in_words
 from prompt_hub.repository.schema import JsonObject
-from prompt_hub.validation.hidden_characters import HIDDEN, find_hidden, in_words
 from tests.unit.building import RepositoryFolder, catalogue_answer
 
 NOTE = "prompts/00-templates/note.txt"
@@ -97,6 +98,25 @@ def test_of_format_characters_only_those_that_are_drawn_are_visible() -> None:
         if unicodedata.category(character) in {"Cf", "Zl", "Zp"} and not HIDDEN.match(character)
     }
     assert drawn == {"ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN"}
+
+
+def test_what_is_written_by_an_escape_stays_one_where_it_is_released(
+    healthy: RepositoryFolder,
+) -> None:
+    examples = "prompts/01-examples/part-class.jsonl"
+    first, *others = healthy.read(examples).splitlines()
+    shot = json.loads(first)
+    shot["input"]["title"] = "Schottky\u00addiode\u200b\u0085 10 kΩ"
+    healthy.write(examples, "\n".join([json.dumps({**shot, "split": "shot"}), *others]) + "\n")
+    healthy.stamp("part-class")
+    assert healthy.findings() == []
+    healthy.promote("part-class")
+    released = healthy.repository.production("part-class")
+    assert released is not None
+    assert released.few_shot is not None
+    shown = released.few_shot.examples or ()
+    assert shot["input"]["title"] in [each.input["title"] for each in shown]
+    assert healthy.findings() == []
 
 
 def test_what_a_model_has_answered_may_be_anything(healthy: RepositoryFolder) -> None:

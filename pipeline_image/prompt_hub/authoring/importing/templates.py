@@ -17,11 +17,11 @@ from pydantic import JsonValue
 from prompt_hub.authoring.importing.documents import broken
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.core.foreign_text import shortened
+from prompt_hub.core.hidden_characters import find_hidden, in_words
 from prompt_hub.repository.contracts import properties
 from prompt_hub.repository.documents import InvalidDocumentsError
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.templates import MAX_TEMPLATE, TemplateAnalysis, read
-from prompt_hub.validation.hidden_characters import find_hidden, in_words
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RESERVED = {

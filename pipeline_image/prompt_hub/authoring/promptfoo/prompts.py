@@ -19,7 +19,7 @@ from prompt_hub.authoring.promptfoo.reading import REFERENCE, Project
 from prompt_hub.authoring.promptfoo.templates import Translated, filled, to_jinja
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.foreign_text import one_line
-from prompt_hub.validation.hidden_characters import find_hidden, in_words
+from prompt_hub.core.hidden_characters import find_hidden, in_words
 
 _PATH = re.compile(r"[^\s{}]+\.[A-Za-z0-9]{1,5}(?::\w+)?")
 _WHOLE = {".md", ".j2"}

@@ -18,6 +18,7 @@ from prompt_hub.llm.providers._requests import Connect, Connections, Reply, SdkC
 from prompt_hub.llm.refusal import Refusal, read_refusal
 from prompt_hub.llm.response import FILTERED, ModelResponse, Usage
 from prompt_hub.llm.retry import (
+    TOO_LARGE,
     PermanentError,
     TransientError,
     call_error,
@@ -105,9 +106,14 @@ class ChatCompletions:
     ) -> TransientError | PermanentError:
         keys = (client.key,) if isinstance(client.key, str) else client.key.known
         inside = refusal.status == OK
+        status, reason = refusal.status, ""
+        if inside:
+            status, reason = refusal.own_status, f"an error inside HTTP {OK}"
+        elif refusal.too_large:
+            status, reason = TOO_LARGE, f"HTTP {status}"
         return call_error(
-            refusal.own_status if inside else refusal.status,
-            reason=f"an error inside HTTP {OK}" if inside else "",
+            status,
+            reason=reason,
             detail=refusal.in_words((message["content"] for message in messages), keys),
             after=after,
             final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from prompt_hub.llm.secrets import SecretApiKey
 
 DEFAULT_API_VERSION = "2024-10-21"
+LEAST_REASONING = "2024-12-01-preview or later"
+"""What Azure asks for where an older version asks a model that reasons (HTTP 400)."""
 """A version of the data plane that is generally available."""
 
 
@@ -47,7 +49,12 @@ class AzureOpenAIProvider(Provider):
         return read_key_statements(model)
 
     def own_problem(self, model: ModelConfig) -> str:
-        """Refuse an alias without a key: there is no endpoint of Azure that answers without one."""
+        """Refuse an alias without a key, which no endpoint of Azure answers without.
+
+        Nor does the version that is usual here take a model that reasons.
+        """
+        if model.reasoning is not None and model.api_version is None:
+            return f"a model of {self.name} that reasons needs an api_version, {LEAST_REASONING}"
         if model.secret is None and model.api_key_env is None:
             return f"a model of {self.name} needs a secret or an api_key_env"
         return ""

@@ -46,6 +46,8 @@ def _class(ranges: str) -> str:
 
 EMOJI = f"[{_class(_EMOJI)}]"
 HIDDEN = re.compile(f"[{_class(_DEFAULT_IGNORABLE)}{_class(_OTHERS)}]")
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+"""What moves a cursor and is no line end; a tab is none of them."""
 
 
 @cache
@@ -83,6 +85,11 @@ def find_hidden(text: str) -> Iterator[tuple[int, str]]:
         at = match.start()
         if at not in in_emoji and not _is_needed(text, at):
             yield at, match[0]
+
+
+def has_hidden(text: str) -> bool:
+    """Whether a file may hold `text` only by escapes: as itself it would not be valid."""
+    return CONTROL.search(text) is not None or next(find_hidden(text), None) is not None
 
 
 def in_words(character: str) -> str:

@@ -7,7 +7,7 @@ import sys
 
 import regex
 
-from prompt_hub.validation.hidden_characters import EMOJI, HIDDEN
+from prompt_hub.core.hidden_characters import EMOJI, HIDDEN
 
 EVERY_CHARACTER = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
 
