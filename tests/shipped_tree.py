@@ -10,8 +10,8 @@ SETTINGS = "prompt-hub"
 
 def is_shipped(root: Path) -> bool:
     """Whether `cdk.json` names the repository of the example; a user's names their own."""
-    example = json.loads((root / "docs" / "example_context.json").read_text(encoding="utf-8"))
     try:
+        example = json.loads((root / "docs" / "example_context.json").read_text(encoding="utf-8"))
         settings = json.loads((root / "cdk.json").read_text(encoding="utf-8"))["context"][SETTINGS]
         named = settings["repository"]
     except (OSError, ValueError, KeyError, TypeError):
