@@ -26,6 +26,7 @@ from local_aws.regression import TASK, Regression
 from local_aws.run_report import Story, now, say
 from local_aws.stack import HUB, STAGE, LocalStack
 from local_aws.stack_reader import Json, Observer
+from local_aws.versions import order_of, version_in
 
 _TITLES = {
     "run": "Prompt Hub: the whole lifecycle on this machine",
@@ -162,8 +163,8 @@ class Lifecycle:
             released = layers / "02-production" / f"{task}.yaml"
             own = layers / "03-metadata" / f"{task}.yaml"
             if released.exists():
-                there = _version_in(released.read_text(encoding="utf-8"))
-                if _numbers(there) >= _numbers(version):
+                there = version_in(released.read_text(encoding="utf-8"))
+                if order_of(there) >= order_of(version):
                     found.append(f"{task} is {there} already, and the story releases {version}")
             if own.exists() and _stamp(own) != _stamp(written / "03-metadata" / own.name):
                 found.append(f"examples or contracts of {task} are others")
@@ -185,7 +186,7 @@ class Lifecycle:
         prompts = self.stack.root / "prompts"
         with self.story.step("What is released, by the evaluations that git keeps") as lines:
             for released in sorted((prompts / "02-production").glob("*.yaml")):
-                task, version = released.stem, _version_in(released.read_text(encoding="utf-8"))
+                task, version = released.stem, version_in(released.read_text(encoding="utf-8"))
                 kept = prompts / "04-evals" / task / f"{version}.json"
                 record = json.loads(kept.read_text(encoding="utf-8"))
                 score, least = side_by_side(record["candidate"]["score"], record["threshold"])
@@ -404,7 +405,7 @@ class Lifecycle:
         versions = {}
         for push in pushes:
             for path in sorted((self._demo / push / "prompts" / "03-metadata").glob("*.yaml")):
-                versions[path.stem] = _version_in(path.read_text(encoding="utf-8"))
+                versions[path.stem] = version_in(path.read_text(encoding="utf-8"))
         return versions
 
 
@@ -419,15 +420,6 @@ def stayed_out(task: str, active: str, states: Mapping[str, str]) -> str:
     if not out:
         return f"{task} serves {active}; none of its versions is quarantined here"
     return f"{task} serves {active}: quarantined and not back: {', '.join(out)}"
-
-
-def _version_in(text: str) -> str:
-    line = next(line for line in text.splitlines() if line.startswith("version:"))
-    return line.partition(":")[2].split("#")[0].strip(" \"'")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
 
 
 def _stamp(metadata: Path) -> object:

@@ -24,6 +24,7 @@ from local_aws.run_report import Story, say
 from local_aws.scripted_model import SCRIPTED
 from local_aws.stack import HUB, STAGE, LocalStack
 from local_aws.stack_reader import Observer
+from local_aws.versions import order_of
 from local_aws.weights import DEFAULT
 
 PERSON = "On call"
@@ -118,7 +119,7 @@ class RecordsRun:
         states = self.observer.version_states(TASK)
         left = [version for version, state in states.items() if state == "downgraded"]
         if left and self.observer.pointer(TASK)["reason"] == REASON:
-            version = max(left, key=_order)
+            version = max(left, key=order_of)
             with self.story.step(
                 f"{TASK} {version} comes back: a run that was ended has left it out"
             ) as lines:
@@ -132,10 +133,11 @@ class RecordsRun:
     def _older_than(self, active: str) -> str:
         """Return the version before the active one, which the stage's image carries, too."""
         archive = self._released / "prompts" / "99-archive" / TASK
-        older = [path.stem for path in archive.glob("*.yaml") if _order(path.stem) < _order(active)]
+        kept = (path.stem for path in archive.glob("*.yaml"))
+        older = [version for version in kept if order_of(version) < order_of(active)]
         if not older:
             raise LocalRunError(f"{TASK} {active} has no version before it to go back to.")
-        return max(older, key=_order)
+        return max(older, key=order_of)
 
     def _write(self, table: Path, inputs: Sequence[Mapping[str, str]], count: int) -> None:
         with table.open("w", encoding="utf-8", newline="") as file:
@@ -202,7 +204,3 @@ def inputs_in(rows: Path) -> list[dict[str, str]]:
     if not inputs:
         raise LocalRunError(f"{rows} holds no record.")
     return inputs
-
-
-def _order(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))

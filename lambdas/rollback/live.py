@@ -82,7 +82,6 @@ def read_calls(
 ) -> LiveCalls:
     """Read how many calls each version answered, and how many of them broke its contract."""
     became_active = datetime.fromisoformat(moved)
-    since, active = became_active, Calls(calls=0, broken=0)
     # An hour shows most; what has begun a few minutes ago is little of it.
     for back in (RECENT, OF_THE_ALARM):
         since = max(became_active, now - back).replace(second=0, microsecond=0)

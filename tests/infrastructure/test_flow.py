@@ -197,7 +197,10 @@ def test_promotion_gets_the_whole_history(assembly: Assembly) -> None:
     source = assembly.actions["Source/Source"]["Configuration"]
     assert source["OutputArtifactFormat"] == "CODEBUILD_CLONE_REF"
     assert source["DetectChanges"] is False
-    assert assembly.build_spec("Promote/Promote")["env"]["git-credential-helper"] == "yes"
+    assert assembly.build_spec("Promote/Promote")["env"] == {
+        "git-credential-helper": "yes",
+        "exported-variables": ["BLOCKED"],
+    }
 
 
 def test_every_build_log_ends_one_day(assembly: Assembly) -> None:

@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -136,6 +137,17 @@ class Stand:
         bucket = self.variables["PROMPT_HUB_RESULTS_BUCKET"]
         found = self.client("s3").list_objects_v2(Bucket=bucket)
         return [item["Key"] for item in found.get("Contents", ())]
+
+
+@contextmanager
+def instead(path: Path, text: str) -> Iterator[None]:
+    """Let a file hold something else for a while."""
+    before = path.read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.write_text(before, encoding="utf-8")
 
 
 def git(*words: str, cwd: Path) -> str:
@@ -380,15 +392,11 @@ def test_it_reads_no_providers_key_and_says_what_it_could_not_measure(deployed: 
     """The job runs what a branch holds, and whoever may push one could take the key away."""
     stand = deployed
     path = stand.checkout / "cdk.json"
-    before = path.read_text(encoding="utf-8")
     stand.client("secretsmanager").create_secret(Name=KEYED["secret"], SecretString="of a test")
-    settings = json.loads(before)
+    settings = json.loads(path.read_text(encoding="utf-8"))
     settings["context"][CONTEXT_KEY]["models"]["catalogue-pinned"] = KEYED
-    path.write_text(json.dumps(settings), encoding="utf-8")
-    try:
+    with instead(path, json.dumps(settings)):
         refused = stand.evaluate()
-    finally:
-        path.write_text(before, encoding="utf-8")
     assert refused.failed
     said = refused.summary.read_text(encoding="utf-8")
     assert "### ⚠️ part-class 1.2.0: NOT MEASURED" in said
@@ -398,12 +406,8 @@ def test_it_reads_no_providers_key_and_says_what_it_could_not_measure(deployed: 
 
 def test_an_evaluation_that_breaks_off_is_said_in_the_comment(deployed: Stand) -> None:
     path = deployed.checkout / "prompts" / "03-metadata" / "brand.yaml"
-    before = path.read_text(encoding="utf-8")
-    path.write_text("task: [\n", encoding="utf-8")
-    try:
+    with instead(path, "task: [\n"):
         broken = deployed.evaluate()
-    finally:
-        path.write_text(before, encoding="utf-8")
     assert broken.failed
     said = broken.summary.read_text(encoding="utf-8")
     assert "The evaluation broke off" in said

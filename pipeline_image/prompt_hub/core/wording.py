@@ -6,6 +6,7 @@ Standard library only: the rollback Lambda carries this module, too.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 _MOST_PLACES = 15
 """Of a number in words: further digits are those of the float."""
@@ -33,12 +34,7 @@ def amount(value: float, *beside: float) -> str:
     """
     if value == int(value):
         return f"{int(value):,}"
-    places = max(2, 3 - math.floor(math.log10(abs(value))))
-    others = [other for other in beside if other != value]
-    for enough in range(places, _MOST_PLACES + 1):
-        if all(f"{other:,.{enough}f}" != f"{value:,.{enough}f}" for other in others):
-            places = enough
-            break
+    places = _apart(value, beside, max(2, 3 - math.floor(math.log10(abs(value)))))
     return f"{value:,.{places}f}".rstrip("0").rstrip(".")
 
 
@@ -47,9 +43,13 @@ def score(value: float, *beside: float | None, places: int = 3) -> str:
 
     `beside` is what stands beside it, such as its threshold: "0.900 is below 0.900" says nothing.
     """
+    return f"{value:.{_apart(value, beside, places)}f}"
+
+
+def _apart(value: float, beside: Iterable[float | None], least: int) -> int:
+    """Return how many places show that `value` is no other; `least` where none do."""
     others = [other for other in beside if other is not None and other != value]
-    for enough in range(places, _MOST_PLACES + 1):
-        shown = f"{value:.{enough}f}"
-        if all(f"{other:.{enough}f}" != shown for other in others):
-            return shown
-    return f"{value:.{places}f}"
+    for places in range(least, _MOST_PLACES + 1):
+        if all(f"{other:.{places}f}" != f"{value:.{places}f}" for other in others):
+            return places
+    return least

@@ -178,6 +178,12 @@ def test_a_child_whose_patience_is_over_says_to_try_again(
     assert asked_of(model) == dict.fromkeys(range(1, 61), 1)
 
 
+def failed_in_first_shard(store: Path) -> dict[int, str]:
+    """The errors of the first shard's output, by the record's number."""
+    lines = of_run(store, "out/00000.jsonl").read_text("utf-8").splitlines()
+    return {line["record"]: line["error"] for line in map(json.loads, lines) if line["error"]}
+
+
 def test_a_record_that_no_model_takes_ends_no_run(
     records: Records, model: Faulty, store: Path
 ) -> None:
@@ -185,10 +191,9 @@ def test_a_record_that_no_model_takes_ends_no_run(
     model.too_long = "PART-30\n"
     assert records("plan", "--key", key) == ExitCode.OK
     assert records("answer", "--shard", "0") == ExitCode.OK
-    lines = of_run(store, "out/00000.jsonl").read_text("utf-8").splitlines()
-    failed = [line for line in map(json.loads, lines) if line["error"]]
-    assert [line["record"] for line in failed] == [31]
-    assert "gave no answer: HTTP 400: too long" in failed[0]["error"]
+    failed = failed_in_first_shard(store)
+    assert list(failed) == [31]
+    assert "gave no answer: HTTP 400: too long" in failed[31]
 
 
 def test_a_record_that_is_never_answered_ends_no_run(
@@ -199,10 +204,9 @@ def test_a_record_that_is_never_answered_ends_no_run(
     model.never = "PART-30\n"
     assert records("plan", "--key", key) == ExitCode.OK
     assert records("answer", "--shard", "0", "--patience", "0") == ExitCode.OK
-    lines = of_run(store, "out/00000.jsonl").read_text("utf-8").splitlines()
-    failed = [line for line in map(json.loads, lines) if line["error"]]
-    assert [line["record"] for line in failed] == [31]
-    assert "gave no answer: HTTP 500" in failed[0]["error"]
+    failed = failed_in_first_shard(store)
+    assert list(failed) == [31]
+    assert "gave no answer: HTTP 500" in failed[31]
 
 
 def test_a_journal_of_before_is_stored_once_behind_all_that_is_there(tmp_path: Path) -> None:
