@@ -19,13 +19,8 @@ from ministack.core import router
 
 from local_aws import cloudformation, source
 from local_aws.pipeline_context import ActionRun
-from local_aws.pipeline_declaration import RefusedError, validate
-from local_aws.pipeline_engine import (
-    KEPT_EXECUTIONS,
-    Execution,
-    Pipeline,
-    Pipelines,
-)
+from local_aws.pipeline_declaration import Declaration, RefusedError, validate
+from local_aws.pipeline_engine import KEPT_EXECUTIONS, Execution, Pipeline, Pipelines
 from local_aws.settings import CloudSettings
 
 Data = Mapping[str, Any]
@@ -39,8 +34,15 @@ _heads: source.Heads = {}
 # --- Operations --------------------------------------------------------------------------------
 
 
+def _created(declaration: Declaration) -> Pipeline:
+    """Create a pipeline; what was pushed before it was there does not start it."""
+    with _pipelines.changed:
+        _watcher.look()
+        return _pipelines.create(declaration)
+
+
 def _create_pipeline(data: Data) -> Answer:
-    return {"pipeline": _pipelines.create(data["pipeline"]).declaration}
+    return {"pipeline": _created(data["pipeline"]).declaration}
 
 
 def _update_pipeline(data: Data) -> Answer:
@@ -331,8 +333,7 @@ def _create_resource(
     token = cloudformation.stable_token(stack_name, logical_id)[:8]
     name = properties.get("Name") or f"{stack_name}-{logical_id}-{token}"
     declaration, _ = _declared(properties, name)
-    pipeline = _pipelines.create(declaration)
-    return name, {"Version": str(pipeline.version)}
+    return name, {"Version": str(_created(declaration).version)}
 
 
 def _update_resource(
@@ -411,7 +412,8 @@ def start_by_event(name: str, rule: str) -> None:
 def start() -> None:
     """Watch the repositories from now on."""
     global _watcher
-    _watcher = source.Watcher(_pipelines.settings.repositories, _heads, _pipelines.on_push)
+    watched, changed = _pipelines.settings.repositories, _pipelines.changed
+    _watcher = source.Watcher(watched, _heads, _pipelines.on_push, changed)
     _watcher.start()
 
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,14 +174,20 @@ class Watcher:
 
     `seen` is what was known before, so that a push made while nobody watched is noticed at the
     next start; a repository that is not in it is taken as it is found. It is kept up to date.
+    `lock` is held while it looks and calls.
     """
 
     def __init__(
-        self, repositories: Mapping[str, Path], seen: Heads, on_push: Callable[[Push], None]
+        self,
+        repositories: Mapping[str, Path],
+        seen: Heads,
+        on_push: Callable[[Push], None],
+        lock: AbstractContextManager[object],
     ) -> None:
         self._repositories = repositories
         self._seen = seen
         self._on_push = on_push
+        self._lock = lock
         self._stamps: dict[str, Stamp] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="source-watcher", daemon=True)
@@ -197,9 +203,14 @@ class Watcher:
         if self._thread.is_alive():
             self._thread.join()
 
+    def look(self) -> None:
+        """Tell of every push that was made until now."""
+        with self._lock:
+            self._look(announce_new=True)
+
     def _run(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
-            self._look(announce_new=True)
+            self.look()
 
     def _look(self, *, announce_new: bool) -> None:
         for name, where in self._repositories.items():

@@ -353,6 +353,9 @@ def test_a_stack_that_fails_is_explained(pipelines: Pipelines) -> None:
     assert "only the execution mode SUPERSEDED" in ended["statusSummary"]
     result = pipelines.actions("stack", id_)["Deploy"]["output"]["executionResult"]
     assert "Pipeline (AWS::CodePipeline::Pipeline)" in result["errorDetails"]["message"]
+    # Not by the push as well: it was made before there was a pipeline.
+    started = [execution["trigger"]["triggerType"] for execution in pipelines.executions("stack")]
+    assert started == ["CreatePipeline"]
     again = pipelines.api.start_pipeline_execution(name="stack")["pipelineExecutionId"]
     assert "delete it" in pipelines.ended("stack", again)["statusSummary"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def commit(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Commit:
 def pushes(bare: Path) -> Iterator[list[Push]]:
     """Pushes that a running watcher has told of; it watches a repository without branches."""
     told: list[Push] = []
-    watcher = Watcher({"owner/name": bare}, {}, told.append)
+    watcher = Watcher({"owner/name": bare}, {}, told.append, nullcontext())
     watcher.start()
     yield told
     watcher.stop()
@@ -108,7 +109,7 @@ def test_rounds_in_which_no_branch_moved_start_no_process(
         return real(where)
 
     monkeypatch.setattr(source, "heads", counted)
-    watcher = Watcher({"owner/name": bare}, {}, lambda push: None)
+    watcher = Watcher({"owner/name": bare}, {}, lambda push: None, nullcontext())
     watcher.start()
     time.sleep(5 * source.POLL_SECONDS)
     watcher.stop()
