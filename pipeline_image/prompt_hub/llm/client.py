@@ -45,7 +45,7 @@ class Request:
     @property
     def characters(self) -> int:
         """Length of all messages."""
-        return sum(len(message["content"]) for message in self.messages)
+        return sum([len(message["content"]) for message in self.messages])
 
 
 _Known = tuple[Prompt, Renderer, ModelConfig, Mapping[str, float | int | str]]
@@ -172,19 +172,10 @@ class ModelClient:
         response = answer_alone(attempt.result, model)
         usage = response.usage
         limiter.correct(usage.tokens - expected)
-        return ModelResponse(
-            text=response.text,
-            model=response.model,
-            truncated=response.truncated,
-            withheld=response.withheld,
-            usage=Usage(
-                input_tokens=usage.input_tokens,
-                output_tokens=usage.output_tokens,
-                usd=model.cost(usage.input_tokens, usage.output_tokens),
-                seconds=round(attempt.seconds, 4),
-                attempts=attempt.attempts,
-            ),
-        )
+        # Completed and not copied: the adapter has made it for this call.
+        usage.usd = model.cost(usage.input_tokens, usage.output_tokens)
+        usage.seconds, usage.attempts = round(attempt.seconds, 4), attempt.attempts
+        return response
 
     def batches(self, model: ModelConfig, support: BatchSupport) -> BatchAdapter:
         """Return the way to a model's batches, as its provider says that it takes them."""

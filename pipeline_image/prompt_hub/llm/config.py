@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -173,7 +173,7 @@ class ModelConfig(BaseModel):
     def _provider(self) -> Provider:
         return provider_of(self.provider)
 
-    @property
+    @cached_property
     def schema_support(self) -> SchemaSupport:
         """What becomes of an output schema on its way to this model."""
         return self._provider.schema_support(self)

@@ -2,8 +2,9 @@
 
 Names are OpenTelemetry's for GenAI (`gen_ai.usage.input_tokens`, `gen_ai.response.model`).
 
-Nobody changes what these hold. They are not frozen, for every call makes several, and a frozen one
-takes four times as long to make.
+Nobody changes what these hold, but for `ModelClient`, which completes what an adapter has made for
+a call. They are not frozen, for every call makes several, and a frozen one takes four times as long
+to make.
 """
 
 from __future__ import annotations

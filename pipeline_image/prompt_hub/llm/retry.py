@@ -100,7 +100,7 @@ class CallStats:
     trouble: str = ""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Attempt(Generic[ResultT]):
     """What the provider said at last, in how many attempts; `seconds` is that of the last one."""
 

@@ -157,17 +157,15 @@ class ServiceApp:
             log_line("stopped", release=service.release, instance=service.instance.id)
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _respond(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: str = scope["path"]
         if path.startswith(_RUN_START) and path.endswith(_RUN_END):
             task = path[len(_RUN_START) : -len(_RUN_END)]
             if task and "/" not in task:
                 if scope["method"] == "POST":
-                    await self._run(task, scope, receive, send)
-                else:
-                    await _send(send, _wrong_method(scope, "POST"))
-                return
-        await _send(send, await self._look(path, scope))
+                    return self._run(task, scope, receive, send)
+                return _send(send, _wrong_method(scope, "POST"))
+        return self._look(path, scope, send)
 
     async def _run(self, task: str, scope: Scope, receive: Receive, send: Send) -> None:
         service, trace_id = self._service, _trace_id(scope["headers"])
@@ -201,16 +199,18 @@ class ServiceApp:
         finally:
             answered.log()
 
-    async def _look(self, path: str, scope: Scope) -> _Response:
+    async def _look(self, path: str, scope: Scope, send: Send) -> None:
         """Answer what asks about the service itself."""
         long = self._pages.get(path)
         if long is None and path not in {"/healthz", "/readyz"}:
-            return _no_such_path(scope, "Not Found", 404)
-        if scope["method"] != "GET":
-            return _wrong_method(scope, "GET")
-        if long is not None:
-            return _Response(200, await long.page())
-        return _Response(200, b'{"ok":true}') if path == "/healthz" else self._ready()
+            response = _no_such_path(scope, "Not Found", 404)
+        elif scope["method"] != "GET":
+            response = _wrong_method(scope, "GET")
+        elif long is not None:
+            response = _Response(200, await long.page())
+        else:
+            response = _Response(200, b'{"ok":true}') if path == "/healthz" else self._ready()
+        await _send(send, response)
 
     def _ready(self) -> _Response:
         reason = _not_ready(self._service)

@@ -356,22 +356,22 @@ class SharedLimiter(Limiter):
             requests_per_minute=model.requests_per_minute,
             tokens_per_minute=model.tokens_per_minute,
         )
-        self._lock = memory.lock(model)
+        # Made once, as the parts of the memory below: each call takes two steps.
+        self._together = _Together(self, memory.lock(model))
         self._shared = memory.limits(model)
-        # Parts of it, made once: each call reads and writes them four times.
         self._head = self._shared[:4]
         self._all_in_flight = self._shared[_FIELDS:]
         self._own = _FIELDS + worker
         places = ((self._requests, 4), (self._tokens, 6))
         self._rates = [(rate, place) for rate, place in places if rate is not None]
-        with _Together(self):
+        with self._together:
             pass
 
     async def acquire(self, tokens: int = 0) -> Slot:
         """Wait for a place; `tokens` is what the call is expected to use."""
         async with self._turn:
             while True:
-                with _Together(self):
+                with self._together:
                     wait = self._wait(tokens) if self._has_room() else LOOK_AGAIN_SECONDS
                     if wait <= 0:
                         return self._let_in(tokens)
@@ -381,19 +381,19 @@ class SharedLimiter(Limiter):
         """Take a place if nobody here waits for one and no wait is due; None otherwise."""
         if self._turn.locked():
             return None
-        with _Together(self):
+        with self._together:
             free = self._has_room() and self._wait(tokens) <= 0
             return self._let_in(tokens) if free else None
 
     def correct(self, tokens: int) -> None:
         """Take as many tokens more than a call had announced; negative if it used fewer."""
         if self._tokens is not None:
-            with _Together(self):
+            with self._together:
                 super().correct(tokens)
 
     def released(self, generation: int, *, busy: bool, failed: bool, pause: float) -> None:
         """Take back the slot of a call that has ended (see `Slot.release`)."""
-        with _Together(self):
+        with self._together:
             super().released(generation, busy=busy, failed=failed, pause=pause)
 
     def load(self) -> None:
@@ -415,22 +415,18 @@ class SharedLimiter(Limiter):
             shared[at], shared[at + 1] = rate._left, rate._at
         shared[self._own] += self.in_flight - self._others
 
-    @property
-    def lock(self) -> Lock:
-        """What is held while a step is taken."""
-        return self._lock
-
 
 class _Together:
-    """Holds a limiter's shared state for one step."""
+    """Holds a limiter's shared state for one step after the other."""
 
-    __slots__ = ("_limiter",)
+    __slots__ = ("_limiter", "_lock")
 
-    def __init__(self, limiter: SharedLimiter) -> None:
+    def __init__(self, limiter: SharedLimiter, lock: Lock) -> None:
         self._limiter = limiter
+        self._lock = lock
 
     def __enter__(self) -> None:
-        self._limiter.lock.acquire()
+        self._lock.acquire()
         self._limiter.load()
 
     def __exit__(
@@ -442,4 +438,4 @@ class _Together:
         try:
             self._limiter.store()
         finally:
-            self._limiter.lock.release()
+            self._lock.release()

@@ -36,6 +36,8 @@ BODY_SECONDS = 35.0
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes of a head; the parser itself would take as many as come."""
 
+_OK = int(HTTPStatus.OK)
+_OK_LINE = STATUS_LINE[_OK]
 _Phase = Literal["silent", "head", "body", "idle"]
 """Silent before the first request, idle after an answer."""
 _TOO_SLOW = (
@@ -83,7 +85,7 @@ class _Cycle(RequestResponseCycle):
     def _is_short(self, start: HTTPResponseStartEvent, message: HTTPResponseBodyEvent) -> bool:
         return (
             # With every other status a header may say what becomes of the connection.
-            start["status"] == HTTPStatus.OK
+            start["status"] == _OK
             and not message.get("more_body", False)
             and self.keep_alive
             and self.scope["method"] != "HEAD"
@@ -92,7 +94,7 @@ class _Cycle(RequestResponseCycle):
 
     def _write(self, start: HTTPResponseStartEvent, body: bytes) -> None:
         # Of an answer that is no error the application has made every header itself.
-        pieces = [STATUS_LINE[HTTPStatus.OK]]
+        pieces = [_OK_LINE]
         for headers in (self.default_headers, start["headers"]):
             for name, value in headers:
                 pieces += (name, b": ", value, b"\r\n")

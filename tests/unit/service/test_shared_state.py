@@ -262,10 +262,14 @@ def rubbish_of_a_change(tasks: int) -> list[weakref.ref[Ring]]:
     return rings
 
 
-def limiters(**settings: float) -> tuple[SharedMemory, list[SharedLimiter]]:
-    model = ModelConfig.model_validate(
+def model_of(**settings: float) -> ModelConfig:
+    return ModelConfig.model_validate(
         {"alias": "a", "provider": "openai", "model": "m", **settings}
     )
+
+
+def limiters(**settings: float) -> tuple[SharedMemory, list[SharedLimiter]]:
+    model = model_of(**settings)
     memory = SharedMemory(2, [model])
     return memory, [SharedLimiter(model, 4, memory, worker) for worker in range(2)]
 
@@ -359,7 +363,7 @@ def test_what_a_worker_held_that_died_is_given_back() -> None:
             await here.acquire()
         memory.calls_in_hand[0] = 4
         # It died in the middle of a step.
-        here.lock.acquire()
+        memory.lock(model_of()).acquire()
         memory.forget(0)
         slot = await asyncio.wait_for(there.acquire(), 10)
         assert there.in_flight == 1

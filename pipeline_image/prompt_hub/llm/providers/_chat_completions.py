@@ -59,7 +59,7 @@ class ChatCompletions:
     ) -> ModelResponse:
         """Ask once, output constrained to `schema`; raises `TransientError` or `PermanentError`."""
         sent = sent_schema(schema, model.schema_support)
-        size = sum(len(message["content"]) for message in messages)
+        size = sum([len(message["content"]) for message in messages])
         content = await run_off_loop(size, encode, model.model, messages, sent, parameters)
         client = self._client(model)
         reply = await self._connections.send(client, await client.form(content), content)

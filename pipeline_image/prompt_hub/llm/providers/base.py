@@ -52,7 +52,10 @@ class Adapter(Protocol):
         parameters: Mapping[str, float | int | str],
         schema: JsonObject,
     ) -> ModelResponse:
-        """Ask once; raises `TransientError` or `PermanentError` when no answer came."""
+        """Ask once; raises `TransientError` or `PermanentError` when no answer came.
+
+        The response is the caller's own, who completes its usage.
+        """
 
     async def close(self) -> None:
         """Give back connections."""
