@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -385,6 +386,24 @@ def test_a_file_that_changes_while_it_is_read_is_neither_kept_nor_stored(
     assert s3.files == {}
     assert [*(healthy.root / SETS_DIR).iterdir()] == []
     assert "Vishay" in healthy.read(EXAMPLES)
+
+
+def test_without_a_region_the_bucket_has_to_be_named(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", aws_names.ENV_RESULTS_BUCKET):
+        monkeypatch.delenv(name, raising=False)
+    # Other SDKs read this one; that of Python does not.
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    assert main(["examples", "push", TASK]) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert "AWS_DEFAULT_REGION" in told
+    assert s3.files == {}
 
 
 def keep_nothing(folder: RepositoryFolder) -> None:
