@@ -36,6 +36,8 @@ from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.validation.check import check
 
 POLL_SECONDS = 0.1
+REMEMBERED = 16
+"""Prompts of a session, the newest, among whose answers each look searches."""
 SETTLED_BEFORE_THE_COMMIT = frozenset({"up-to-date", "version-moves", "version-order"})
 """Rules whose breach makes no answer wrong: they are told, and do not stop a look."""
 
@@ -96,7 +98,8 @@ class DevSession:
         self._say = say
         self._shown = ""
         """Digest of what the last look was about; empty where it has to be looked at again."""
-        self._before: Prompt | None = None
+        self._earlier: dict[str, Prompt] = {}
+        """Prompts that were asked with, by their hash, the newest last."""
 
     @property
     def last(self) -> Look | None:
@@ -160,7 +163,6 @@ class DevSession:
                 right = sum(_is_right(detail.score) for detail in details)
                 known = wording.count(len(part), "example")
                 self._say(f"of {known} that lost something, {right} now right")
-        self._before = prompt
         scores = {detail.id: detail.score for detail in details}
         whole = bool(scores) and None not in scores.values()
         return Look(
@@ -185,16 +187,22 @@ class DevSession:
                 yield pick(examples, places), were_wrong
 
     def _keep_answers(self, now: Prompt, examples: Sequence[Example]) -> None:
-        """Take over answers to questions that the prompt before has put in the same words."""
-        if self._before is None or self._before.sha256 == now.sha256:
-            return
+        """Take over answers to questions that an earlier prompt has put in the same words."""
         model = self._client.resolve(now)
-        old, new = self._store.cache_file(self._before, model), self._store.cache_file(now, model)
-        for example in examples:
+        new = self._store.cache_file(now, model)
+        before = [prompt for sha256, prompt in self._earlier.items() if sha256 != now.sha256]
+        olds = [self._store.cache_file(prompt, model) for prompt in reversed(before)]
+        for example in examples if olds else ():
             # It covers schema and parameters, too: with other ones nothing is found.
             key = new.key(self._client.request(now, example.input).messages, 0)
-            if key not in new and (answer := old.get(key)) is not None:
+            if key in new:
+                continue
+            answers = (old.get(key) for old in olds)
+            if (answer := next(filter(None, answers), None)) is not None:
                 new.put(key, answer)
+        # Noted before it is asked with: a save may end the look at any moment.
+        newest = [*before, now][-REMEMBERED:]
+        self._earlier = {prompt.sha256: prompt for prompt in newest}
 
 
 def _score(details: Sequence[Result], examples: Sequence[ExampleFacts]) -> float:

@@ -8,17 +8,18 @@ from pathlib import Path
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import read_bytes
 from prompt_hub.repository.example_sets import (
     LONGEST_REFERENCE,
+    file_sha256,
     open_set,
     push_set,
     reference_in,
     set_path,
 )
 from prompt_hub.repository.reader import EXAMPLES, PromptRepository
+from prompt_hub.repository.transaction import exclusive
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +64,16 @@ def _push(repository: PromptRepository, task: str, file: Path | None, bucket: st
         names_a_set = reference_in(stream.read(LONGEST_REFERENCE), shown) is not None
     if names_a_set:
         raise PromptHubError(f"{shown} names a set already.", hint="Say which file to push.")
+    before = _state(place)
     reference = push_set(file, shown, bucket or own_bucket(), repository.root)
-    with explain_write_errors(place), atomic_write(place) as stream:
-        stream.write(reference.line().encode("utf-8"))
+    with exclusive(repository.root) as writer:
+        # The upload took a while, and git and editors know nothing of our lock.
+        if _state(place) != before:
+            raise PromptHubError(
+                f"nothing was written: {name} was changed meanwhile.",
+                hint="Look it over, then push it again.",
+            )
+        writer.apply({name: reference.line()})
     print(f"{reference.uri}: {count(reference.count, 'example')}, {count(reference.size, 'byte')}")
     if bucket and not aws_names.may_be_results_bucket(bucket):
         results = aws_names.results_bucket("ACCOUNT", "REGION")
@@ -75,6 +83,10 @@ def _push(repository: PromptRepository, task: str, file: Path | None, bucket: st
             " measured). Push it without --bucket, unless it is for this machine alone."
         )
     print(f"{name} names them: commit it. Then: prompt-hub validate --stamp {task}")
+
+
+def _state(place: Path) -> str | None:
+    return file_sha256(place) if place.is_file() else None
 
 
 def _fetch(repository: PromptRepository, task: str) -> None:

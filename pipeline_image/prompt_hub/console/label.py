@@ -17,6 +17,8 @@ from prompt_hub.console.label_queue import Queue, judge_pairs, known_examples, n
 from prompt_hub.console.pages import Console, Page, Query, missing, number
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.foreign_text import shortened
+from prompt_hub.core.hashing import canonical
 from prompt_hub.reporting.answers import object_in
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import EXAMPLES, no_task
@@ -91,6 +93,12 @@ class Labelling:
             # The places of fields are those of another contract; JSON has the fields' names.
             typed = {JSON: given[JSON]} if JSON in given else None
             return self._item(desk, given=typed, error=MeanwhileError(what))
+        if item.example and first(given, "about") != item.digest:
+            # What was chosen stays on the page, so that the label of now is told here alone.
+            label_now = shortened(canonical(item.example.expected).decode("utf-8"), 300)
+            what = f"the example changed meanwhile, and its label is {label_now} now"
+            error = MeanwhileError(f"{what}: look at it again, then save what is right.")
+            return self._item(desk, given=given, error=error)
         try:
             label, wrong = desk.form.label(given)
             if wrong:

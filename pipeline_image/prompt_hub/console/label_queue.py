@@ -9,7 +9,7 @@ from pathlib import Path
 from prompt_hub.authoring.labels import Labels, key_of, key_of_input
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.reading import Reading
-from prompt_hub.core.hashing import canonical
+from prompt_hub.core.hashing import canonical, sha256_of
 from prompt_hub.core.wording import count
 from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.judge import question
@@ -28,6 +28,11 @@ class Item:
     """The example that it is; None for a new one."""
     answers: Mapping[str, ExampleResult] = field(default_factory=dict)
     """Who answered what, where that is no secret to whoever grades."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of what is graded: another one is not what a person saw."""
+        return sha256_of([self.input, self.example and self.example.expected])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,12 +21,20 @@ _DENIED = frozenset({"403", "AccessDenied"})
 
 
 def own_bucket() -> str:
-    """Return the results bucket of this environment, else that of the account and region."""
+    """Return the results bucket of this environment, else that of the account and region.
+
+    Raises `PromptHubError` where the account cannot be asked for, or no region is set.
+    """
     if bucket := os.environ.get(aws_names.ENV_RESULTS_BUCKET):
         return bucket
     import boto3
 
     session = boto3.Session()
+    if session.region_name is None:
+        raise PromptHubError(
+            "the results bucket is named by a region, and none is set.",
+            hint=f"Set AWS_DEFAULT_REGION, or {aws_names.ENV_RESULTS_BUCKET} to the bucket itself.",
+        )
     with _explained("the account"):
         account = session.client("sts").get_caller_identity()["Account"]
     return aws_names.results_bucket(account, session.region_name)

@@ -188,13 +188,11 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
 
     Raises:
         InvalidDocumentsError: with all that is wrong with them.
-        PromptHubError: they cannot be stored.
+        PromptHubError: they cannot be stored, or were changed meanwhile.
     """
     from prompt_hub.repository.example_objects import size_of, store
 
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-        size = stream.tell()
+    sha256, size = file_sha256(path), path.stat().st_size
     count = len(read_example_file(path.open("rb"), file))
     if not count:
         raise _invalid(file, "", "no examples", "at least one")
@@ -210,15 +208,27 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
         size=size,
         count=count,
     )
-    # Where it is denied, storing it will say so; who may not list the bucket is denied a new one.
-    if size_of(reference.uri, file, or_denied=True) != size:
-        store(reference.uri, path, file)
     kept = set_path(reference, root)
     with explain_write_errors(kept):
         kept.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as stream, atomic_write(kept) as copy:
             copyfileobj(stream, copy)
+            copy.flush()
+            if file_sha256(Path(copy.name)) != sha256:
+                raise PromptHubError(
+                    f"{file} was changed while it was read.", hint="Push it again."
+                )
+    # Of the copy, which nobody edits: what lies under a hash has to have it for ever.
+    # Where it is denied, storing it will say so; who may not list the bucket is denied a new one.
+    if size_of(reference.uri, file, or_denied=True) != size:
+        store(reference.uri, kept, file)
     return reference
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes, which are never held all at once."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _streamed(reference: ExampleSet, file: str) -> Iterator[bytes]:

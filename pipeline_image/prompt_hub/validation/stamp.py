@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.repository.documents import InvalidDocumentsError, read_text, to_model
 from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository, path_inside
 from prompt_hub.repository.schema import JsonObject, Prompt
-from prompt_hub.repository.transaction import apply
+from prompt_hub.repository.transaction import exclusive
 from prompt_hub.repository.yaml import parse_yaml
 
 BLOCK = "up_to_date"
@@ -20,7 +21,8 @@ def stamp(repository: PromptRepository, task: str) -> bool:
 
     Raises:
         InvalidDocumentsError: metadata, candidate or examples cannot be read.
-        PromptHubError: there is no such task, or its metadata cannot be edited safely.
+        PromptHubError: there is no such task, its metadata cannot be edited safely, or was changed
+            meanwhile.
     """
     repository.require_task(task)
     path = repository.path(METADATA, f"{task}.yaml")
@@ -34,7 +36,14 @@ def stamp(repository: PromptRepository, task: str) -> bool:
     }
     if _data(text, file).get(BLOCK) == block:
         return False
-    apply(repository.root, {file: edited(text, file, BLOCK, block)})
+    with exclusive(repository.root) as writer:
+        # A large set takes a while to hash, and editors know nothing of our lock.
+        if read_text(path, file) != text:
+            raise PromptHubError(
+                f"nothing was stamped: {file} was changed meanwhile.",
+                hint="Look it over, then stamp it again.",
+            )
+        writer.apply({file: edited(text, file, BLOCK, block)})
     return True
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.authoring import dev_session
 from prompt_hub.authoring.dev_session import (
     DevSession,
     Look,
@@ -116,6 +117,45 @@ def test_what_changes_no_question_asks_nothing(bench: Bench) -> None:
     assert bench.provider.calls == 4
 
 
+def test_a_wording_that_was_tried_before_is_asked_of_nobody_again(bench: Bench) -> None:
+    """However many other wordings came between: only the contract of the input is another."""
+
+    def take_back() -> None:
+        bench.folder.edit(PROMPT, f"{QUESTION} Short, please.", QUESTION)
+        bound_the_input(bench)
+
+    _, reworded, taken_back = looks_after(
+        bench,
+        lambda: bench.folder.edit(PROMPT, QUESTION, f"{QUESTION} Short, please."),
+        take_back,
+    )
+    assert (reworded.asked, taken_back.asked, taken_back.score) == (4, 0, 0.75)
+
+
+def test_only_so_many_wordings_are_remembered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev_session, "REMEMBERED", 1)
+
+    def take_back() -> None:
+        bench.folder.edit(PROMPT, f"{QUESTION} Short, please.", QUESTION)
+        bound_the_input(bench)
+
+    *_, taken_back = looks_after(
+        bench,
+        lambda: bench.folder.edit(PROMPT, QUESTION, f"{QUESTION} Short, please."),
+        take_back,
+    )
+    assert taken_back.asked == 4
+
+
+def bound_the_input(bench: Bench) -> None:
+    """Change the prompt in what no question says."""
+    bench.folder.edit(
+        PROMPT, "{manufacturer: {type: string}}", "{manufacturer: {type: string, maxLength: 99}}"
+    )
+
+
 def test_evaluate_pays_for_nothing_that_dev_has_asked_or_taken_over(bench: Bench) -> None:
     bench.knows_murata = True
     looks_after(bench, lambda: bench.folder.bump("brand", "1.0.0", "1.1.0"))
@@ -221,7 +261,10 @@ class StuckProvider(FunctionProvider):
         return await super().complete(model, messages, parameters, schema)
 
 
-def test_a_save_ends_a_look_that_is_still_asking_and_keeps_its_answers(bench: Bench) -> None:
+@pytest.mark.parametrize("is_another_prompt", [False, True])
+def test_a_save_ends_a_look_that_is_still_asking_and_keeps_its_answers(
+    bench: Bench, *, is_another_prompt: bool
+) -> None:
     shown: list[Look] = []
 
     async def run() -> StuckProvider:
@@ -230,6 +273,8 @@ def test_a_save_ends_a_look_that_is_still_asking_and_keeps_its_answers(bench: Be
 
         async def saves() -> AsyncIterator[None]:
             await provider.stuck.wait()
+            if is_another_prompt:
+                bound_the_input(bench)
             yield
             await seen.wait()
 

@@ -156,6 +156,34 @@ def test_of_two_tabs_the_one_that_is_behind_overrules_nobody(
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('"part_class": "capacitor"', '"part_class": "diode"'), ("Ceramic capacitor", "Ceramic disc")],
+    ids=["label", "input"],
+)
+def test_of_an_example_that_changed_nothing_is_kept_until_it_is_seen(
+    client: TestClient, healthy: RepositoryFolder, before: str, after: str
+) -> None:
+    address = first(client)
+    behind = {**form_of(client.get(address).text), "f0": "3", "do": "grade"}
+    first_line, rest = healthy.read(FILE).split("\n", 1)
+    assert before in first_line
+    healthy.write(FILE, first_line.replace(before, after) + "\n" + rest)
+    answer = post(client, address, behind)
+    assert answer.status_code == 409
+    text = unescape(answer.text)
+    assert "the example changed meanwhile" in text
+    assert (after if "Ceramic" in after else '{"part_class":"diode"}') in text
+    assert read_labels(healthy.root, "part-class").pending == {}
+    # What was chosen stands on the page, and is saved once the example was seen as it is now.
+    again = {**form_of(answer.text), "do": "grade"}
+    assert again["f0"] == "3"
+    assert post(client, address, again).status_code == 303
+    ((_, kept),) = read_labels(healthy.root, "part-class").last.values()
+    assert kept.expected == {"part_class": "transistor"}
+
+
+@pytest.mark.processes
 def test_the_last_grade_is_taken_back(client: TestClient, healthy: RepositoryFolder) -> None:
     address = first(client)
     after = grade(client, address, f0="3").headers["location"]

@@ -1,13 +1,17 @@
-"""A set too large for git: one line in `01-examples`, the set in S3 under its hash, read once."""
+"""A set too large for git: one line in `01-examples`, the set in S3 under its hash, read once.
+
+Longer than a file should be: what changes while a set is pushed is shown with the same bucket.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import pytest
 
@@ -306,6 +310,100 @@ def test_examples_one_after_the_other_are_those_of_the_set(
         keep_nothing(healthy)
     assert read_streamed(healthy) == before
     assert s3.asked["GET bucket"] == (where in ("fetched", "nowhere"))
+
+
+@pytest.mark.parametrize("from_elsewhere", [False, True])
+def test_what_is_saved_while_a_set_is_pushed_stays(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    *,
+    from_elsewhere: bool,
+) -> None:
+    store = example_objects.store
+    line = healthy.read(EXAMPLES).splitlines()[0].replace('"id": "', '"id": "late-') + "\n"
+    other = tmp_path / "more.jsonl"
+    other.write_text(healthy.read(EXAMPLES), encoding="utf-8")
+
+    def saved_meanwhile(uri: str, path: Path, file: str) -> None:
+        healthy.write(EXAMPLES, healthy.read(EXAMPLES) + line)
+        store(uri, path, file)
+
+    monkeypatch.setattr(example_objects, "store", saved_meanwhile)
+    assert push(*[str(other)] * from_elsewhere) == ExitCode.USAGE
+    assert f"nothing was written: {EXAMPLES} was changed meanwhile" in capsys.readouterr().err
+    assert healthy.read(EXAMPLES).endswith(line)
+    monkeypatch.setattr(example_objects, "store", store)
+    assert push() == ExitCode.OK
+    assert [example.id for example in healthy.repository.examples(TASK)][-1].startswith("late-")
+
+
+def test_a_first_set_is_pushed_where_no_file_was(
+    healthy: RepositoryFolder, s3: BatchServer, tmp_path: Path
+) -> None:
+    other = tmp_path / "more.jsonl"
+    healthy.path(EXAMPLES).rename(other)
+    assert push(str(other)) == ExitCode.OK
+    assert reference(healthy)["size"] == other.stat().st_size
+
+
+@pytest.mark.parametrize("step", ["size_of", "store"])
+def test_what_is_stored_is_what_was_hashed(
+    healthy: RepositoryFolder, s3: BatchServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    original = getattr(example_objects, step)
+
+    def changed_meanwhile(*arguments: object, **options: object) -> object:
+        healthy.edit(EXAMPLES, "Yageo", "Vishay")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(example_objects, step, changed_meanwhile)
+    push()
+    kept = {f"/bucket/examples/{path.name}": path for path in (healthy.root / SETS_DIR).iterdir()}
+    assert s3.files == {name: path.read_bytes() for name, path in kept.items()}
+    for name, content in s3.files.items():
+        assert name == f"/bucket/examples/{hashlib.sha256(content).hexdigest()}.jsonl"
+
+
+def test_a_file_that_changes_while_it_is_read_is_neither_kept_nor_stored(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    count_examples = example_sets.read_example_file
+
+    def changed_meanwhile(stream: IO[bytes], file: str) -> Sequence[Example]:
+        found = count_examples(stream, file)
+        healthy.edit(EXAMPLES, "Yageo", "Vishay")
+        return found
+
+    monkeypatch.setattr(example_sets, "read_example_file", changed_meanwhile)
+    assert push() == ExitCode.USAGE
+    assert f"{EXAMPLES} was changed while it was read" in capsys.readouterr().err
+    assert s3.files == {}
+    assert [*(healthy.root / SETS_DIR).iterdir()] == []
+    assert "Vishay" in healthy.read(EXAMPLES)
+
+
+def test_without_a_region_the_bucket_has_to_be_named(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", aws_names.ENV_RESULTS_BUCKET):
+        monkeypatch.delenv(name, raising=False)
+    # Other SDKs read this one; that of Python does not.
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    assert main(["examples", "push", TASK]) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert "AWS_DEFAULT_REGION" in told
+    assert s3.files == {}
 
 
 def keep_nothing(folder: RepositoryFolder) -> None:

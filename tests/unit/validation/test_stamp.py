@@ -6,6 +6,7 @@ import pytest
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation.stamp import stamp
 from tests.unit.building import PART_CLASS_METADATA, RepositoryFolder
 
@@ -32,6 +33,27 @@ def test_a_change_is_noted_and_comments_stay(healthy: RepositoryFolder) -> None:
     assert after != before
     assert without_block(after) == without_block(before)
     assert "# moves with the candidate" in after
+
+
+def test_what_is_saved_while_examples_are_hashed_stays(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hash_examples = PromptRepository.examples_sha256
+
+    def saved_meanwhile(repository: PromptRepository, task: str) -> str:
+        found = hash_examples(repository, task)
+        healthy.edit(METADATA, "owner: catalogue-team", "owner: parts-team")
+        return found
+
+    healthy.edit(EXAMPLES, '"C1206C104K5RAC", "input"', '"C1206C104K5RAC-7800", "input"')
+    monkeypatch.setattr(PromptRepository, "examples_sha256", saved_meanwhile)
+    with pytest.raises(PromptHubError, match=f"nothing was stamped: {METADATA} was changed"):
+        stamp(healthy.repository, "part-class")
+    assert "owner: parts-team" in healthy.read(METADATA)
+    monkeypatch.undo()
+    assert stamp(healthy.repository, "part-class")
+    assert "owner: parts-team" in healthy.read(METADATA)
+    assert healthy.findings() == []
 
 
 def test_stamping_twice_changes_nothing(healthy: RepositoryFolder) -> None:
