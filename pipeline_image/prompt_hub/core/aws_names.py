@@ -33,21 +33,24 @@ CONTEXT_FILE = "cdk.json"
 CONTEXT_KEY = "prompt-hub"
 
 
-def installation() -> str:
-    """Name of the installation: of the environment, or else of the `cdk.json` of this folder."""
-    return os.environ.get(ENV_INSTALLATION) or _installation_of_checkout()
+def installation(root: str | Path | None = None) -> str:
+    """Name of the installation: of the environment, or else of the `cdk.json` of the folder.
+
+    That is `root`, or what the environment names.
+    """
+    return os.environ.get(ENV_INSTALLATION) or _installation_of_checkout(root)
 
 
-def _installation_of_checkout() -> str:
-    match _settings_of_checkout("what the installation is called", ENV_INSTALLATION):
+def _installation_of_checkout(root: str | Path | None) -> str:
+    match _settings_of_checkout("what the installation is called", ENV_INSTALLATION, root):
         case {"installation": str(name)}:
             return name
     return INSTALLATION
 
 
-def restored_ledger(stage: str) -> str | None:
+def restored_ledger(stage: str, root: str | Path | None = None) -> str | None:
     """Name of the table that the ledger of `stage` was restored as, by the folder's `cdk.json`."""
-    match _settings_of_checkout("which table a ledger was restored as", ENV_LEDGER_TABLES):
+    match _settings_of_checkout("which table a ledger was restored as", ENV_LEDGER_TABLES, root):
         case {"stages": [*stages]}:
             for each in stages:
                 match each:
@@ -56,9 +59,9 @@ def restored_ledger(stage: str) -> str | None:
     return None
 
 
-def _settings_of_checkout(what: str, variable: str) -> object:
+def _settings_of_checkout(what: str, variable: str, root: str | Path | None = None) -> object:
     """Read our part of `cdk.json`, None without one; `what` it says, `variable` says, too."""
-    path = Path(os.environ.get(ENV_ROOT, "."), CONTEXT_FILE)
+    path = Path(os.environ.get(ENV_ROOT, ".") if root is None else root, CONTEXT_FILE)
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.item_table import ItemTable, Step
-from prompt_hub.ledger.items import Attributes, whole_number
+from prompt_hub.ledger.items import Attributes, VersionRef, whole_number
 
 PARTITION = f"{aws_names.LEDGER_SCORES}*watch"
 LEASE = "LEASE"
@@ -29,6 +29,10 @@ class WatchRound:
     at: str
     revision: int
     calls: int
+    active: VersionRef | None = None
+    """What it measures; None in a round that an earlier release noted."""
+    frozen: bool = False
+    """Whether the pointer was frozen; nothing is known of it where `active` is None."""
 
     @property
     def sort_key(self) -> str:
@@ -71,6 +75,10 @@ class WatchRounds(ItemTable):
                 at=str(item["at"]),
                 revision=whole_number(item["revision"]),
                 calls=whole_number(item["calls"]),
+                active=VersionRef(version=str(item["version"]), sha256=str(item["sha256"]))
+                if "version" in item
+                else None,
+                frozen=bool(item.get("frozen", False)),
             )
         return rounds
 
@@ -80,12 +88,18 @@ class WatchRounds(ItemTable):
         Raises:
             LedgerConflictError: another run has begun one meanwhile.
         """
-        self._put(
-            begun.sort_key,
-            {"at": begun.at, "revision": begun.revision, "calls": begun.calls},
-            "at",
-            before.at if before else None,
-        )
+        attributes: dict[str, object] = {
+            "at": begun.at,
+            "revision": begun.revision,
+            "calls": begun.calls,
+        }
+        if begun.active is not None:
+            attributes |= {
+                "version": begun.active.version,
+                "sha256": begun.active.sha256,
+                "frozen": begun.frozen,
+            }
+        self._put(begun.sort_key, attributes, "at", before.at if before else None)
 
     def correct(self, begun: WatchRound, more: int) -> None:
         """Count `more` calls than a round was planned with, or fewer where `more` is negative.

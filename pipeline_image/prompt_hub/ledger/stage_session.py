@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prompt_hub.core import aws_names
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
 
 
-def table_of(stage: str) -> str:
+def table_of(stage: str, root: str | Path | None = None) -> str:
     """Return the name of the ledger of `stage`: its own, or that of the table restored from it.
 
-    What the environment does not say, the `cdk.json` of a clone does.
+    What the environment does not say, the `cdk.json` of a clone does: of `root`, or of the folder
+    that the environment names.
 
     Raises `PromptHubError` where the variable that names restored tables does not say which.
     """
@@ -31,7 +33,9 @@ def table_of(stage: str) -> str:
         restored[name] = table
     if stage in restored:
         return restored[stage]
-    return aws_names.restored_ledger(stage) or aws_names.ledger_table(stage)
+    return aws_names.restored_ledger(stage, root) or aws_names.ledger_table(
+        stage, of=aws_names.installation(root)
+    )
 
 
 def session_of(stage: str | None, kind: type[boto3.Session] | None = None) -> boto3.Session | None:

@@ -125,13 +125,13 @@ class ActivePrompt:
             raise InvalidFieldsError(problems)
         return version.renderer.render(fields)
 
-    def parse(self, text: str) -> JsonObject:
-        """Return the object that a model's answer holds.
+    def parse(self, text: str | None) -> JsonObject:
+        """Return the object that a model's answer holds; None is an answer without content.
 
         Raises:
             InvalidAnswerError: the answer breaks the output contract.
         """
-        output, problem = output_in(text, self._version.prompt)
+        output, problem = output_in(text or "", self._version.prompt)
         if output is None:
             raise InvalidAnswerError(problem or "there is none")
         return output

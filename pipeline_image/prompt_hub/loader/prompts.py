@@ -71,7 +71,7 @@ class Prompts:
                 "no stage is named.", hint=f"Name one, or set {aws_names.ENV_STAGE}."
             )
         named = table or environment.get(aws_names.ENV_LEDGER_TABLE)
-        self._table = named or table_of(self.stage)
+        self._table = named or table_of(self.stage, root)
         self._poll_seconds = _poll_seconds(poll_seconds)
         self._snapshot_after = snapshot_after
         self._root = root

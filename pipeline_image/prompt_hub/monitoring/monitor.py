@@ -29,6 +29,7 @@ from prompt_hub.gate.types import GateSet
 from prompt_hub.ledger.detector import (
     Evidence,
     error_of_a_run,
+    has_fallen,
     wants_comparison,
     wants_fresh_round,
 )
@@ -229,6 +230,10 @@ class ScoreMonitor:
             and no_control is cut_short is None
             and wants_comparison(active.evidence, control.evidence if control else None)
         ):
+            fallen = has_fallen([active.against_threshold], active.evidence.error)
+            if no_control is not None and fallen:
+                # All that can follow is that people are called, and this run is enough for it.
+                break
             examples = self._samples.rounds[rounds.count]
             try:
                 rounds = await self._ask(rounds, examples)

@@ -181,6 +181,8 @@ class ScoreWatch:
             at=at,
             revision=pointer.revision,
             calls=spent if refused else spent + planned,
+            active=pointer.active,
+            frozen=pointer.frozen,
         )
         try:
             self.rounds.note(begun, before=last)

@@ -104,7 +104,8 @@ class ErrorResponse(ApiModel):
     valid: Literal[False]
     """Always false."""
     trace_id: str
-    """The caller's trace, or a fresh one; the service's log has the call under it."""
+    """The caller's trace, or a fresh one; the service's log has the call under it, unless it was
+    refused with 4xx."""
 
 
 class InstanceInfo(ApiModel):

@@ -1,5 +1,7 @@
 """The execution log: one JSON line a call, never a field's value, never a secret.
 
+A call that is refused for its caller's sake has none: callers would write the log.
+
 Names are OpenTelemetry's for GenAI where they exist. The line is in CloudWatch's embedded metric
 format, too: `_aws` says which of its own members are metrics, and nothing that callers send decides
 what stands there.
@@ -82,6 +84,24 @@ def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
         # A value with half a character in it is no JSON.
         return
     write_line(stream, text)
+
+
+def log_unserved(
+    stage: str, task: str, release: str, outcome: ErrorCode, trace_id: str, caller: str | None
+) -> None:
+    """Log a call that no version could answer. `task` must be one that the image or ledger knows.
+
+    Without a version it is no call that metrics count, or that can be traced to one.
+    """
+    log_line(
+        "call_unserved",
+        outcome=outcome,
+        stage=stage,
+        task=task,
+        release=release,
+        trace_id=trace_id,
+        **({} if caller is None else {"caller": caller}),
+    )
 
 
 def log_call(

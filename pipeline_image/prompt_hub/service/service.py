@@ -29,8 +29,8 @@ from prompt_hub.release.manifest import VersionKey
 from prompt_hub.repository.input_check import field_problems, in_words
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
-from prompt_hub.service.errors import ErrorCode, ServiceError
-from prompt_hub.service.execution_log import Call, log_call
+from prompt_hub.service.errors import ErrorCode, Fault, ServiceError
+from prompt_hub.service.execution_log import Call, log_call, log_unserved
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
@@ -132,12 +132,13 @@ class PromptService:
     ) -> Answered:
         """Answer one record with the active version of `task`; raises `ServiceError`.
 
-        The caller is to have a call logged that is answered (`Answered.log`); others are already.
+        The caller is to have a call logged that is answered (`Answered.log`); others are already,
+        but for those that are refused for their caller's sake.
 
         `size` is that of the fields as they came: the work that large ones take is kept off the
         event loop. `caller` is who asks, where that is known.
         """
-        served = self._served(task)
+        served = self._served(task, trace_id, caller)
         prompt = self._prompts[task, served.reference.version]
         problems = await run_off_loop(size, field_problems, fields, prompt.input)
         if problems:
@@ -145,13 +146,16 @@ class PromptService:
         with log_context(task=task, version=prompt.version, trace_id=trace_id):
             return await self._ask(task, served, prompt, fields, trace_id, size, caller)
 
-    def _served(self, task: str) -> ServedVersion:
+    def _served(self, task: str, trace_id: str, caller: str | None) -> ServedVersion:
         try:
             return self.poller.find(task, self.stage)
         except UnservedTaskError as error:
             code = _UNSERVED[error.why]
             if code is ErrorCode.UNKNOWN_TASK:
                 raise ServiceError(code, error.message, tasks=error.known) from None
+            if code.fault is not Fault.CALLER:
+                # The alarm on server errors sends people to the log.
+                log_unserved(self.stage, task, self.release, code, trace_id, caller)
             raise ServiceError(code, error.message) from None
 
     async def _ask(

@@ -73,3 +73,27 @@ def test_the_loader_follows_the_restored_table(
     prompts = Prompts("dev")
     prompts._connect()
     assert asked == ["one"]
+
+
+def test_the_loader_follows_the_ledger_of_the_folder_that_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        aws_names.ENV_INSTALLATION,
+        aws_names.ENV_LEDGER_TABLE,
+        aws_names.ENV_LEDGER_TABLES,
+        aws_names.ENV_ROOT,
+    ):
+        monkeypatch.delenv(name, raising=False)
+    stages = [{"name": "prod", "ledger_table": "restored"}, {"name": "dev"}]
+    settings = {"context": {"prompt-hub": {"installation": "acme", "stages": stages}}}
+    clone, elsewhere = tmp_path / "clone", tmp_path / "elsewhere"
+    for folder in (clone, elsewhere):
+        folder.mkdir()
+    (clone / "cdk.json").write_text(json.dumps(settings), encoding="utf-8")
+    monkeypatch.chdir(elsewhere)
+    asked: list[str] = []
+    monkeypatch.setattr(Ledger, "connect", asked.append)
+    for stage in ("prod", "dev"):
+        Prompts(stage, root=clone)._connect()
+    assert asked == ["restored", "acme-dev-ledger"]

@@ -126,10 +126,11 @@ def test_a_record_that_breaks_the_input_contract_is_not_rendered(
         ("resistor", "the answer is not JSON"),
         ('{"part_class": "diode", "part_class": "diode"}', "the answer is not JSON"),
         ("", "it is empty"),
+        (None, "it is empty"),
     ],
 )
 def test_an_answer_that_breaks_the_output_contract_is_no_answer(
-    built: Path, ledger: FakeLedger, text: str, problem: str
+    built: Path, ledger: FakeLedger, text: str | None, problem: str
 ) -> None:
     with follow(built, ledger) as prompts, pytest.raises(InvalidAnswerError, match=problem):
         prompts[TASK].parse(text)

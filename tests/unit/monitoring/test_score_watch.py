@@ -139,6 +139,22 @@ def test_a_control_that_cannot_be_measured_leaves_the_active_score(
 
 
 @pytest.mark.parametrize(
+    ("answer", "way_back", "rounds"),
+    [(newer_is_wrong, False, 1), (newer_is_wrong_older_is_away, True, 2)],
+)
+def test_without_a_control_fresh_rounds_end_when_the_fall_is_shown(
+    healthy: RepositoryFolder, answer: Answer, way_back: bool, rounds: int
+) -> None:
+    """Who decides can only call people, and does so at once: further rounds change nothing."""
+    examples = "prompts/01-examples/part-class.jsonl"
+    lines = [json.loads(line) for line in healthy.read(examples).splitlines()]
+    lines += [{**line, "id": f"{line['id']}-{more}"} for line in lines for more in range(7)]
+    healthy.write(examples, "".join(json.dumps(line) + "\n" for line in lines))
+    found = measured(healthy, answer, way_back=way_back)
+    assert (found.control, found.active.evidence.rounds) == (None, rounds)
+
+
+@pytest.mark.parametrize(
     ("newer", "older", "rounds", "failed"), [(5, 1, (5, 1), "1.0.0"), (2, 5, (2, 1), "1.1.0")]
 )
 def test_a_later_fresh_round_that_fails_takes_nothing_from_the_ones_before(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -106,6 +107,60 @@ def test_a_pointer_that_moved_is_measured_at_once(stage: Stage) -> None:
     stage.due()
     assert stage.measured() == []
     stage.move("part-class", "1.0.0")
+    stage.due()
+    assert stage.measured() == ["part-class"]
+
+
+def set_frozen(stage: Stage, *, frozen: bool) -> None:
+    pointer = stage.ledger.pointer("part-class")
+    assert pointer is not None
+    cause = Cause(by="Ann", reason="an outage", at=timestamp(stage.now))
+    change = stage.ledger.freeze if frozen else stage.ledger.unfreeze
+    change("part-class", seen=pointer.revision, cause=cause)
+
+
+def test_freezing_a_task_is_no_move_and_measures_nothing(stage: Stage) -> None:
+    stage.due()
+    for frozen in (True, False):
+        stage.now += timedelta(seconds=40)
+        set_frozen(stage, frozen=frozen)
+        stage.due()
+        assert stage.measured() == []
+        stage.now += timedelta(minutes=15)
+        stage.due()
+        assert "part-class" in stage.measured()
+    set_frozen(stage, frozen=True)
+    stage.move("part-class", "1.0.0")
+    stage.due()
+    assert stage.measured() == ["part-class"]
+
+
+def test_a_task_that_freezes_during_its_round_is_not_measured_again(stage: Stage) -> None:
+    def answer(messages: list[dict[str, str]]) -> JsonObject:
+        stage.now += timedelta(seconds=1)
+        if not frozen and "Title:" in messages[-1]["content"]:
+            frozen.append(1)
+            set_frozen(stage, frozen=True)
+        return catalogue_answer(messages)
+
+    frozen: list[int] = []
+    stage.answer = answer
+    stage.due()
+    assert sorted(stage.measured()) == ["brand", "part-class"]
+
+
+def test_a_round_that_an_earlier_release_noted_says_of_no_change_that_it_was_no_move(
+    stage: Stage,
+) -> None:
+    stage.due()
+    noted = stage.rounds.last()["part-class"]
+    stage.now += timedelta(seconds=40)
+    earlier = replace(noted, at=timestamp(stage.now), active=None)
+    stage.rounds.note(earlier, before=noted)
+    assert stage.rounds.last()["part-class"] == earlier
+    stage.due()
+    assert stage.measured() == []
+    set_frozen(stage, frozen=True)
     stage.due()
     assert stage.measured() == ["part-class"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.http import MAX_BODY_BYTES
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.serving import FIELDS, RUN, Running, unstarted
@@ -97,19 +98,41 @@ def test_a_body_that_is_not_one_is_refused_in_words(
     assert answer["trace_id"]
 
 
-def test_an_unknown_task_is_told_which_there_are(running: Running) -> None:
+def unserved(capsys: pytest.CaptureFixture[str]) -> list[JsonObject]:
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [line for line in lines if line["event"] == "call_unserved"]
+
+
+def test_an_unknown_task_is_told_which_there_are(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, answer, _ = running.run("part-clas", FIELDS)
     assert status == 404
     assert answer["error"]["tasks"] == ["brand", "part-class"]
+    assert unserved(capsys) == [], "callers would fill the log with names that they make up"
 
 
-def test_a_task_with_nothing_active_says_so(running: Running) -> None:
+def test_a_task_with_nothing_active_says_so(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     status, answer, headers = running.run("brand", {"manufacturer": "Yageo Corporation"})
     assert (status, answer["error"]["code"]) == (503, "not_active")
     assert headers["Retry-After"]
+    (line,) = unserved(capsys)
+    assert line.pop("time")
+    assert line == {
+        "event": "call_unserved",
+        "outcome": "not_active",
+        "stage": "dev",
+        "task": "brand",
+        "release": "checkout",
+        "trace_id": answer["trace_id"],
+    }
 
 
-def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running) -> None:
+def test_what_the_ledger_has_active_and_the_image_lacks_is_said(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     running.ledger.move(VersionRef(version="0.9.0", sha256="gone"), "brand")
     try:
         deadline = time.monotonic() + 5
@@ -118,6 +141,8 @@ def test_what_the_ledger_has_active_and_the_image_lacks_is_said(running: Running
             time.sleep(0.01)
         status, answer, headers = running.run("brand", {"manufacturer": "Yageo Corporation"})
         assert (status, answer["error"]["code"]) == (503, "not_carried")
+        (line,) = unserved(capsys)
+        assert (line["outcome"], line["trace_id"]) == ("not_carried", answer["trace_id"])
         assert "brand 0.9.0 is active in dev" in answer["error"]["message"]
         assert "release checkout" in answer["error"]["message"]
         assert headers["Retry-After"]
