@@ -275,6 +275,8 @@ def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
         types = error.location[-1:] == ("type",) and error.keyword == "anyOf"
         expected = f"one of: {', '.join(_TYPES)}" if types else "a valid JSON Schema"
         given = at(schema, error.location)
+        if types and None in (given if isinstance(given, list) else [given]):
+            expected = "'null' in quotes, which is the name of a type"
         wanted = "" if types else expected_of(error.keyword, error.value)
         meant = closest(given, _TYPES) if types and isinstance(given, str) else ""
         found = given_words(given) if types or wanted else error.message

@@ -91,6 +91,13 @@ def test_what_is_wrong_with_a_contract(
     assert problems_of(schema) == [(location, found, suggestion)]
 
 
+@pytest.mark.parametrize("types", [None, ["string", None]])
+def test_a_null_without_quotes_is_no_name_of_a_type(types: JsonValue) -> None:
+    (problem,) = schema_problems({"type": "object", "properties": {"a": {"type": types}}})
+    assert problem.location == ("properties", "a", "type")
+    assert problem.expected == "'null' in quotes, which is the name of a type"
+
+
 @pytest.mark.parametrize(
     "words",
     [
