@@ -185,7 +185,7 @@ class Lifecycle:
         """Tell what is released, and make its pages: something to look at from the first minute."""
         prompts = self.stack.root / "prompts"
         with self.story.step("What is released, by the evaluations that git keeps") as lines:
-            for released in sorted((prompts / "02-production").glob("*.yaml")):
+            for released in sorted((prompts / "02-production").glob("[!.]*.yaml")):
                 task, version = released.stem, version_in(released.read_text(encoding="utf-8"))
                 kept = prompts / "04-evals" / task / f"{version}.json"
                 record = json.loads(kept.read_text(encoding="utf-8"))

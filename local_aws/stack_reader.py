@@ -217,7 +217,7 @@ class Observer:
     def task_names(self) -> list[str]:
         """Names of the live tasks, those included that people have pushed."""
         folder = self._tree / "prompts" / "03-metadata"
-        return sorted(path.stem for path in folder.glob("*.yaml"))
+        return sorted(path.stem for path in folder.glob("[!.]*.yaml"))
 
     @property
     def _tree(self) -> Path:

@@ -68,6 +68,16 @@ def test_the_newest_sample_is_found_behind_the_first_page(monkeypatch: pytest.Mo
     assert [sample["version"] for sample in observer.samples("brand")] == ["1.0.0", "1.1.0"]
 
 
+def test_a_hidden_file_is_no_task(tmp_path: Path) -> None:
+    settings = '{"context": {"prompt-hub": {"region": "us-east-1"}}}'
+    (tmp_path / "cdk.json").write_text(settings, encoding="utf-8")
+    folder = tmp_path / "prompts/03-metadata"
+    folder.mkdir(parents=True)
+    for name in ("brand", "._brand"):
+        (folder / f"{name}.yaml").touch()
+    assert Observer(LocalStack(tmp_path, tmp_path / "state")).task_names() == ["brand"]
+
+
 def test_a_task_is_one_line_with_what_is_active_and_what_is_wrong() -> None:
     samples: list[dict[str, object]] = [
         {"version": "1.0.0", "score": 0.8, "threshold": 0.7, "at": "2026-11-03T09:00:00Z"},

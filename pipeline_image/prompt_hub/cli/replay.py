@@ -74,7 +74,7 @@ def _records(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += filter(_may_be_record, sorted(path.rglob("*.json")))
+            found += filter(_may_be_record, sorted(path.rglob("[!.]*.json")))
         elif path.is_file():
             found.append(path)
         else:

@@ -7,6 +7,7 @@ beyond the end of any line, so the two change places and the value loses its end
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,6 @@ _BOUNDS = {
     "maxProperties": "an object of at most {} properties",
     "pattern": "a text that matches {}",
     "format": "a text of the format {}",
-    "const": "{}",
 }
 
 
@@ -119,6 +119,8 @@ def expected_of(keyword: str, rule: object) -> str:
         return "a list with each entry once"
     if keyword in ("minLength", "minItems") and rule == 1:
         return "a text that is not empty" if keyword == "minLength" else "a list that is not empty"
+    if keyword == "const":
+        return choice_words([rule])[0]
     if keyword in _BOUNDS:
         return _BOUNDS[keyword].format(rule if isinstance(rule, str) else json.dumps(rule))
     return ""
@@ -126,6 +128,19 @@ def expected_of(keyword: str, rule: object) -> str:
 
 def one_of(choices: Sequence[object]) -> str:
     """Return choices as a list in words, without its end where it is long."""
-    shown = ", ".join(str(choice) for choice in choices[:_CHOICES])
+    shown = ", ".join(choice_words(choices[:_CHOICES]))
     more = f", and {len(choices) - _CHOICES} more" if len(choices) > _CHOICES else ""
     return f"one of: {shown}{more}"
+
+
+_NO_PLAIN_TEXT = re.compile(r"null|true|false|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+def choice_words(choices: Sequence[object]) -> list[str]:
+    """Return choices as they are, or all as JSON where one is no text or looks like none.
+
+    1206 and "1206" are two choices, and bare they would read alike.
+    """
+    if all(isinstance(each, str) and not _NO_PLAIN_TEXT.fullmatch(each) for each in choices):
+        return list(map(str, choices))
+    return [json.dumps(choice, ensure_ascii=False) for choice in choices]

@@ -275,6 +275,8 @@ def _find_problems(schema: JsonObject, text: bytes) -> Iterator[SchemaProblem]:
         types = error.location[-1:] == ("type",) and error.keyword == "anyOf"
         expected = f"one of: {', '.join(_TYPES)}" if types else "a valid JSON Schema"
         given = at(schema, error.location)
+        if types and None in (given if isinstance(given, list) else [given]):
+            expected = "'null' in quotes, which is the name of a type"
         wanted = "" if types else expected_of(error.keyword, error.value)
         meant = closest(given, _TYPES) if types and isinstance(given, str) else ""
         found = given_words(given) if types or wanted else error.message
@@ -369,12 +371,42 @@ def _unusable(schema: JsonValue) -> Iterator[SchemaProblem]:
             found = f"the keyword {name!r}, which JSON Schema does not have"
             meant = closest(name, KEYWORDS)
             yield SchemaProblem(here, found, "one that it has", "schema-keyword", meant)
+    declared = _declared_for(schema)
     for here, part in subschemas(schema):
         if isinstance(part, dict):
-            yield from _unusable_words(part, here)
+            yield from _unusable_words(part, here, declared[here])
 
 
-def _unusable_words(schema: JsonObject, here: Location) -> Iterator[SchemaProblem]:
+_BRANCH = ("else", "if", "not", "then")
+_BRANCHES = ("allOf", "anyOf", "dependentSchemas", "oneOf")
+"""Words whose schemas hold for the same value as the schema that they stand in."""
+
+
+def _declared_for(schema: JsonValue) -> dict[Location, JsonObject]:
+    """Return the properties that are declared for the value of each schema inside one.
+
+    Schemas that hold for one value share them: a branch may require what is declared around it.
+    """
+    declared: dict[Location, JsonObject] = {}
+    for here, part in subschemas(schema):
+        # A property may be named like a branch: what it stands in is no schema.
+        shared = (declared[place] for place in _around(here) if place in declared)
+        declared[here] = next(shared, {})
+        for each in (part, resolve(part, schema)):
+            declared[here].update(properties(each) if isinstance(each, dict) else {})
+    return declared
+
+
+def _around(here: Location) -> Iterator[Location]:
+    if here[-1:] and here[-1] in _BRANCH:
+        yield here[:-1]
+    if here[-2:-1] and here[-2] in _BRANCHES:
+        yield here[:-2]
+
+
+def _unusable_words(
+    schema: JsonObject, here: Location, declared: JsonObject
+) -> Iterator[SchemaProblem]:
     reference, pattern = schema.get("$ref"), schema.get("pattern")
     # A reference elsewhere would be fetched: validation must not depend on a network.
     if isinstance(reference, str) and not reference.startswith("#"):
@@ -383,9 +415,8 @@ def _unusable_words(schema: JsonObject, here: Location) -> Iterator[SchemaProble
     for at, text in _patterns(here, schema, pattern):
         if problem := _pattern_problem(text):
             yield SchemaProblem(at, f"{text!r}: {problem}", "a regular expression")
-    declared = properties(schema)
     names = schema.get("required")
-    for index, name in enumerate(names if declared and isinstance(names, list) else ()):
+    for index, name in enumerate(names if properties(schema) and isinstance(names, list) else ()):
         if isinstance(name, str) and name not in declared:
             found = f"{name!r}, which is not among the properties"
             expected = f"one of: {', '.join(declared)}"

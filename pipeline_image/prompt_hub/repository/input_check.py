@@ -7,7 +7,7 @@ from itertools import islice
 
 from prompt_hub.core.foreign_text import shortened
 from prompt_hub.core.wording import noun
-from prompt_hub.repository.contract_words import expected_of
+from prompt_hub.repository.contract_words import choice_words, expected_of
 from prompt_hub.repository.contracts import SchemaViolation, at, fits, violations
 from prompt_hub.repository.schema import JsonObject
 
@@ -85,7 +85,7 @@ def _entries(violation: SchemaViolation, fields: JsonObject) -> Iterator[tuple[s
             # The words of `LargeEnum`, in which the value comes first.
             yield where, f"must be one of: {wanted.rpartition(' is not one of ')[2]}"
         case "enum":
-            allowed = _words(wanted)
+            allowed = choice_words(wanted) if isinstance(wanted, list) else []
             more = f", and {len(allowed) - MOST_NAMES} more" if len(allowed) > MOST_NAMES else ""
             yield where, f"must be one of: {', '.join(allowed[:MOST_NAMES])}{more}"
         case "minLength":

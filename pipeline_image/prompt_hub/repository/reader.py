@@ -134,8 +134,9 @@ class PromptRepository:
 
     def tasks(self) -> tuple[str, ...]:
         """Names of the live tasks, sorted: those that have examples and metadata."""
-        described = {path.stem for path in (self.prompts / METADATA).glob("*.yaml")}
-        labelled = {path.stem for path in (self.prompts / EXAMPLES).glob("*.jsonl")}
+        # Hidden files are those of systems and editors: `._smd.yaml`, `.#smd.yaml`.
+        described = {path.stem for path in (self.prompts / METADATA).glob("[!.]*.yaml")}
+        labelled = {path.stem for path in (self.prompts / EXAMPLES).glob("[!.]*.jsonl")}
         return tuple(sorted(described & labelled))
 
     def require_task(self, task: str, *, retired: bool = False) -> None:
@@ -235,7 +236,7 @@ class PromptRepository:
             return file, read_text(path, file)
         except InvalidDocumentsError as error:
             found = f"the building block {name!r}: {error.problems[0].found}"
-            meant = closest(name, (item.name for item in base.iterdir())) if base.is_dir() else ""
+            meant = closest(name, (item.name for item in base.glob("[!.]*")))
             expected += f" (did you mean {meant!r}?)" if meant and meant != name else ""
             raise BlockError(place, found, expected, "building-block") from None
 
@@ -249,7 +250,8 @@ class PromptRepository:
 
     def archived(self, task: str) -> tuple[Prompt, ...]:
         """Retired versions, newest first, their locks verified."""
-        found = [self._locked(path) for path in (self.prompts / ARCHIVE / task).glob("*.yaml")]
+        folder = self.prompts / ARCHIVE / task
+        found = [self._locked(path) for path in folder.glob("[!.]*.yaml")]
         return tuple(sorted(found, key=lambda prompt: version_key(prompt.version), reverse=True))
 
     def version(self, task: str, version: str) -> Prompt | None:

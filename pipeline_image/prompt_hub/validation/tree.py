@@ -39,10 +39,13 @@ ContentT = TypeVar("ContentT")
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem, which knows its rule; `task` where the rule looked at one task."""
+    """A problem, which knows its rule; `task` where the rule looked at one task.
+
+    A mistake in a file that several tasks share is one finding, whichever task met it.
+    """
 
     problem: Problem
-    task: str | None = None
+    task: str | None = field(default=None, compare=False)
 
     @property
     def rule(self) -> str:

@@ -206,10 +206,10 @@ class _Reader:
 
     def _names(self, registry: Source[Registry] | None) -> set[str]:
         prompts = self._repository.prompts
-        found = {path.stem for path in (prompts / METADATA).glob("*.yaml")}
-        found |= {path.stem for path in (prompts / EXAMPLES).glob("*.jsonl")}
-        found |= {path.stem for path in (prompts / PRODUCTION).glob("*.yaml")}
-        found |= {path.parent.name for path in (prompts / ARCHIVE).glob("*/*.yaml")}
+        found = {path.stem for path in (prompts / METADATA).glob("[!.]*.yaml")}
+        found |= {path.stem for path in (prompts / EXAMPLES).glob("[!.]*.jsonl")}
+        found |= {path.stem for path in (prompts / PRODUCTION).glob("[!.]*.yaml")}
+        found |= {path.parent.name for path in (prompts / ARCHIVE).glob("[!.]*/[!.]*.yaml")}
         found |= {path.stem for path in self._proposed}
         return found | set(registry.content.tasks if registry else ())
 
@@ -264,8 +264,7 @@ class _Reader:
         path = self._repository.path(EXAMPLES, f"{task}.jsonl")
         name = self._repository.relative(path)
         if path not in self._unread:
-            hidden = self._tree.texts.get(name)
-            return _ExampleFile() if hidden is None else self._few_examples(hidden, name)
+            return _ExampleFile()
         self._unread.remove(path)
         try:
             with self._opened(path, name) as stream:

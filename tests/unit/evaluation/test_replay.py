@@ -280,6 +280,7 @@ def test_the_command_replays_a_folder_and_calls_no_model(
 ) -> None:
     monkeypatch.delenv(aws_names.ENV_MODELS, raising=False)
     folder = evaluated.path.parent
+    (folder / "._1.2.0.json").write_bytes(b"\x00\x05\x16\x07")  # as macOS leaves one
     (folder / "other.json").write_text('{"schema": "prompt-hub/promotion@1"}', encoding="utf-8")
     assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.OK
     assert "part-class 1.2.0 PASS, the same, byte for byte" in capsys.readouterr().out

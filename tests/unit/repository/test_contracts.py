@@ -91,6 +91,62 @@ def test_what_is_wrong_with_a_contract(
     assert problems_of(schema) == [(location, found, suggestion)]
 
 
+@pytest.mark.parametrize("types", [None, ["string", None]])
+def test_a_null_without_quotes_is_no_name_of_a_type(types: JsonValue) -> None:
+    (problem,) = schema_problems({"type": "object", "properties": {"a": {"type": types}}})
+    assert problem.location == ("properties", "a", "type")
+    assert problem.expected == "'null' in quotes, which is the name of a type"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"anyOf": [{"properties": {"kind": {"const": "a"}}, "required": ["kind", "package"]}]},
+        {
+            "if": {"properties": {"kind": {"const": "a"}}, "required": ["kind"]},
+            "then": {"properties": {"reel": {}}, "required": ["reel", "package"]},
+            "else": {"not": {"properties": {"reel": {}}, "required": ["kind"]}},
+        },
+        {"dependentSchemas": {"kind": {"properties": {"reel": {}}, "required": ["package"]}}},
+        {"allOf": [{"properties": {"reel": {}}}, {"oneOf": [{}]}], "required": ["reel"]},
+        {"$ref": "#/$defs/base", "required": ["maker"]},
+    ],
+)
+def test_a_branch_may_require_what_is_declared_around_it(words: JsonObject) -> None:
+    schema: JsonObject = {
+        "type": "object",
+        "properties": {"kind": {"type": "string"}, "package": {"type": "string"}},
+        "$defs": {"base": {"properties": {"maker": {"type": "string"}}}},
+    }
+    assert problems_of({**schema, **words}) == []
+
+
+def test_a_branch_may_not_require_what_nobody_declares() -> None:
+    branch: JsonObject = {"properties": {"kind": {"const": "a"}}, "required": ["kind", "pakage"]}
+    (problem,) = schema_problems(
+        {"type": "object", "properties": {"kind": {}, "package": {}}, "anyOf": [branch]}
+    )
+    assert problem.location == ("anyOf", 0, "required", 1)
+    assert problem.found == "'pakage', which is not among the properties"
+    assert (problem.expected, problem.suggestion) == ("one of: kind, package", "package")
+
+
+OF_ANOTHER_VALUE: JsonObject = {"properties": {"b": {}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"properties": {"a": {}, "then": OF_ANOTHER_VALUE}},
+        {"properties": {"a": {}, "oneOf": {"items": OF_ANOTHER_VALUE}}},
+        {"properties": {"a": {}}, "additionalProperties": OF_ANOTHER_VALUE},
+    ],
+)
+def test_what_holds_for_another_value_is_no_branch(words: JsonObject) -> None:
+    (problem,) = problems_of({"type": "object", **words})
+    assert problem[1] == "'a', which is not among the properties"
+
+
 def test_a_property_may_be_named_like_a_keyword_or_not() -> None:
     assert (
         problems_of({"type": "object", "properties": {"colour": {}, "pattern": {"type": "null"}}})

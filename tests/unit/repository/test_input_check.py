@@ -67,6 +67,11 @@ def test_a_value_is_never_repeated() -> None:
     ("rule", "value", "problem"),
     [
         ({"minimum": 3}, 1, "must be at least 3"),
+        ({"enum": ["0805", 1206]}, "1206", 'must be one of: "0805", 1206'),
+        ({"enum": ["0402", "1206"]}, 1206, 'must be one of: "0402", "1206"'),
+        ({"enum": ["é", None, True]}, "secret", 'must be one of: "é", null, true'),
+        ({"const": "1206"}, 1206, 'must be "1206"'),
+        ({"const": "é"}, "secret", "must be é"),
         ({"pattern": "^a$"}, "secret", "must be a text that matches ^a$"),
         ({"uniqueItems": True}, ["secret", "secret"], "must be a list with each entry once"),
         (

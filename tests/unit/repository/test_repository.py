@@ -23,6 +23,17 @@ def test_a_task_is_live_with_metadata_and_examples(healthy: RepositoryFolder) ->
     assert healthy.repository.tasks() == ("part-class",)
 
 
+@pytest.mark.parametrize("name", ["._part-class", ".brand-old"])
+def test_hidden_files_are_nobodys(healthy: RepositoryFolder, name: str) -> None:
+    """Systems and editors leave files of their own beside those that they copy or edit."""
+    repository = healthy.repository
+    healthy.write(f"prompts/01-examples/{name}.jsonl", "\x00")
+    healthy.write(f"prompts/03-metadata/{name}.yaml", "\x00")
+    healthy.write(f"prompts/99-archive/part-class/{name}.yaml", "\x00")
+    assert repository.tasks() == ("brand", "part-class")
+    assert [old.version for old in repository.archived("part-class")] == ["1.0.0"]
+
+
 def test_a_candidate_is_whole(healthy: RepositoryFolder) -> None:
     candidate = healthy.repository.candidate("part-class")
     system = candidate.messages[0].content
@@ -48,6 +59,13 @@ def test_blocks_may_include_blocks_but_not_themselves(healthy: RepositoryFolder)
 def test_a_block_outside_the_templates_is_refused(healthy: RepositoryFolder) -> None:
     healthy.edit(CANDIDATE, "catalogue-role.txt", "../03-metadata/brand.yaml")
     with pytest.raises(PromptHubError, match="lies outside 00-templates"):
+        healthy.repository.candidate("part-class")
+
+
+def test_a_hidden_block_is_not_suggested(healthy: RepositoryFolder) -> None:
+    healthy.write("prompts/00-templates/.catalogue.txt~", "")
+    healthy.edit(CANDIDATE, "catalogue-role.txt", "catalogue.txt")
+    with pytest.raises(PromptHubError, match=r"did you mean 'catalogue-role\.txt'"):
         healthy.repository.candidate("part-class")
 
 

@@ -50,6 +50,25 @@ def test_of_findings_that_differ_the_first_three_are_told(
     assert "  and 5 more like it, the last in line 8\n" in out
 
 
+def test_a_mistake_in_a_block_is_told_once_however_many_tasks_include_it(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.write("prompts/00-templates/shared.txt", "{{ foo() }}\n")
+    block = "{% include 'shared.txt' %}"
+    folder.edit("prompts/00-templates/brand.yaml", "Which brand is", f"{block} Which brand is")
+    folder.edit(CANDIDATE, "Part number:", f"{block} Part number:")
+    assert main(["validate", "--json"]) == ExitCode.BLOCKED
+    rules = [problem["rule"] for problem in json.loads(capsys.readouterr().out)]
+    assert rules.count("template-unsafe") == 1
+    assert main(["validate"]) == ExitCode.BLOCKED
+    assert "more like it" not in capsys.readouterr().out
+    assert main(["validate", "--github"]) == ExitCode.BLOCKED
+    assert capsys.readouterr().out.count("title=template-unsafe::") == 1
+    for task in ("brand", "part-class"):
+        assert main(["validate", task]) == ExitCode.BLOCKED
+        assert capsys.readouterr().out.count("[template-unsafe]") == 1
+
+
 def test_how_to_mend_is_told_once_a_rule(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

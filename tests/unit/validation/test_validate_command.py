@@ -38,6 +38,28 @@ def test_a_healthy_repository_is_said_in_one_line(
     assert capsys.readouterr().out == "2 tasks, 17 files: all valid\n"
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        "01-examples/.old.jsonl",
+        "02-production/.old.yaml",
+        "03-metadata/.old.yaml",
+        "99-archive/.old/1.0.0.yaml",
+        "99-archive/old/.1.0.0.yaml",
+        "99-archive/part-class/.1.0.0.yaml",
+    ],
+)
+def test_a_hidden_file_makes_no_task(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    folder.write(f"prompts/{file}", "nothing: that is looked at\n")
+    assert main(["validate"]) == ExitCode.OK
+    assert capsys.readouterr().out == "2 tasks, 17 files: all valid\n"
+    folder.write(f"prompts/{file}", "key: sk-proj-" + "a1B2" * 12)
+    assert main(["validate"]) == ExitCode.BLOCKED
+    assert "[secret]" in capsys.readouterr().out
+
+
 def test_problems_name_file_line_column_field_found_and_expected(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

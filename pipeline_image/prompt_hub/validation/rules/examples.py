@@ -136,7 +136,8 @@ def _problems_of(
     given = at(value, violation.location)
     meant = ""
     if violation.keyword == "enum" and isinstance(violation.value, list):
-        meant = closest(str(given), map(str, violation.value))
+        texts = (choice for choice in violation.value if isinstance(choice, str))
+        meant = closest(str(given), texts)
     if expected := expected_of(violation.keyword, violation.value):
         yield files.example_problem(line, here, given_words(given), expected, suggestion=meant)
         return

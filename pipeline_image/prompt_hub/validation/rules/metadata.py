@@ -76,8 +76,8 @@ def _names_a_prompt(files: TaskFiles, location: Location, name: str) -> Iterator
         found = f"{name!r}, outside prompts/"
     elif f"prompts/{name}" not in files.texts and not path.is_file():
         found = f"{name!r}, which does not exist"
-        there = (entry.relative_to(files.prompts) for entry in files.prompts.glob("0[01]-*/*.yaml"))
-        meant = closest(name, (item.as_posix() for item in there))
+        there = files.prompts.glob("0[01]-*/[!.]*.yaml")
+        meant = closest(name, (item.relative_to(files.prompts).as_posix() for item in there))
     elif path.suffix != ".yaml":
         found = f"{name!r}, no YAML file"
     if found:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from tests.unit.building import RepositoryFolder
 from tests.unit.validation.breaking import (
     CANDIDATE,
     EXAMPLES,
@@ -13,6 +16,19 @@ from tests.unit.validation.breaking import (
     restamped,
     write,
 )
+
+
+def sized(size: object, schema: str) -> Callable[[RepositoryFolder], None]:
+    """One more example that has a size, which the output may have."""
+    add = example(expected={"part_class": "diode", "size": size})
+
+    def damage(folder: RepositoryFolder) -> None:
+        known = "    part_class: {type: string, enum: [capacitor, resistor, diode, transistor]}\n"
+        folder.edit(CANDIDATE, known, f"{known}    size: {schema}\n")
+        add(folder)
+
+    return damage
+
 
 CASES = [
     Case(
@@ -56,6 +72,24 @@ CASES = [
         example(expected={"part_class": "rectifier"}),
         EXAMPLES,
         "expected.part_class: found 'rectifier'; expected one of: capacitor, resistor, diode,",
+    ),
+    Case(
+        "example-expected",
+        sized("1206", "{enum: [0805, 1206]}"),
+        EXAMPLES,
+        "expected.size: found '1206'; expected one of: \"0805\", 1206",
+    ),
+    Case(
+        "example-expected",
+        sized(1206, "{enum: ['0402', '1206']}"),
+        EXAMPLES,
+        'expected.size: found 1206 (did you mean \'1206\'?); expected one of: "0402", "1206"',
+    ),
+    Case(
+        "example-expected",
+        sized("nul", "{enum: [a, null, true]}"),
+        EXAMPLES,
+        "expected.size: found 'nul'; expected one of: \"a\", null, true",
     ),
     Case(
         "example-eval",

@@ -20,6 +20,12 @@ from tests.unit.validation.breaking import (
 )
 
 
+def _with_a_hidden_draft(folder: RepositoryFolder) -> None:
+    """Misspell the candidate, most like a file that is nobody's."""
+    folder.write("prompts/00-templates/.part.yaml", "")
+    folder.edit(METADATA, "00-templates/part-class.yaml", "00-templates/part.yaml")
+
+
 def _new_task(task: str) -> Callable[[RepositoryFolder], None]:
     """Copy a healthy task to another name."""
 
@@ -76,6 +82,12 @@ CASES = [
         METADATA,
         "which does not exist",
         at=(7, 12),
+    ),
+    Case(
+        "candidate",
+        _with_a_hidden_draft,
+        METADATA,
+        "which does not exist (did you mean '00-templates/part-class.yaml'?)",
     ),
     Case(
         "candidate-task",
