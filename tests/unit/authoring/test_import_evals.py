@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import ExitCode
-from tests.unit.authoring.workshop import Workshop, metadata_of, take
+from prompt_hub.repository.contracts import schema_problem
+from tests.unit.authoring.workshop import Workshop, metadata_of, prompt_of, take
 
 
 def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
@@ -63,6 +64,36 @@ def test_a_field_of_the_answer_is_compared_as_the_first_grader_says(
     assert scorer.model_dump()["fields"] == {"intent": {"compare": "exact"}}
     why = "an answer is compared once, and the first grader says with what"
     assert f"eval.json:1: another grader of the answer: {why}" in said
+
+
+@pytest.mark.parametrize("format_", [None, {"type": "json_object"}])
+def test_a_grader_of_one_field_says_nothing_of_the_others(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    format_: dict[str, str] | None,
+) -> None:
+    prompt = {
+        "id": "pmpt_1",
+        "model": "gpt-4.1-mini",
+        "input": "Answer in JSON with the keys intent and reason: {{message}}",
+        "text": {"format": format_},
+    }
+    grader = {
+        "type": "string_check",
+        "name": "intent",
+        "input": "{{sample.output_json.intent}}",
+        "operation": "eq",
+        "reference": "{{item.intent}}",
+    }
+    row = {"item": {"message": "Where is it?", "intent": "delivery"}}
+    contents = {"p.json": prompt, "e.json": {"testing_criteria": [grader]}, "r.jsonl": row}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    take(workshop, capsys, *(str(tmp_path / name) for name in contents))
+    output = prompt_of(workshop).output
+    assert schema_problem({"intent": "delivery", "reason": "x"}, output) is None
+    assert schema_problem({"reason": "x"}, output) is not None
 
 
 def test_an_empty_list_of_evals_is_refused(
