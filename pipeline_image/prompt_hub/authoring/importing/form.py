@@ -114,7 +114,9 @@ class Draft:
         """What an alias of this model could mean, None where no provider of ours has it."""
         if self.provider in ("", "openai"):
             return {"provider": "openai", "model": self.model}
-        if self.provider in ("azure", "azure_openai", "foundry"):
+        if self.provider in ("azure", "azure_openai"):
+            return on_azure(self.model)
+        if self.provider == "foundry":
             url = "https://YOUR-ENDPOINT/v1"
             return {"provider": "openai", "model": self.model, "base_url": url}
         return None
@@ -122,6 +124,12 @@ class Draft:
 
 class UnusablePromptError(PromptHubError):
     """A prompt that cannot be carried over, and why."""
+
+
+def on_azure(deployment: str) -> JsonObject:
+    """Return what an alias of a deployment of Azure OpenAI means; its resource is named by hand."""
+    url = "https://NAME.openai.azure.com"
+    return {"provider": "azure-openai", "model": deployment, "base_url": url}
 
 
 def plain_contract() -> JsonObject:
