@@ -104,7 +104,9 @@ class Draft:
     """Who serves it there, in that tool's word; empty where it is OpenAI, or not said."""
     parameters: JsonObject = field(default_factory=dict)
     output: JsonObject | None = None
-    """The JSON Schema of its answers; None where they are plain text."""
+    """The JSON Schema of its answers; None where they are plain text, or JSON without a schema."""
+    json: bool = False
+    """Whether it is answered in JSON, also where there is no schema that is usable here."""
     description: str = ""
     samples: JsonObject = field(default_factory=dict)
     """Values of fields that it gives as samples, without an answer."""

@@ -7,7 +7,7 @@ import re
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, with_question
 from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE
-from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import A_JUDGE
 from prompt_hub.authoring.importing.rows import Reference, Row, rows_of
@@ -148,6 +148,7 @@ def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
             model=model,
             parameters=settings.parameters(),
             output=response_schema(format_, notes),
+            json=is_json(format_),
         )
     settings.rest("the run's parameters", otherwise=OTHERWISE)
     source.rest("the run's data source", {}, OTHERWISE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
-from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER
 from prompt_hub.authoring.importing.templates import from_names
@@ -36,6 +36,7 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
         model=prompt.text("model"),
         parameters=prompt.parameters(),
         output=response_schema(format_, notes),
+        json=is_json(format_),
         description=prompt.text("description"),
         samples=_samples(prompt.take("variables"), chat.variables, notes),
     )
