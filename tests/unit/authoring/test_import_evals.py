@@ -116,3 +116,25 @@ def test_fields_that_nobody_reads_are_listed_as_rows_have_them(
     why = "neither the prompt nor a grader reads it, so it is no part of an example"
     listed = [line for line in said if line.endswith(why)]
     assert listed == [f"rows.jsonl:1: the field {name!r}: {why}" for name in unread]
+
+
+@pytest.mark.parametrize("where", ["run", "prompt"])
+def test_a_format_that_is_said_twice_is_listed_once(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path, where: str
+) -> None:
+    def schema(field: str) -> dict[str, object]:
+        inner = {"type": "object", "properties": {field: {"type": "string"}}, "required": [field]}
+        return {"type": "json_schema", "name": field, "schema": inner}
+
+    twice = {"text": {"format": schema("old"), "verbosity": "low"}, "response_format": schema("x")}
+    template = {"type": "template", "template": [{"role": "user", "content": "Hi"}]}
+    source = {"type": "responses", "input_messages": template, "sampling_params": twice}
+    run = {"object": "eval.run", "id": "1", "eval_id": "2", "data_source": source}
+    path = tmp_path / "a.json"
+    prompt = {"id": "pmpt_1", "messages": [{"role": "user", "content": "Hi"}], **twice}
+    path.write_text(json.dumps(run if where == "run" else prompt), encoding="utf-8")
+    said = take(workshop, capsys, str(path))
+    assert prompt_of(workshop).output["required"] == ["old"]
+    (line,) = [line for line in said if "'response_format'" in line]
+    assert line.endswith("'text' says the answer's format, too, and that one was taken")
+    assert any("'verbosity' of 'text'" in line for line in said)
