@@ -13,6 +13,7 @@ from prompt_hub.cli import new_task
 from prompt_hub.cli.options import positive
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation.check import configured_aliases
 
@@ -40,6 +41,11 @@ that belong together: one prompt, and for labelled examples an eval and its rows
 Rows are OpenAI's ({"item": {…}}) or {"input": {…}, "expected": {…}}. Whatever is not carried over
 is listed with file, line and what to do. docs/coming-from-elsewhere.md walks through each move.
 """
+
+_KEY = (
+    '; add its key, which only a local model goes without: "api_key_env": "OPENAI_API_KEY" on'
+    ' your machine, "secret" in cdk.json (docs/model-calls.md#the-key-of-a-provider)'
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +116,8 @@ def _about_the_alias(model: ImportedModel, known: frozenset[str]) -> str:
         asked = (model.setting or {}).get("model")
         was = f"; what was imported asked for {asked}" if asked else ""
         return f"the model alias {model.alias} is configured already: nothing is to be done{was}"
-    meaning = json.dumps(
-        {model.alias: model.setting or {"provider": "openai", "model": "…"}}, ensure_ascii=False
-    )
-    return f"configure the model alias in {aws_names.ENV_MODELS} (and cdk.json): {meaning}"
+    setting = model.setting or {"provider": "openai", "model": "…"}
+    meaning = json.dumps({model.alias: setting}, ensure_ascii=False)
+    takes_key = "api_key_env" in provider_of(str(setting["provider"])).optional_keys
+    key = _KEY if takes_key else ""
+    return f"configure the model alias in {aws_names.ENV_MODELS} (and cdk.json): {meaning}{key}"

@@ -227,7 +227,8 @@ def drill_model() -> ModelConfig:
 
 _HINT = (
     f"Set {aws_names.ENV_MODELS} to JSON text or to a JSON file, for example"
-    ' {"catalogue-pinned": {"provider": "openai", "model": "gpt-4.1-mini"}};'
+    ' {"catalogue-pinned": {"provider": "openai", "model": "gpt-4.1-mini",'
+    ' "api_key_env": "OPENAI_API_KEY"}};'
     " `make up` starts a local model and writes such a file; `. .local/env` names it."
 )
 

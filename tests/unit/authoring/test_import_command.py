@@ -137,6 +137,7 @@ def test_a_run_of_an_eval_holds_a_prompt_and_rows(
     (scorer,) = metadata_of(workshop).scorers
     assert (scorer.type, scorer.model_dump()["field"]) == ("text", "answer")
     assert any("'fuzzy_match' of at least 0.9 is not measured" in line for line in said)
+    assert any(line.startswith("openai_run.json:19: 'verbosity' of 'text': ") for line in said)
     assert workshop.evaluated("imported").verdict.status is Status.PASS
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import ExitCode
-from tests.unit.authoring.workshop import Workshop, metadata_of, take
+from prompt_hub.repository.contracts import schema_problem
+from tests.unit.authoring.workshop import Workshop, metadata_of, prompt_of, take
 
 
 def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
@@ -65,6 +66,36 @@ def test_a_field_of_the_answer_is_compared_as_the_first_grader_says(
     assert f"eval.json:1: another grader of the answer: {why}" in said
 
 
+@pytest.mark.parametrize("format_", [None, {"type": "json_object"}])
+def test_a_grader_of_one_field_says_nothing_of_the_others(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    format_: dict[str, str] | None,
+) -> None:
+    prompt = {
+        "id": "pmpt_1",
+        "model": "gpt-4.1-mini",
+        "input": "Answer in JSON with the keys intent and reason: {{message}}",
+        "text": {"format": format_},
+    }
+    grader = {
+        "type": "string_check",
+        "name": "intent",
+        "input": "{{sample.output_json.intent}}",
+        "operation": "eq",
+        "reference": "{{item.intent}}",
+    }
+    row = {"item": {"message": "Where is it?", "intent": "delivery"}}
+    contents = {"p.json": prompt, "e.json": {"testing_criteria": [grader]}, "r.jsonl": row}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    take(workshop, capsys, *(str(tmp_path / name) for name in contents))
+    output = prompt_of(workshop).output
+    assert schema_problem({"intent": "delivery", "reason": "x"}, output) is None
+    assert schema_problem({"reason": "x"}, output) is not None
+
+
 def test_an_empty_list_of_evals_is_refused(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -85,3 +116,25 @@ def test_fields_that_nobody_reads_are_listed_as_rows_have_them(
     why = "neither the prompt nor a grader reads it, so it is no part of an example"
     listed = [line for line in said if line.endswith(why)]
     assert listed == [f"rows.jsonl:1: the field {name!r}: {why}" for name in unread]
+
+
+@pytest.mark.parametrize("where", ["run", "prompt"])
+def test_a_format_that_is_said_twice_is_listed_once(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path, where: str
+) -> None:
+    def schema(field: str) -> dict[str, object]:
+        inner = {"type": "object", "properties": {field: {"type": "string"}}, "required": [field]}
+        return {"type": "json_schema", "name": field, "schema": inner}
+
+    twice = {"text": {"format": schema("old"), "verbosity": "low"}, "response_format": schema("x")}
+    template = {"type": "template", "template": [{"role": "user", "content": "Hi"}]}
+    source = {"type": "responses", "input_messages": template, "sampling_params": twice}
+    run = {"object": "eval.run", "id": "1", "eval_id": "2", "data_source": source}
+    path = tmp_path / "a.json"
+    prompt = {"id": "pmpt_1", "messages": [{"role": "user", "content": "Hi"}], **twice}
+    path.write_text(json.dumps(run if where == "run" else prompt), encoding="utf-8")
+    said = take(workshop, capsys, str(path))
+    assert prompt_of(workshop).output["required"] == ["old"]
+    (line,) = [line for line in said if "'response_format'" in line]
+    assert line.endswith("'text' says the answer's format, too, and that one was taken")
+    assert any("'verbosity' of 'text'" in line for line in said)

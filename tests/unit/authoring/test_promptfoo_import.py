@@ -292,6 +292,9 @@ def test_prompts_in_every_form(
          {"provider": "bedrock", "model": "openai.gpt-oss-20b-1:0", "region": "us-east-1"}),
         ("ollama:chat:qwen2.5", "qwen2-5",
          {"provider": "openai", "model": "qwen2.5", "base_url": "https://YOUR-ENDPOINT/v1"}),
+        *((f"{azure}:chat:my-deploy", "my-deploy",
+           {"provider": "azure-openai", "model": "my-deploy",
+            "base_url": "https://NAME.openai.azure.com"}) for azure in ("azure", "azureopenai")),
         ("file://mine.py", "file-mine-py", {"provider": "openai", "model": "…"}),
     ],
 )  # fmt: skip
@@ -306,7 +309,9 @@ def test_a_provider_becomes_an_alias_that_must_be_configured(
     path = written(tmp_path / "p", {**PROMPT, "providers": [provider], "tests": [TEST]})
     assert workshop.take("fresh", path, "--json") == ExitCode.OK
     steps = json.loads(capsys.readouterr().out)["next"]
-    assert steps[0].endswith(json.dumps({alias: setting}, ensure_ascii=False))
+    assert json.dumps({alias: setting}, ensure_ascii=False) in steps[0]
+    # A role signs calls of Bedrock; any other model is asked with a key.
+    assert ("api_key_env" in steps[0]) is ("region" not in setting)
     assert workshop.folder.repository.draft("fresh").model.alias == alias
 
 

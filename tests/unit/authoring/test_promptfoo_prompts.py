@@ -50,6 +50,49 @@ def test_a_pattern_of_files_means_what_it_means_there(bench: Bench, pattern: str
     assert bench.asked() == ["Colour of sky?"]
 
 
+@pytest.mark.parametrize(
+    "name", ["prompts/*", "my prompts/a.txt", "my prompts/*.txt", "prompts\\*.txt", "my a.txt"]
+)
+def test_a_path_without_a_scheme_is_a_file_where_there_is_one(bench: Bench, name: str) -> None:
+    for file in ("prompts/a.txt", "my prompts/a.txt", "my a.txt"):
+        bench.write(file, "Colour of {{thing}}?")
+    # What is hidden matches no '*' of promptfoo's, and one broken file costs no other.
+    bench.write("prompts/.DS_Store", "x")
+    bench.write("prompts/build.py", "x")
+    output = bench.take({**ASK, "prompts": [name], "tests": [case({"thing": "sky"})]})
+    assert bench.asked() == ["Colour of sky?"]
+    assert ("prompts/build.py is a program" in output) is (name == "prompts/*")
+    assert "DS_Store" not in output
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Colour of {{thing}}, and/or its hue?",
+        "Write *one* colour of {{thing}}",
+        "[a-z]* [/ of {{thing}}",
+        "a/" * 4000 + "{{thing}}",
+        "*/" * 3000 + "{{thing}}",
+        "/*/{{thing}}",
+        "*/\u20ac\\{{thing}}",
+        "{{thing}}/{{thing}}",
+        "../*/no file of {{thing}}",
+    ],
+    ids=range(9),
+)
+def test_a_text_that_looks_like_a_path_is_a_text(bench: Bench, text: str) -> None:
+    bench.take({**ASK, "prompts": [text], "tests": [case({"thing": "sky"})]})
+    assert bench.asked() == [text.replace("{{thing}}", "sky")]
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_pattern_with_braces_is_refused(bench: Bench, scheme: str) -> None:
+    bench.write("prompts/a.txt", "Colour of {{thing}}?")
+    prompts = [f"{scheme}prompts/{{a,b}}.txt"]
+    output = bench.refuse({**ASK, "prompts": prompts, "tests": [case({"thing": "sky"})]})
+    assert "a pattern with braces; name the files" in output
+
+
 @pytest.mark.parametrize("suffix", [".md", ".j2"])
 def test_a_rule_does_not_cut_a_whole_file(bench: Bench, suffix: str) -> None:
     text = "---\nname: x\n---\nColour of {{thing}}?\n\n---\n\nOne word.\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prompt_hub.authoring.importing.form import (
+    ANSWER,
     THRESHOLD,
     ChatMessage,
     Choices,
@@ -70,6 +71,11 @@ def assembled(
 
 def _messages(draft: Draft, found: Labelled, notes: Notes) -> Sequence[ChatMessage]:
     if not found.plain:
+        return draft.messages
+    if draft.json:
+        what = "the fields of the JSON answer"
+        why = "no schema says which there are: write them into the prompt's 'output'"
+        notes.lost(draft.place, what, f"{why}, where {ANSWER!r} stands for them")
         return draft.messages
     why = "answers are JSON here: the text stands in the field 'answer'"
     notes.changed(draft.place, "the answer as plain text", why)

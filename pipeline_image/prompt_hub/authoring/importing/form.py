@@ -104,7 +104,9 @@ class Draft:
     """Who serves it there, in that tool's word; empty where it is OpenAI, or not said."""
     parameters: JsonObject = field(default_factory=dict)
     output: JsonObject | None = None
-    """The JSON Schema of its answers; None where they are plain text."""
+    """The JSON Schema of its answers; None where they are plain text, or JSON without a schema."""
+    json: bool = False
+    """Whether it is answered in JSON, also where there is no schema that is usable here."""
     description: str = ""
     samples: JsonObject = field(default_factory=dict)
     """Values of fields that it gives as samples, without an answer."""
@@ -114,7 +116,9 @@ class Draft:
         """What an alias of this model could mean, None where no provider of ours has it."""
         if self.provider in ("", "openai"):
             return {"provider": "openai", "model": self.model}
-        if self.provider in ("azure", "azure_openai", "foundry"):
+        if self.provider in ("azure", "azure_openai"):
+            return on_azure(self.model)
+        if self.provider == "foundry":
             url = "https://YOUR-ENDPOINT/v1"
             return {"provider": "openai", "model": self.model, "base_url": url}
         return None
@@ -122,6 +126,12 @@ class Draft:
 
 class UnusablePromptError(PromptHubError):
     """A prompt that cannot be carried over, and why."""
+
+
+def on_azure(deployment: str) -> JsonObject:
+    """Return what an alias of a deployment of Azure OpenAI means; its resource is named by hand."""
+    url = "https://NAME.openai.azure.com"
+    return {"provider": "azure-openai", "model": deployment, "base_url": url}
 
 
 def plain_contract() -> JsonObject:

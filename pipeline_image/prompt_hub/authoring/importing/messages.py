@@ -84,6 +84,11 @@ class Chat:
         return "\n".join(texts)
 
 
+def is_json(node: Node | None) -> bool:
+    """Whether a response format is JSON, with or without a schema."""
+    return node is not None and isinstance(node.data, dict) and node.data.get("type") != "text"
+
+
 def response_schema(node: Node | None, notes: Notes) -> JsonObject | None:
     """Return the JSON Schema in a response format of OpenAI's, or a schema that stands alone.
 

@@ -12,7 +12,10 @@ A_JUDGE = (
     "a model grades it: write a judge (a prompt with a rubric), name it in the metadata's `judge`"
     " and add a scorer of the type judge"
 )
-NO_PROVIDER = "an alias is a model of an OpenAI-compatible endpoint or of Bedrock; name one for it"
+NO_PROVIDER = (
+    "an alias is a model of an OpenAI-compatible endpoint, of Azure OpenAI or of Bedrock; name one"
+    " for it"
+)
 _KEYS = {
     NO_PARAMETER: "frequency_penalty presence_penalty stop",
     NO_TAGS: "tags",

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -22,6 +23,13 @@ from prompt_hub.core.foreign_text import one_line
 from prompt_hub.core.hidden_characters import find_hidden, in_words
 
 _PATH = re.compile(r"[^\s{}]+\.[A-Za-z0-9]{1,5}(?::\w+)?")
+_PERHAPS_A_PATH = re.compile(r"(?=.{1,255}\Z)(?:.*[*/\\].*|.*\.[A-Za-z0-9]{1,5})")
+"""A line that promptfoo takes for a text only where no file has such a name.
+
+A longer one is a text here: it is none that people write as a path.
+"""
+_BRACES = re.compile(r"(?=.*/)(?:[^\s{}\"']*\{[^\s{}\"']+\})+[^\s{}\"']*")
+"""A pattern of files such as `prompts/{a,b}.txt`."""
 _WHOLE = {".md", ".j2"}
 _CHAT = {".json", ".yaml", ".yml"}
 _TABLES = {".csv", ".jsonl"}
@@ -117,7 +125,7 @@ def prompts_of(project: Project, notes: Notes) -> list[ImportedPrompt]:
     for label, node in _entries(given, notes):
         what = f"the prompt {label or _short(node.data)}"
         try:
-            texts = [*_texts(project, node)]
+            texts = [*_texts(project, node, what, notes)]
         except PromptHubError as error:
             notes.lost(node.place, what, error.message)
             continue
@@ -149,8 +157,13 @@ def _entries(entries: Node, notes: Notes) -> Iterator[tuple[str, Node]]:
             yield str(label.data) if label else "", content
 
 
-def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
-    """Yield an entry's texts or lists of messages, and where they stand."""
+def _texts(
+    project: Project, node: Node, what: str, notes: Notes
+) -> Iterator[tuple[JsonValue, Place]]:
+    """Yield an entry's texts or lists of messages, and where they stand.
+
+    A file of it that cannot be used is noted as lost, and costs no other.
+    """
     if not isinstance(node.data, str):
         yield node.data, node.place
         return
@@ -159,27 +172,38 @@ def _texts(project: Project, node: Node) -> Iterator[tuple[JsonValue, Place]]:
             "it is fetched from elsewhere when promptfoo runs; write it into a file"
         )
     name = node.data.strip()
-    if not name.startswith(REFERENCE) and _PATH.fullmatch(name) is None:
+    if _BRACES.fullmatch(name):
+        raise UnusablePromptError("it is a pattern with braces; name the files")
+    is_path = name.startswith(REFERENCE) or _PATH.fullmatch(name) is not None
+    paths = project.find(name) if is_path or _PERHAPS_A_PATH.fullmatch(name) else []
+    if not is_path and not any(path.is_file() for path in paths):
         yield json_or_text(node.data), node.place
         return
-    paths = project.find(name)
     if not paths:
         raise UnusablePromptError("no file has such a name")
     for path in paths:
-        file, suffix = project.name(path), path.suffix.lower()
-        if suffix == ".txt":
-            yield from _sections(project.text(path), file)
-        elif suffix in _WHOLE:
-            yield json_or_text(project.text(path)), (file, 1)
-        elif suffix in _CHAT:
-            loaded = project.load(path)
-            yield loaded.data, loaded.place
-        elif suffix in _TABLES:
-            raise UnusablePromptError(f"{file} is a table of prompts; write them out")
-        else:
-            raise UnusablePromptError(
-                f"{file} is a program; a prompt here is a template that says all it says"
-            )
+        try:
+            yield from _in_file(project, path)
+        except PromptHubError as error:
+            notes.lost(node.place, what, error.message)
+
+
+def _in_file(project: Project, path: Path) -> Iterator[tuple[JsonValue, Place]]:
+    """Yield a file's prompts; raises `PromptHubError` for one that cannot be used."""
+    file, suffix = project.name(path), path.suffix.lower()
+    if suffix == ".txt":
+        yield from _sections(project.text(path), file)
+    elif suffix in _WHOLE:
+        yield json_or_text(project.text(path)), (file, 1)
+    elif suffix in _CHAT:
+        loaded = project.load(path)
+        yield loaded.data, loaded.place
+    elif suffix in _TABLES:
+        raise UnusablePromptError(f"{file} is a table of prompts; write them out")
+    else:
+        raise UnusablePromptError(
+            f"{file} is a program; a prompt here is a template that says all it says"
+        )
 
 
 def _sections(content: str, name: str) -> Iterator[tuple[JsonValue, Place]]:

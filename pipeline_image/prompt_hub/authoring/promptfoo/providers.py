@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from prompt_hub.authoring.importing.documents import Node
-from prompt_hub.authoring.importing.form import Fields, ImportedModel, alias_of
+from prompt_hub.authoring.importing.form import Fields, ImportedModel, alias_of, on_azure
 from prompt_hub.authoring.importing.messages import response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER, NO_PROVIDER
@@ -15,6 +15,7 @@ from prompt_hub.repository.schema import JsonObject
 
 _MODE = "(?:(?:chat|completion|responses|messages|converse):)"
 _OPENAI = re.compile(rf"openai:(?:{_MODE}(?P<model>.+)|(?P<bare>[^:{{]+))")
+_AZURE = re.compile(rf"azure(?:openai)?:{_MODE}(?P<model>[^{{]+)")
 _BEDROCK = re.compile(rf"bedrock:{_MODE}?(?P<model>[a-z0-9-]+\.[^{{]+)")
 _COMPATIBLE = re.compile(
     rf"(?:ollama|vllm|localai|openrouter|groq|together|deepseek):{_MODE}?"
@@ -81,6 +82,8 @@ def _setting(name: str, region: str) -> JsonObject | None:
     """Return what an alias of a provider could mean, None for what is no model or not known."""
     if found := _OPENAI.fullmatch(name):
         return {"provider": "openai", "model": found["model"] or found["bare"]}
+    if found := _AZURE.fullmatch(name):
+        return on_azure(found["model"])
     if found := _BEDROCK.fullmatch(name):
         model = found["model"]
         compatible = re.match(r"(?:[a-z-]+\.)?openai\.", model) is not None

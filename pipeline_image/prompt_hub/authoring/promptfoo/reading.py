@@ -44,8 +44,16 @@ class Project:
             return []
         if any(mark in name for mark in "*?[") and not Path(name).is_absolute():
             # Beside other characters '**' is '*' to promptfoo, and an error to Python.
-            parts = (part if part == "**" else _STARS.sub("*", part) for part in name.split("/"))
-            return sorted(path for path in folder.glob("/".join(parts)) if path.is_file())
+            parts = [
+                part if part == "**" else _STARS.sub("*", part)
+                for part in name.replace("\\", "/").split("/")
+            ]
+            hidden = parts[-1].startswith(".")
+            return sorted(
+                path
+                for path in folder.glob("/".join(parts))
+                if path.is_file() and (hidden or not path.name.startswith("."))
+            )
         return [folder / name]
 
     def text(self, path: Path) -> str:

@@ -80,6 +80,7 @@ def dotprompt(path: Path, notes: Notes) -> Draft:
     converter.end_message()
     provider, _, model = front.text("model").rpartition("/")
     config = front.part("config")
+    output, is_json = _output(front.inner("output"), notes)
     draft = Draft(
         name=f"dotprompt {title}",
         place=place,
@@ -88,7 +89,8 @@ def dotprompt(path: Path, notes: Notes) -> Draft:
         model=model,
         provider=provider or "not said",
         parameters=config.parameters(),
-        output=_output(front.inner("output"), notes),
+        output=output,
+        json=is_json,
         description=description,
         samples={name: samples[name] for name in converter.variables if name in samples},
     )
@@ -121,19 +123,22 @@ def _inputs(given: Fields | None, notes: Notes) -> tuple[dict[str, JsonObject], 
     return types, samples
 
 
-def _output(given: Fields | None, notes: Notes) -> JsonObject | None:
-    """Return the schema of answers; None, which is noted, for one that no answer here can have."""
+def _output(given: Fields | None, notes: Notes) -> tuple[JsonObject | None, bool]:
+    """Return the schema of answers, and whether they are JSON.
+
+    There is none, which is noted, for a schema that no answer here can have.
+    """
     if given is None:
-        return None
+        return None, False
     format_, declared = given.text("format"), given.take("schema")
     if format_ not in ("", "json", "text"):
         why = "answers are one JSON object"
         notes.lost(given.node.place, f"the format {format_!r}", why)
     given.rest("'output'", {})
     if declared is None:
-        return None
+        return None, format_ == "json"
     schema = schema_of(declared, notes)
     if wrong := why_unusable(schema):
         notes.lost(declared.place, "the output's schema", f"{wrong}; write one yourself")
-        return None
-    return schema
+        return None, True
+    return schema, True

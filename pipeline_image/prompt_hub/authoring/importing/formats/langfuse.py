@@ -6,7 +6,7 @@ import re
 
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
-from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER
 from prompt_hub.authoring.importing.templates import Converted, from_names
@@ -31,6 +31,7 @@ def langfuse(node: Node, notes: Notes) -> Draft:
         raise broken(*node.place, "no 'prompt'", "a text or a list of messages")
     chat.read(text, role="user")
     config = prompt.part("config")
+    format_ = config.take("response_format") or config.take("json_schema")
     draft = Draft(
         name=name,
         place=node.place,
@@ -38,7 +39,8 @@ def langfuse(node: Node, notes: Notes) -> Draft:
         variables=chat.variables,
         model=config.text("model"),
         parameters=config.parameters(),
-        output=response_schema(config.take("response_format") or config.take("json_schema"), notes),
+        output=response_schema(format_, notes),
+        json=is_json(format_),
     )
     otherwise = f"{NO_PARAMETER}; an application that reads it has to keep it"
     config.rest("the prompt's config", otherwise=otherwise)

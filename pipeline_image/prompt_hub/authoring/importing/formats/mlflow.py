@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from prompt_hub.authoring.importing.documents import Node, broken, json_or_text
 from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
-from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER, NO_TAGS
 from prompt_hub.authoring.importing.templates import Converted, from_jinja, from_names
@@ -49,6 +49,7 @@ def mlflow(node: Node, notes: Notes) -> Draft:
         provider=config.text("provider"),
         parameters=config.parameters(),
         output=response_schema(found["response_format"], notes),
+        json=is_json(found["response_format"]),
         description=prompt.text("description"),
     )
     config.rest("the prompt's model_config", {}, NO_PARAMETER)

@@ -6,8 +6,8 @@ import re
 
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, with_question
-from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE
-from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE, answer_format
+from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import A_JUDGE
 from prompt_hub.authoring.importing.rows import Reference, Row, rows_of
@@ -138,8 +138,7 @@ def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
             raise broken(*asked.place, found, "a template: conversations in rows are no prompt")
         chat.read(template, role="user")
         messages.rest("'input_messages'", {}, OTHERWISE)
-        text = settings.inner("text")
-        format_ = settings.take("response_format") or (text.take("format") if text else None)
+        format_ = answer_format(settings)
         draft = Draft(
             name=f"OpenAI eval run {identity}",
             place=node.place,
@@ -148,6 +147,7 @@ def _run(node: Node, notes: Notes) -> tuple[Draft | None, list[Row]]:
             model=model,
             parameters=settings.parameters(),
             output=response_schema(format_, notes),
+            json=is_json(format_),
         )
     settings.rest("the run's parameters", otherwise=OTHERWISE)
     source.rest("the run's data source", {}, OTHERWISE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prompt_hub.authoring.importing.documents import Node, broken
 from prompt_hub.authoring.importing.form import Draft, Fields, named, with_question
-from prompt_hub.authoring.importing.messages import Chat, response_schema
+from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes
 from prompt_hub.authoring.importing.reasons import NO_PARAMETER
 from prompt_hub.authoring.importing.templates import from_names
@@ -24,10 +24,7 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
     for key, role in (("instructions", "system"), ("messages", "user"), ("input", "user")):
         if (messages := prompt.take(key)) is not None:
             chat.read(messages, role=role)
-    format_ = prompt.take("response_format")
-    if (text := prompt.inner("text")) is not None:
-        format_ = text.take("format") or format_
-        text.rest("'text'", {}, NO_PARAMETER)
+    format_ = answer_format(prompt)
     draft = Draft(
         name=name,
         place=node.place,
@@ -36,11 +33,25 @@ def openai_prompt(node: Node, notes: Notes) -> Draft:
         model=prompt.text("model"),
         parameters=prompt.parameters(),
         output=response_schema(format_, notes),
+        json=is_json(format_),
         description=prompt.text("description"),
         samples=_samples(prompt.take("variables"), chat.variables, notes),
     )
     prompt.rest("the prompt", otherwise=OTHERWISE)
     return draft
+
+
+def answer_format(request: Fields) -> Node | None:
+    """Return the format of a request's answer; what else is said where it stands is listed."""
+    older, text = request.take("response_format"), request.inner("text")
+    if text is None:
+        return older
+    format_ = text.take("format")
+    text.rest("'text'", {}, NO_PARAMETER)
+    if format_ is not None and older is not None:
+        why = "'text' says the answer's format, too, and that one was taken"
+        request.notes.lost(older.place, "'response_format'", why)
+    return format_ or older
 
 
 def _samples(node: Node | None, read: dict[str, JsonObject], notes: Notes) -> JsonObject:

@@ -21,7 +21,7 @@ from prompt_hub.authoring.importing.documents import (
     unkept,
 )
 from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter, with_question
-from prompt_hub.authoring.importing.messages import Chat, Convert, response_schema
+from prompt_hub.authoring.importing.messages import Chat, Convert, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
 from prompt_hub.authoring.importing.schemas import object_schema, shape_of_sample
@@ -65,6 +65,7 @@ def prompty(path: Path, notes: Notes) -> Draft:
         provider=provider,
         parameters=parameters,
         output=output,
+        json=is_json(format_),
         description=description,
         samples={name: samples[name] for name in chat.variables if name in samples},
     )

@@ -1,0 +1,79 @@
+"""A prompt that is answered in JSON without a schema is asked for no other JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.authoring.workshop import Workshop, prompt_of, take
+
+ASKED = "Answer in JSON with the keys name and price."
+FIELDS = "the fields of the JSON answer: no schema says which there are"
+JSON_MODE = {"type": "json_object"}
+NO_OBJECT = {"type": "json_schema", "json_schema": {"schema": {"type": "array"}}}
+
+
+def prompty(format_: object) -> str:
+    parameters = json.dumps({"response_format": format_})
+    return f"---\nmodel:\n  parameters: {parameters}\n---\nsystem:\n{ASKED}\nuser:\n{{{{x}}}}\n"
+
+
+def dotprompt(output: object) -> str:
+    front = f"output: {json.dumps(output)}"
+    return f'---\n{front}\n---\n{{{{role "system"}}}}{ASKED}{{{{role "user"}}}}{{{{x}}}}\n'
+
+
+def exported(**more: object) -> str:
+    turns = [{"role": "system", "content": ASKED}, {"role": "user", "content": "{{x}}"}]
+    return json.dumps({"name": "a", "version": 1, **more}).replace('"TURNS"', json.dumps(turns))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mode.prompty", prompty(JSON_MODE)),
+        ("unusable.prompty", prompty(NO_OBJECT)),
+        ("mode.prompt", dotprompt({"format": "json"})),
+        ("unusable.prompt", dotprompt({"schema": {"type": "array", "items": {}}})),
+        ("mlflow.json", exported(template="TURNS", response_format=JSON_MODE)),
+        ("langfuse.json", exported(prompt="TURNS", config={"response_format": JSON_MODE})),
+        ("openai.json", exported(id="pmpt_1", messages="TURNS", text={"format": JSON_MODE})),
+    ],
+)
+@pytest.mark.parametrize("labelled", [False, True])
+def test_an_answer_in_json_is_no_plain_text(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    text: str,
+    labelled: bool,
+) -> None:
+    row = {"input": {"x": "a"}, "expected": {"name": "a", "price": 2}}
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    files = [str(tmp_path / file) for file in (name, "rows.jsonl")]
+    said = take(workshop, capsys, *(files if labelled else files[:1]))
+    assert prompt_of(workshop).messages[0].content == ASKED
+    assert not [line for line in said if "plain text" in line or "a sentence was added" in line]
+    # Right answers that are objects say which fields there are.
+    assert any(FIELDS in line for line in said) is not labelled
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.prompty", prompty({"type": "text"})), ("a.prompt", dotprompt({"format": "text"}))],
+)
+def test_an_answer_that_is_called_a_text_is_plain_text(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    text: str,
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    said = take(workshop, capsys, str(tmp_path / name))
+    assert '{"answer": "…"}' in prompt_of(workshop).messages[0].content
+    assert any("the answer as plain text" in line for line in said)
