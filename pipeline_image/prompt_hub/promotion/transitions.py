@@ -174,9 +174,16 @@ def downgrade(
 
     Raises:
         NotAllowedError: nobody is named, or the version was taken out and nobody insists on it.
-        PromptHubError: the version is not in the archive.
+        PromptHubError: the version is not in the archive, as where it is the released one.
     """
     champion = repository.production(task)
+    if champion is not None and champion.version == version:
+        # Minutes after a rollback only the branch says so.
+        raise PromptHubError(
+            f"{task} {version} is the released version in this clone.",
+            hint="A rollback comes into it with `git pull`, once promotion has written so.",
+            exit_code=ExitCode.BLOCKED,
+        )
     # Who undoes a downgrade or a rollback has nothing against the version that stood in meanwhile.
     forward = champion is not None and version_key(version) > version_key(champion.version)
     leaving = Event.SUPERSEDE if forward else Event.DOWNGRADE
