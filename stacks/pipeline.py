@@ -362,7 +362,11 @@ class PipelineStack(ToolchainStack):
                 "Verdict",
                 source=tree,
                 commands=[f"{toolchain.CLI} verdict"],
-                environment={**self._results, aws_names.ENV_EXECUTION: EXECUTION_ID},
+                environment={
+                    **self._results,
+                    **self._settings.promotion_environment,
+                    aws_names.ENV_EXECUTION: EXECUTION_ID,
+                },
                 granted=permissions.read_results(self, aws_names.promotion_key("*")),
             )
         )

@@ -87,7 +87,8 @@ def test_where_promotion_waits_for_its_merge_evaluations_fetch_it_and_still_push
     pulled = synthesise({"promotion": "pull-request"})
     for found, expected in ((assembly, {}), (pulled, waits)):
         project = found.only("evaluation", "AWS::CodeBuild::Project")
-        for asked in (project, found.project("Promote/Promote")):
+        told = (found.project(action) for action in ("Promote/Promote", "Verdict/Verdict"))
+        for asked in (project, *told):
             variables = asked["Environment"]["EnvironmentVariables"]
             given = {load["Name"]: load["Value"] for load in variables}
             assert {name: given[name] for name in waits if name in given} == expected

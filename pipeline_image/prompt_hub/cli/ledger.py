@@ -182,7 +182,8 @@ def _brought_back(stage: str, task: str, version: str) -> str:
     """
     return (
         "An image lacks what git has quarantined, and all but the newest of what is archived."
-        f" Release it in git first: prompt-hub promote downgrade {task} --to {version} --override"
+        " Release it in git first: git pull;"
+        f" prompt-hub promote downgrade {task} --to {version} --override"
         f" {SIGNED}; commit, push and start the pipeline. When that release runs in {stage} and has"
         " not moved the task, give this command again."
     )

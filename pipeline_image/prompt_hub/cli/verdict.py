@@ -78,10 +78,14 @@ def _for_its_author(task: str, outcome: TaskOutcome, execution: str) -> Iterator
         yield f"  changed by {outcome.author}"
     if outcome.status not in (Status.BLOCK, Status.INCONCLUSIVE):
         return
-    yield "  in a clone, after `git pull`:"
-    yield f"  prompt-hub report evaluation {task} {outcome.version} --html {task}.html"
-    if outcome.champion is not None:
-        yield f"  prompt-hub diff {task} {outcome.champion} candidate"
+    # Of a champion that falls short, and of what Promote did not judge, git has no such record.
+    if outcome.outcome == "refused" and outcome.version != outcome.champion:
+        waits_in = os.environ.get(aws_names.ENV_PROMOTION_BRANCH)
+        merged = f" when {waits_in} is merged," if waits_in else ""
+        yield f"  in a clone,{merged} after `git pull`:"
+        yield f"  prompt-hub report evaluation {task} {outcome.version} --html {task}.html"
+        if outcome.champion is not None:
+            yield f"  prompt-hub diff {task} {outcome.champion} candidate"
     if bucket := os.environ.get(aws_names.ENV_RESULTS_BUCKET):
         key = aws_names.evaluation_page_key(execution, task)
         yield f"  without a clone, the page of every example (kept of {MOST_ON_A_PAGE:,} at most):"

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef, TaskDefinitionTypeDef
 
 EXECUTIONS = 50
-"""How many executions are looked through for one that was not superseded."""
+"""How many of the newest executions are looked through."""
+RUNNING = {"InProgress", "Stopping"}
+"""The statuses of an execution that may still change a stage."""
 
 
 class Resource(BaseModel):
@@ -149,24 +151,31 @@ class Readers:
         return environment_in(self.definition)
 
     @cached_property
-    def newest_execution(self) -> Execution | None:
-        """The pipeline's newest execution that no newer one replaced; None where there is none."""
+    def executions(self) -> tuple[Execution, ...]:
+        """The pipeline's newest executions, newest first; none where there is no pipeline."""
         client = self.session.client("codepipeline")
         try:
             found = client.list_pipeline_executions(
                 pipelineName=aws_names.pipeline(), maxResults=EXECUTIONS
             )["pipelineExecutionSummaries"]
         except client.exceptions.PipelineNotFoundException:
-            return None
-        for item in found:
-            if (status := item.get("status", "")) != "Superseded":
-                return Execution(item.get("pipelineExecutionId", ""), status)
-        return None
+            return ()
+        return tuple(
+            Execution(item.get("pipelineExecutionId", ""), item.get("status", "")) for item in found
+        )
+
+    @property
+    def newest_execution(self) -> Execution | None:
+        """The pipeline's newest execution that no newer one replaced; None where there is none."""
+        return next((found for found in self.executions if found.status != "Superseded"), None)
 
     @property
     def execution_runs(self) -> bool:
-        """Whether a release is on its way, so that git and the stage may differ."""
-        return self.newest_execution is not None and self.newest_execution.status == "InProgress"
+        """Whether a release is on its way, so that git and the stage may differ.
+
+        One that waits for its approval is, whatever became of newer ones.
+        """
+        return any(found.status in RUNNING for found in self.executions)
 
     @cached_property
     def models(self) -> ModelAliases:

@@ -170,7 +170,8 @@ def next_steps(event: Event, stage: str) -> str:
             "and later stages follow with the next execution:\n"
             f"  {in_stage}\n"
             f"Once git says quarantined, minutes later, {stage} gets an image without it, and the\n"
-            "command above is refused. Undo it in git first; commit, push and start the pipeline.\n"
+            "command above is refused. Undo it in git first: `git pull`, the command below;\n"
+            "commit, push and start the pipeline.\n"
             f"It lifts no quarantine of a stage: {stage} and later stages wait for the command\n"
             "above, which works again when that release runs there.\n"
             f"  {in_git} {SIGNED}\n"
@@ -187,8 +188,9 @@ def next_steps(event: Event, stage: str) -> str:
         # Nothing is active that a command of the ledger could move.
         back = f"prompt-hub promote downgrade {event.task} --to {event.reached.version} --override"
         return (
-            "It comes back with the next version that passes. To release this one again in git;\n"
-            f"commit, push and start the pipeline:\n  {back} {SIGNED}"
+            "It comes back with the next version that passes. To release this one again in git:\n"
+            "`git pull`, the command below; commit, push and start the pipeline.\n"
+            f"  {back} {SIGNED}"
         )
     return (
         "To see its history, and to choose another version by hand:\n"

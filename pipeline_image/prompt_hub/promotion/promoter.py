@@ -17,6 +17,7 @@ from prompt_hub.gate.types import Status
 from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Base, Checkout, PushRejectedError
+from prompt_hub.promotion.overrides import used_override
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
@@ -238,7 +239,7 @@ class Promoter:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
             return ended("refused")
-        used = _used_override(repository, view, record)
+        used = used_override(repository, record)
         promotes = record.verdict.promotes and used is None
         change = transitions.promote if promotes else transitions.refuse
         try:
@@ -251,28 +252,6 @@ class Promoter:
             reasons = record.verdict.reasons if used is None else (used, *record.verdict.reasons)
             return ended("refused", *reasons, known=not changes)
         return ended("requalified" if view.state(record.version) is State.RELEASED else "promoted")
-
-
-def _used_override(
-    repository: PromptRepository, view: TaskRegistryView, record: EvaluationRecord
-) -> str | None:
-    """Say why an override does not count: it has released this version before, on another model.
-
-    None where it counts, or where there is none.
-    """
-    override, entry = repository.metadata(record.task).override, view.version(record.version)
-    if record.verdict.overridden_by is None or override is None or entry is None:
-        return None
-    if view.state(record.version) is not State.RELEASED or entry.model is None:
-        return None
-    same = (entry.person, entry.reason) == (override.person, override.reason)
-    arm = record.candidate
-    if not same or arm is None or arm.model == entry.model.identity:
-        return None
-    return (
-        f"the override by {override.person} was for {entry.model.identity}, and this is"
-        f" {arm.model}: say it again with a new reason, or take it out of the metadata"
-    )
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:

@@ -16,6 +16,7 @@ from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.large_details import large_details_in
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.gate.types import Status
+from prompt_hub.promotion.overrides import used_override
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.registry_writer import prompt_text
 from prompt_hub.promotion.states import (
@@ -58,7 +59,7 @@ def promote(
 
     Raises:
         NotAllowedError: the record does not promote, or the version may not be released, as where
-            something is left that was written to be replaced.
+            something is left that was written to be replaced, or its override was used before.
         PromptHubError: the record does not speak of this candidate.
     """
     task = record.task
@@ -82,6 +83,9 @@ def promote(
             f"{task} {record.version} may not be released: {reason}.",
             hint="Replace what `prompt-hub new` wrote, and stamp the task.",
         )
+    used = used_override(repository, record)
+    if used is not None:
+        raise NotAllowedError(f"{task} {record.version} may not be released: {used}.")
     event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
     if record.verdict.overridden_by is not None:
         event = Event.OVERRIDE
@@ -170,9 +174,16 @@ def downgrade(
 
     Raises:
         NotAllowedError: nobody is named, or the version was taken out and nobody insists on it.
-        PromptHubError: the version is not in the archive.
+        PromptHubError: the version is not in the archive, as where it is the released one.
     """
     champion = repository.production(task)
+    if champion is not None and champion.version == version:
+        # Minutes after a rollback only the branch says so.
+        raise PromptHubError(
+            f"{task} {version} is the released version in this clone.",
+            hint="A rollback comes into it with `git pull`, once promotion has written so.",
+            exit_code=ExitCode.BLOCKED,
+        )
     # Who undoes a downgrade or a rollback has nothing against the version that stood in meanwhile.
     forward = champion is not None and version_key(version) > version_key(champion.version)
     leaving = Event.SUPERSEDE if forward else Event.DOWNGRADE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prompt_hub.gate.types import Status
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.provenance.calls import Call
 from prompt_hub.provenance.git_history import Commit, GitEvidence
@@ -42,3 +43,18 @@ class Evidence:
     def registered_hash(self) -> str | None:
         """The version's hash in the registry; None where it has no entry."""
         return self.git.registered.sha256 if self.git.registered else None
+
+    @property
+    def left_open(self) -> str | None:
+        """Why the version is a candidate that was left open; None where it is not.
+
+        Such a one has its record in git and no entry in the registry. One that was released, or
+        that answers, should have one.
+        """
+        evaluation = self.git.evaluation
+        if self.git.registered or self.git.released or self.call or evaluation is None:
+            return None
+        verdict = evaluation.record.verdict
+        if verdict.status is not Status.INCONCLUSIVE or verdict.promotes:
+            return None
+        return f"left open: {'; '.join(verdict.reasons)}"

@@ -23,6 +23,8 @@ def verify_promotion(evidence: Evidence) -> Hop:
     git, registered = evidence.git, evidence.git.registered
     if registered is not None and registered.state is GitState.BLOCKED:
         return Hop.without("promotion", HopState.NONE, f"blocked: {registered.reason}")
+    if evidence.left_open is not None:
+        return Hop.without("promotion", HopState.NONE, evidence.left_open)
     released, recorded = git.released, git.recorded
     if released is None or recorded is None or registered is None:
         expected = "one that brought it into 02-production"

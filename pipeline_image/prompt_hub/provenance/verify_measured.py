@@ -101,9 +101,11 @@ def verify_model(evidence: Evidence) -> Hop:
     """Hold the model that was measured against the registry and the call."""
     git, registered, call = evidence.git, evidence.git.registered, evidence.call
     arm = git.evaluation.record.candidate if git.evaluation else None
-    if arm is None or registered is None:
+    if arm is None:
         return Hop.without("model", HopState.NONE, "nothing was measured")
     facts = {"alias": arm.alias, "identity": arm.model, "answered by": ", ".join(arm.answered_by)}
+    if registered is None:
+        return Hop.judged("model", facts)
     identity = registered.model.identity
     faults = [differs("a record of model", arm.model, identity, "the registry", UNDO)]
     if call is not None and call.model is not None:

@@ -177,6 +177,18 @@ def test_what_was_taken_out_comes_back_by_an_explicit_override_only(
     assert folder.findings() == []
 
 
+def test_a_clone_that_has_not_heard_of_a_rollback_is_pulled_first(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Minutes after a rollback it is the branch that has the version in its archive."""
+    downgrade = ["promote", "downgrade", "part-class", "--override", *BY_ADA, "--to", "1.1.0"]
+    assert main(downgrade) == ExitCode.BLOCKED
+    said = capsys.readouterr().err
+    assert "part-class 1.1.0 is the released version in this clone." in said
+    assert "A rollback comes into it with `git pull`" in said
+    assert released(folder) == "1.1.0"
+
+
 def test_a_retired_task_is_released_again_from_the_archive(folder: RepositoryFolder) -> None:
     assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
     assert main(["promote", "downgrade", "part-class", *BY_ADA, "--to", "1.0.0"]) == ExitCode.OK

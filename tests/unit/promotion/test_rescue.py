@@ -12,13 +12,15 @@ from prompt_hub.cli.main import main
 from prompt_hub.cli.verdict import newly_refused
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
-from prompt_hub.evaluation.store import logged_evaluation
-from prompt_hub.promotion.transitions import replace_record
+from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
+from prompt_hub.promotion.states import NotAllowedError
+from prompt_hub.promotion.transitions import promote, replace_record
 from prompt_hub.repository.registry import RegisteredVerdict
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
-from tests.unit.building import RepositoryFolder
+from tests.unit.building import MADE_AT, RepositoryFolder
 from tests.unit.promotion.checkouts import OTHER_MODEL, World, copied, git
+from tests.unit.promotion.rolled_back import Rolled
 
 TASK = "part-class"
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
@@ -98,6 +100,78 @@ def test_an_override_does_not_release_its_version_on_another_model_too(
     model = registered.versions["1.2.0"].model
     assert model is not None
     assert model.identity == "openai:small-model-2026-01"
+
+
+@pytest.fixture
+def overridden(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A world that has released 1.2.0 against its verdict; the override stays in the metadata."""
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(world.author.root))
+    assert main(["promote", "override", TASK, *BY_ADA]) == ExitCode.OK
+    world.evaluated("e1", world.push("candidate and override"), resistor)
+    assert world.promote("e1").tasks[TASK].outcome == "promoted"
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    return world
+
+
+def refused_on_another_model(world: World, rolled: Rolled | None = None) -> bool:
+    """Whether 1.2.0 is refused there, people are told, and git keeps the model of its release."""
+    world.evaluated("other", world.head(), diode, OTHER_MODEL)
+    promotion = world.promote("other", stage_words=rolled.words if rolled else tuple)
+    refused = promotion.tasks[TASK]
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    model = world.author.repository.registry().tasks[TASK].versions["1.2.0"].model
+    kept = model is not None and model.identity == "openai:small-model-2026-01"
+    return kept and (refused.outcome, newly_refused(refused)) == ("refused", True)
+
+
+def written_back(world: World, execution: str, rolled: Rolled) -> str:
+    """Return what an execution took over from the stage."""
+    world.evaluated(execution, world.head(), resistor)
+    (back,) = world.promote(execution, stage_words=rolled.words).written_back
+    return back.action
+
+
+@pytest.mark.processes
+def test_an_override_stays_used_where_its_version_was_taken_out_and_brought_back(
+    overridden: World,
+) -> None:
+    """Whoever brings it back signs it in the registry, in place of whoever overrode."""
+    bob = ("--person", "Bob", "--reason", "example 17 was labelled wrong")
+    downgrade = ("promote", "downgrade", TASK, *bob, "--to")
+    assert main([*downgrade, "1.1.0"]) == ExitCode.OK
+    assert main([*downgrade, "1.2.0", "--override"]) == ExitCode.OK
+    overridden.push("back, and forward again")
+    assert refused_on_another_model(overridden)
+
+
+@pytest.mark.processes
+def test_an_override_stays_used_where_a_rollback_was_undone(overridden: World) -> None:
+    rolled = Rolled(overridden, "dev")
+    rolled.roll_back("dev", 1)
+    assert written_back(overridden, "e2", rolled) == "quarantined"
+    rolled.choose("dev", "1.2.0", 2)
+    assert written_back(overridden, "e3", rolled) == "restored"
+    assert refused_on_another_model(overridden, rolled)
+
+
+@pytest.mark.processes
+def test_an_override_that_is_new_counts_on_another_model(overridden: World) -> None:
+    again = ("--person", "Ada Lovelace", "--reason", "the other model is as good for customers")
+    assert main(["promote", "override", TASK, *again]) == ExitCode.OK
+    overridden.push("override, once more")
+    overridden.evaluated("other", overridden.head(), diode, OTHER_MODEL)
+    assert overridden.promote("other").tasks[TASK].outcome == "requalified"
+
+
+@pytest.mark.processes
+def test_an_override_is_used_for_a_release_by_hand_as_well(
+    overridden: World,
+) -> None:
+    overridden.evaluated("other", overridden.head(), diode, OTHER_MODEL)
+    found = evaluation_by(overridden.results, "other", TASK)
+    assert found is not None
+    with pytest.raises(NotAllowedError, match="say it again with a new reason"):
+        promote(overridden.author.repository, found.record, found.details_text, MADE_AT)
 
 
 def last_verdict(folder: RepositoryFolder) -> RegisteredVerdict:

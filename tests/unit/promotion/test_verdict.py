@@ -38,7 +38,8 @@ def topic(monkeypatch: pytest.MonkeyPatch, healthy: RepositoryFolder) -> Topic:
     monkeypatch.setattr(boto3, "client", {"sns": made}.__getitem__)
     monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
     monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, TOPIC)
-    monkeypatch.delenv(aws_names.ENV_RESULTS_BUCKET, raising=False)
+    for name in (aws_names.ENV_RESULTS_BUCKET, aws_names.ENV_PROMOTION_BRANCH):
+        monkeypatch.delenv(name, raising=False)
     return made
 
 
@@ -107,6 +108,36 @@ def test_who_changed_it_is_named_with_the_commands_that_show_why(
     assert "changed by Ada Lovelace <ada@example.com>" in message["Message"]
     assert "prompt-hub diff brand 1.0.0 candidate" in message["Message"]
     assert "prompt-hub report evaluation brand 1.1.0 --html brand.html" in message["Message"]
+
+
+def test_the_record_of_a_refusal_comes_with_the_merge_where_promotion_waits_for_one(
+    topic: Topic, healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted(healthy.root, brand=outcome("refused"))
+    assert verdict("--tell") == 0
+    monkeypatch.setenv(aws_names.ENV_PROMOTION_BRANCH, aws_names.PROMOTION_BRANCH)
+    assert verdict("--tell") == 0
+    at_once, later = (message["Message"] for message in topic.published)
+    assert "  in a clone, after `git pull`:\n" in at_once
+    assert "  in a clone, when prompt-hub/promotion is merged, after `git pull`:\n" in later
+
+
+@pytest.mark.parametrize(
+    ("ending", "champion"),
+    [("refused", "1.1.0"), ("champion changed", "1.0.0"), ("not allowed", "1.0.0")],
+)
+def test_no_command_shows_a_record_that_git_does_not_get(
+    topic: Topic, healthy: RepositoryFolder, ending: Outcome, champion: str
+) -> None:
+    """A champion that falls short on another model keeps the record that says PASS."""
+    ended = outcome(ending).model_copy(update={"champion": champion, "author": "Ada"})
+    promoted(healthy.root, brand=ended)
+    assert verdict("--tell") == 0
+    (message,) = topic.published
+    assert "changed by Ada" in message["Message"]
+    assert "in a clone" not in message["Message"]
+    assert "prompt-hub report" not in message["Message"]
+    assert "prompt-hub diff" not in message["Message"]
 
 
 def test_a_message_that_is_too_long_says_so_and_ends_as_ever(

@@ -102,7 +102,8 @@ def test_a_rollback_is_undone_by_activating_what_was_left() -> None:
     # True by `test_quarantine.py`: git alone brings it back into neither.
     told = " ".join(body.split())
     assert "dev and later stages wait for the command above" in told
-    assert "Undo it in git first; commit, push and start the pipeline." in told
+    in_order = "Undo it in git first: `git pull`, the command below; commit, push and start the"
+    assert in_order in told
 
 
 def test_a_message_names_the_ledger_that_its_commands_would_miss_outside_of_a_clone(
@@ -127,9 +128,11 @@ def test_a_retired_task_is_brought_back_in_git() -> None:
     retired = event(EventKind.RETIRED, "1.1.0", "1.1.0")
     # As the ledger has it: the task stays where it was.
     retired = replace(retired, left=retired.reached)
-    (words,) = commands(written(retired, "dev").body)
+    body = written(retired, "dev").body
+    (words,) = commands(body)
     arguments = parse(words)
     assert (arguments.action, arguments.to, arguments.override) == ("downgrade", "1.1.0", True)
+    assert "`git pull`, the command below; commit, push and start the pipeline." in body
     assert words[1] == "promote"
 
 

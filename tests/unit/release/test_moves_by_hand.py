@@ -121,7 +121,8 @@ def test_what_the_running_image_lacks_is_brought_back_by_git_first(
     assert command("activate", TASK, "--to", "1.1.0") == ExitCode.BLOCKED
     said = capsys.readouterr().err
     assert "does not carry part-class 1.1.0 (it has: 1.0.0)." in said
-    assert "git first: prompt-hub promote downgrade part-class --to 1.1.0 --override" in said
+    back = "git pull; prompt-hub promote downgrade part-class --to 1.1.0 --override"
+    assert f"git first: {back}" in said
     assert said.endswith("and has not moved the task, give this command again.\n")
     # A number that the stage has never heard of is a wrong one: nothing brings it back.
     assert command("activate", TASK, "--to", "9.9.9") == ExitCode.BLOCKED
