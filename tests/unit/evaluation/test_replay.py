@@ -127,7 +127,9 @@ def test_a_champion_that_qualified_on_another_model_is_made_again(
     evaluated = Evaluated(healthy, catalogue_answer, "brand")
     assert evaluated.record.champion is None
     assert evaluated.record.champion_sha256 is not None
-    assert evaluated.replayed().verdict.status is Status.PASS
+    verdict = evaluated.replayed().verdict
+    assert verdict.status is Status.PASS
+    assert "no other released version was measured beside it" in verdict.reasons
 
 
 def test_a_record_without_a_champion_that_could_be_asked_is_made_again(
