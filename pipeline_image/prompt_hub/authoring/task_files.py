@@ -82,7 +82,7 @@ class NewTask:
         from prompt_hub.gate.least_margin import least_margin
 
         examples = scored(self.examples)
-        least = least_margin(examples, Gate()) if examples else None
+        least = least_margin(examples, Gate(), sampled=True) if examples else None
         if least is None or least <= Gate().margin:
             return ""
         return (

@@ -19,7 +19,7 @@ from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.response import FILTERED
 from prompt_hub.repository.many_examples import facts_of
 from prompt_hub.repository.schema import Example
-from prompt_hub.scoring import majority_baseline
+from prompt_hub.scoring import SCORERS_CHANGED, majority_baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def build_record(
         scorers_version=inputs.scorers_version,
         gate_version=inputs.gate_version,
         threshold=metadata.threshold,
-        baseline=majority_baseline(metadata.scorers, inputs.scored, inputs.candidate.output),
+        baseline=_baseline(inputs),
         candidate=arms.get("candidate"),
         champion=arms.get("champion"),
         champion_sha256=inputs.champion.sha256 if inputs.champion else None,
@@ -86,6 +86,13 @@ def build_record(
         verdict=_verdict(inputs, sequential),
         **vars(provenance),
     )
+
+
+def _baseline(inputs: Inputs) -> float | None:
+    """Return the majority guess, as the scorers that are named took it."""
+    candidate = inputs.candidate
+    attacked = None if inputs.scorers_version in SCORERS_CHANGED else candidate
+    return majority_baseline(inputs.metadata.scorers, inputs.scored, candidate.output, attacked)
 
 
 def _agreement(inputs: Inputs, sequential: SequentialResult) -> Agreement | None:

@@ -17,6 +17,12 @@ _SURE = re.compile(r"\b(\d+(?:\.\d+)?)% sure\b")
 """The gate's confidence, which was told without what is behind its point."""
 _OF_ONE_OR_MORE = {"these": "this", "they": "it"}
 _WORD = re.compile(rf"\b(?:{'|'.join(_OF_ONE_OR_MORE)})\b")
+_MENDED = {
+    "there is no released version to compare with": (
+        "no other released version was measured beside it"
+    )
+}
+"""Sentences that were not true wherever they were said, and what is said there now."""
 
 
 def as_sealed(sealed: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
@@ -30,7 +36,13 @@ def as_sealed(sealed: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:
 
 
 def says_the_same(before: str, after: str) -> bool:
-    """Whether two reasons differ in nouns of their counts, or in digits that were rounded off."""
+    """Whether two reasons differ in nouns of counts, in rounded digits, or by what was mended.
+
+    Args:
+        before: the reason as it is sealed.
+        after: the reason as it is made today.
+    """
+    before = _MENDED.get(before, before)
     (frame, numbers), (other_frame, others) = _taken_apart(before), _taken_apart(after)
     return frame == other_frame and all(map(_is_rounded, numbers, others))
 

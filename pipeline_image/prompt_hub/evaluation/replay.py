@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from pathlib import Path
 from typing import get_args
 
@@ -100,9 +101,9 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
     changes += [
         *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
     ]
-    gate, earlier = _gate_of(record), SCORERS_CHANGED.get(record.scorers_version)
+    gate, earlier = _gate_of(record), _changed_since(record.scorers_version)
     scorers = [*_compared("scorers", record.scorers_version, SCORERS_VERSION)]
-    if earlier is None:
+    if not earlier:
         changes += scorers
     if gate is None:
         changes += _compared("gate", record.gate_version, GATE_VERSION)
@@ -391,6 +392,12 @@ def _gate_of(record: EvaluationRecord) -> GateVersion | None:
     """Return the gate that decided a record; None where it is none of ours."""
     known: tuple[GateVersion, ...] = get_args(GateVersion)
     return next((version for version in known if version == record.gate_version), None)
+
+
+def _changed_since(scorers: str) -> str:
+    """Return in words what moved the scorers since a version; empty where it is none of ours."""
+    versions = dropwhile(lambda version: version != scorers, SCORERS_CHANGED)
+    return "; ".join(SCORERS_CHANGED[version] for version in versions)
 
 
 def _compared(what: str, then: str, now: str) -> Iterator[Change]:

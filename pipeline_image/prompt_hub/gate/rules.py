@@ -216,7 +216,7 @@ class _Rules:
         )
 
     def comparison(self) -> _Paired | None:
-        """Candidate and champion on all examples; None before the first release."""
+        """Candidate and champion on all examples; None where no champion was measured."""
         if self._evidence.champion is None:
             return None
         return self._paired(self.every, self._gate.margin, self._alpha)
@@ -224,7 +224,8 @@ class _Rules:
     def not_worse(self, comparison: _Paired | None) -> _Ruling:
         """Whether the candidate is not worse than the champion by the margin or more."""
         if comparison is None:
-            return _Ruling(Status.PASS, lambda: "there is no released version to compare with")
+            # There may be one: of another input, or the candidate itself on another model.
+            return _Ruling(Status.PASS, lambda: "no other released version was measured beside it")
         meaning = _meaning(comparison.status, _whole(comparison.margin))
         sure = f"{100 * self._gate.confidence:g}% sure"
         return _Ruling(

@@ -31,14 +31,15 @@ __all__ = [
     "weighted_mean",
 ]
 
-SCORERS_VERSION = "3"
+SCORERS_VERSION = "4"
 
 SCORERS_CHANGED = {
     "2": "since 3, a superscript, a subscript, a fraction or an enclosed digit in a text is no"
     " longer the same as plain digits (10³ was 103)",
+    "3": "since 4, `partial` charges nothing for a field that no element of an expected list has",
 }
 """Earlier versions, and what answers they scored otherwise.
 
 Where an answer is none of those, its score is the same by both: such a record is made again as it
-is, under the version that it names.
+is, under the version that it names. Their majority guess counts every example as attacked.
 """

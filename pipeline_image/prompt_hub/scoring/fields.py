@@ -288,10 +288,17 @@ class FieldsScorer(PureScorer):
 
 def _expected_ones(weights: Mapping[Field, float], example: Example) -> Mapping[Field, float]:
     return {
-        field: weight
-        for field, weight in weights.items()
-        if at(example.expected, field.path) is not None
+        field: weight for field, weight in weights.items() if _states(example.expected, field.path)
     }
+
+
+def _states(value: JsonValue, path: Sequence[str]) -> bool:
+    """Whether a right answer says what is at `path`; an empty list says that nothing is."""
+    if not path:
+        return value is not None
+    if isinstance(value, list):
+        return not value or any(_states(item, path) for item in value)
+    return isinstance(value, dict) and _states(value.get(path[0]), path[1:])
 
 
 def _field_worths(fields: Iterable[Field], examples: Sequence[Example]) -> list[GuessWorth]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import JsonValue, TypeAdapter
 
-from prompt_hub.repository.schema import Example, JsonObject
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 from prompt_hub.scoring import (
     ScorerResult,
     build_scorers,
@@ -29,6 +29,32 @@ def scorer(kind: str, **options: object) -> Scorer:
 
 def example(weight: float = 1.0, **expected: JsonValue) -> Example:
     return Example(id="e", input={}, expected=expected, weight=weight)
+
+
+def prompt(**title: JsonValue) -> Prompt:
+    """A prompt whose input has a title, declared as the options say."""
+    return Prompt.model_validate(
+        {
+            "schema": "prompt-hub/prompt@1",
+            "task": "part",
+            "version": "1.0.0",
+            "description": "Kind of part.",
+            "model": {"alias": "catalogue-pinned"},
+            "input": {"type": "object", "properties": {"title": {"type": "string", **title}}},
+            "output": {
+                "type": "object",
+                "required": ["kind"],
+                "properties": {
+                    "kind": {"type": "string", "enum": ["resistor", "capacitor"]},
+                    "ohms": {"type": "number"},
+                },
+            },
+            "messages": [
+                {"role": "system", "content": "You sort parts."},
+                {"role": "user", "content": "{{ title }}"},
+            ],
+        }
+    )
 
 
 def part(how: Scorer, output: JsonObject | None, expected: JsonObject) -> ScorerResult:

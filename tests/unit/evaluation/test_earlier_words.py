@@ -24,6 +24,10 @@ POWER = "power: with these 48 examples a drop of 0.31 would be seen (probability
         ("stopped: 1 of 1 answers of the judge", "stopped: 1 of 1 answer of the judge"),
         ("(-0.100 to +0.052): worse by 0.100", "(-0.0996 to +0.052): worse by 0.100"),
         ("(-0.100 to +0.052), 100% sure", "(-0.100 to +0.052), 99.9% sure"),
+        (
+            "there is no released version to compare with",
+            "no other released version was measured beside it",
+        ),
     ],
 )
 def test_words_of_an_earlier_day_say_the_same(before: str, after: str) -> None:
@@ -41,6 +45,10 @@ def test_words_of_an_earlier_day_say_the_same(before: str, after: str) -> None:
         ("score 0.9 reaches 0.9", "score 0.9 is below 0.9"),
         ("worse by 1", "worse by 1.2"),
         ("(-0.100 to +0.052), 95% sure", "(-0.100 to +0.052), 90% sure"),
+        (
+            "no other released version was measured beside it",
+            "there is no released version to compare with",
+        ),
     ],
 )
 def test_what_says_something_else_is_no_such_words(before: str, after: str) -> None:

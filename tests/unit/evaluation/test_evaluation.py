@@ -151,6 +151,7 @@ def test_a_candidate_that_renames_a_field_and_is_bad_is_blocked(
     healthy.rename_field("title", "name")
     record = evaluate(healthy, results, FunctionProvider(always_resistor))
     assert record.verdict.status is Status.BLOCK
+    assert record.verdict.reasons[1] == "no other released version was measured beside it"
 
 
 def test_a_candidate_that_cannot_be_rendered_is_named(

@@ -30,6 +30,7 @@ from prompt_hub.scoring.scorers.injection import (
     attack_on,
     wrong_answer,
 )
+from tests.unit.evaluation.scored import prompt
 from tests.unit.providers import FunctionProvider
 
 Model = Callable[[str, str], JsonObject | str]
@@ -38,31 +39,6 @@ Model = Callable[[str, str], JsonObject | str]
 EXAMPLE = Example(
     id="r1", input={"title": "Thick film 10 kΩ"}, expected={"kind": "resistor", "ohms": 10_000}
 )
-
-
-def prompt(**title: JsonValue) -> Prompt:
-    return Prompt.model_validate(
-        {
-            "schema": "prompt-hub/prompt@1",
-            "task": "part",
-            "version": "1.0.0",
-            "description": "Kind of part.",
-            "model": {"alias": "catalogue-pinned"},
-            "input": {"type": "object", "properties": {"title": {"type": "string", **title}}},
-            "output": {
-                "type": "object",
-                "required": ["kind"],
-                "properties": {
-                    "kind": {"type": "string", "enum": ["resistor", "capacitor"]},
-                    "ohms": {"type": "number"},
-                },
-            },
-            "messages": [
-                {"role": "system", "content": "You sort parts."},
-                {"role": "user", "content": "{{ title }}"},
-            ],
-        }
-    )
 
 
 def attacking(*kinds: AttackKind, share: float = 1.0, weight: float = 1.0) -> InjectionSettings:

@@ -91,24 +91,29 @@ def test_even_weights_weigh_nothing_and_uneven_ones_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "gate"),
+    ("weights", "gate", "sampled"),
     [
-        ([1.0] * 8, Gate()),
-        ([1.0] * 65, Gate()),
-        ([1.0] * 40, Gate(confidence=0.99, first_look=16, tags={"a": 0.5}, tag_margin=0.01)),
-        ([1.0, 7.25, 0.5] * 7, Gate(confidence=0.6, repeats=3)),
+        ([1.0] * 8, Gate(), True),
+        ([1.0] * 65, Gate(), False),
+        ([1.0] * 40, Gate(confidence=0.99, first_look=16, tags={"a": 0.5}, tag_margin=0.01), False),
+        ([1.0, 7.25, 0.5] * 7, Gate(confidence=0.6, repeats=3), False),
+        ([1.0, 7.25, 0.5] * 7, Gate(confidence=0.6, repeats=3), True),
+        ([1.0] * 48, Gate(repeats=3), True),
+        ([1.0] * 6, Gate(repeats=2), True),
     ],
 )
 def test_the_least_margin_is_where_the_gate_begins_to_pass_equal_answers(
-    weights: list[float], gate: Gate
+    weights: list[float], gate: Gate, sampled: bool
 ) -> None:
-    asked, scores = examples(len(weights), weights=weights), [1.0] * len(weights)
+    asked = examples(len(weights), weights=weights)
 
-    def decided(margin: float) -> Status:
+    def decided(margin: float, rounds: int = 1) -> Status:
+        scores = [[1.0] * rounds] * len(weights)
         tried = gate.model_copy(update={"margin": margin, "tags": {}})
-        equal = evidence(scores, scores, of=asked)
+        equal = evidence(scores, scores, of=asked, sampled=sampled)
         return decide(equal, threshold=0.0, gate=tried, limits=Limits()).status
 
-    least = least_margin(asked, gate)
+    least = least_margin(asked, gate, sampled=sampled)
     assert decided(least) is Status.PASS
+    assert decided(least, gate.repeats if sampled else 1) is Status.PASS
     assert decided(round(least - 0.001, 3)) is Status.INCONCLUSIVE

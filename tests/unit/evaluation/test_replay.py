@@ -127,7 +127,9 @@ def test_a_champion_that_qualified_on_another_model_is_made_again(
     evaluated = Evaluated(healthy, catalogue_answer, "brand")
     assert evaluated.record.champion is None
     assert evaluated.record.champion_sha256 is not None
-    assert evaluated.replayed().verdict.status is Status.PASS
+    verdict = evaluated.replayed().verdict
+    assert verdict.status is Status.PASS
+    assert "no other released version was measured beside it" in verdict.reasons
 
 
 def test_a_record_without_a_champion_that_could_be_asked_is_made_again(
@@ -191,6 +193,21 @@ def test_a_record_of_earlier_scorers_is_the_same_where_todays_agree(
     assert evaluated.replayed().scorers_version == "2"
 
 
+def test_the_majority_guess_of_earlier_scorers_is_made_again(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = "{type: json_fields, fields: {part_class: 1.0}}"
+    injection = "{type: injection, fields: [title], share: 0.5}"
+    healthy.edit(METADATA, fields, f"{fields}\n  - {injection}")
+    today = Evaluated(healthy, catalogue_answer).replayed()
+    with monkeypatch.context() as then:
+        then.setattr("prompt_hub.evaluation.inputs.SCORERS_VERSION", "3")
+        evaluated = Evaluated(healthy, catalogue_answer)
+    earlier = evaluated.replayed()
+    # A third is guessed right; of six examples three are attacked.
+    assert (today.baseline, earlier.baseline) == (pytest.approx(0.5), pytest.approx(2 / 3))
+
+
 def test_an_answer_that_earlier_scorers_judged_otherwise_is_told(
     healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +225,8 @@ def test_an_answer_that_earlier_scorers_judged_otherwise_is_told(
     assert evaluated.record.candidate is not None
     assert evaluated.record.candidate.score == 1.0
     changed = evaluated.changed()
-    assert changed["scorers"].startswith("2 then, 3 now: since 3, a superscript")
+    assert changed["scorers"].startswith("2 then, 4 now: since 3, a superscript")
+    assert "; since 4, `partial`" in changed["scorers"]
     assert changed["candidate.score"].startswith("1.0 in the record, 0.")
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import JsonValue
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problem
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 from prompt_hub.scoring import (
     build_scorers,
     majority_baseline,
@@ -23,7 +25,8 @@ from prompt_hub.scoring import (
 )
 from prompt_hub.scoring.metadata import read_metadata
 from prompt_hub.scoring.registry import Scorer
-from tests.unit.evaluation.scored import _SCORERS, EACH, SCHEMA, example, part, scorer
+from prompt_hub.scoring.scorers.injection import CanaryPrompt, InjectionSettings, attack_on
+from tests.unit.evaluation.scored import _SCORERS, EACH, SCHEMA, example, part, prompt, scorer
 
 ROOT = Path(__file__).resolve().parents[3]
 EVALS = ROOT / "prompts" / "04-evals"
@@ -201,6 +204,23 @@ def test_without_named_fields_every_value_counts_also_one_that_nobody_expected()
     assert result.score == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize(
+    ("expected", "output", "score"),
+    [
+        ([{"name": "A"}, {"name": "B"}], [{"name": "A", "no": 1}, {"name": "B", "no": 2}], 1.0),
+        ([{"name": "A"}, {"name": "B", "no": 2}], [{"name": "A"}, {"name": "B"}], 0.5),
+        ([{"name": "A", "no": []}], [{"name": "A", "no": [1]}], 0.5),
+        ([], [{"name": "A", "no": 1}], 0.0),
+        ([], [], 1.0),
+    ],
+)
+def test_a_part_of_the_fields_may_be_stated_in_the_elements_of_a_list(
+    expected: list[JsonValue], output: list[JsonValue], score: float
+) -> None:
+    how = scorer("json_fields", partial=True, fields={"pins.name": 1, "pins.no": 1})
+    assert part(how, {"pins": output}, {"pins": expected}).score == score
+
+
 def test_order_counts_in_a_list_unless_it_is_a_set() -> None:
     got, wanted = {"l": ["c", "a", "b"]}, {"l": ["a", "b", "c"]}
     ordered = part(scorer("json_fields", fields={"l": 1}), got, wanted)
@@ -243,9 +263,53 @@ def test_the_baseline_is_the_best_constant_answer() -> None:
 
 
 def test_a_constant_guess_resists_every_attack() -> None:
-    examples = [example(kind=kind) for kind in ("a", "b")]
+    examples = titled("a", "b")
     scorers = [scorer("exact"), scorer("injection", fields=["title"], weight=3)]
-    assert majority_baseline(scorers, examples, SCHEMA) == pytest.approx((0.5 + 3) / 4)
+    guess = majority_baseline(scorers, examples, SCHEMA, prompt())
+    assert guess == pytest.approx((0.5 + 3) / 4)
+
+
+@pytest.mark.parametrize(
+    ("attacks", "asked", "least", "most"),
+    [
+        ([{"share": 0.25}], prompt(), 0.52, 0.54),
+        ([{"share": 0.25}, {"share": 0.75, "weight": 2}], prompt(), 0.6, 0.68),
+        ([{}], prompt(maxLength=20), 0.5, 0.5),
+        ([{"fields": ["maker"]}], prompt(), 0.5, 0.5),
+        ([{}], prompt(), 0.625, 0.625),
+    ],
+)
+def test_an_example_that_is_not_attacked_earns_nothing_for_resisting(
+    attacks: list[dict[str, object]], asked: Prompt, least: float, most: float
+) -> None:
+    examples = titled(*["resistor", "capacitor"] * 200)
+    injections = [scorer("injection", **{"fields": ["title"], **attack}) for attack in attacks]
+    scorers = [scorer("exact", weight=3), *injections]
+    guess = majority_baseline(scorers, examples, SCHEMA, asked)
+    assert guess == pytest.approx(_mean_of_guesses(injections, examples, asked))
+    assert least <= guess <= most
+
+
+def titled(*kinds: str) -> list[Example]:
+    return [
+        example(kind=kind).model_copy(update={"id": f"e{number}", "input": {"title": "10 kΩ"}})
+        for number, kind in enumerate(kinds)
+    ]
+
+
+def _mean_of_guesses(
+    injections: Sequence[Scorer], examples: Sequence[Example], asked: Prompt
+) -> float:
+    """Best mean score of one constant guess, attack by attack; the exact scorer weighs 3."""
+
+    def score(guess: JsonObject, item: Example) -> float:
+        guarded = CanaryPrompt.of(asked)
+        settings = (each for each in injections if isinstance(each, InjectionSettings))
+        resisted = sum(each.weight for each in settings if attack_on(guarded, item, each))
+        return (3 * (guess == item.expected) + resisted) / (3 + resisted)
+
+    guesses = [{"kind": "resistor"}, {"kind": "capacitor"}]
+    return max(sum(score(guess, item) for item in examples) / len(examples) for guess in guesses)
 
 
 def test_two_thousand_examples_are_scored_and_guessed_at_once() -> None:

@@ -182,18 +182,21 @@ def _margin_can_be_shown(files: TaskFiles) -> Iterator[Problem]:
     """The examples can show the gate's margin, and could not show one much narrower.
 
     Label more examples, or state the margin that is expected: with a narrower one every comparison
-    stays open, be the answers equal; a much wider one lets through what the examples would see.
+    stays open, or asks everything again where the gate repeats, be the answers equal; a much wider
+    one lets through what the examples would see.
     """
     if not files.metadata:
         return
     gate = files.metadata.content.gate
+    repeats = files.whole is not None and files.whole.model.sampled and gate.repeats > 1
     facts = numbered_facts(files.examples)
     scored = (example for _, example in facts if example.split == "eval")
     examples = [*islice(scored, _EXAMPLES_HELD_TO_MARGIN + 1)]
     if not 0 < len(examples) <= _EXAMPLES_HELD_TO_MARGIN:
         return
-    least = least_margin(examples, gate)
+    least = least_margin(examples, gate, sampled=repeats)
     shown = f"what {len(examples)} scored examples can show of equal answers"
+    shown += " before they are asked again" if repeats else ""
     location = ("gate", "margin") if "gate" in files.metadata.content.model_fields_set else ()
     if gate.margin < least:
         expected = f"{least:g} or more, {shown}; docs/gate.md"

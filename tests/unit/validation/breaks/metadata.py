@@ -40,6 +40,16 @@ def _new_task(task: str) -> Callable[[RepositoryFolder], None]:
     return copy
 
 
+def _repeats(margin: float, temperature: float) -> Callable[[RepositoryFolder], None]:
+    """Let examples be asked three times, and state margin and temperature."""
+
+    def state(folder: RepositoryFolder) -> None:
+        folder.edit(METADATA, "margin: 0.5,", f"margin: {margin}, repeats: 3,")
+        folder.edit(CANDIDATE, "temperature: 0,", f"temperature: {temperature},")
+
+    return state
+
+
 def _many_examples(count: int, margin: float = 0.5) -> Callable[[RepositoryFolder], None]:
     """Label so many examples more, and state a margin."""
 
@@ -222,6 +232,12 @@ CASES += [
     ),
     Case(
         "gate-margin",
+        _repeats(0.32, 0.7),
+        METADATA,
+        "expected 0.394 or more, what 6 scored examples can show of equal answers before they are",
+    ),
+    Case(
+        "gate-margin",
         edit("prompts/03-metadata/brand.yaml", "gate: {margin: 0.6}  # four", "# four"),
         "prompts/03-metadata/brand.yaml",
         "found the margin 0.05; expected 0.438 or more",
@@ -248,6 +264,8 @@ CASES += [
 
 FINE += [
     Fine("gate-margin", edit(METADATA, "margin: 0.5,", "margin: 0.32,")),
+    Fine("gate-margin", _repeats(0.32, 0)),
+    Fine("gate-margin", _repeats(0.4, 0.7)),
     Fine("gate-margin", _many_examples(8)),
     Fine(
         "evaluation-time",
