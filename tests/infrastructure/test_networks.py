@@ -195,6 +195,26 @@ def test_two_stages_may_share_a_network_that_is_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("networks", "other"),
+    [
+        (["10.0.0.0/8"], "172.16.0.0/16"),
+        (["10.0.0.0/8", "172.16.0.0/12"], "192.168.0.0/16"),
+        (["0.0.0.0/0"], "one that is routed nowhere else"),
+    ],
+)
+def test_beside_a_large_network_another_one_is_named(networks: list[str], other: str) -> None:
+    large = [
+        {**THERE, "name": f"own-{number}", "vpc_id": f"vpc-0a1b2c3{number}", "vpc_cidr": network}
+        for number, network in enumerate(networks)
+    ]
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(with_stages({}, *large))
+    assert str(caught.value).endswith(
+        f" overlaps the network of dev; name another one, such as {other}."
+    )
+
+
+@pytest.mark.parametrize(
     ("stage", "sentence"),
     [
         (
