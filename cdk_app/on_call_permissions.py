@@ -43,7 +43,10 @@ def be_on_call(scope: Construct, stage: str, *, with_results: bool) -> tuple[Per
 
 
 def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
-    """Read what a release was made of, how a drill ended, and what the score watch was answered."""
+    """Read what a release was made of, how a drill ended, and what the score watch was answered.
+
+    An evaluation is shown beside its examples, a large set of which lies in the bucket, too.
+    """
     return (
         *permissions.read_results(
             scope,
@@ -55,6 +58,7 @@ def _read_evidence(scope: Construct, stage: str) -> tuple[Permission, ...]:
             aws_names.drill_key("*", stage),
             aws_names.sample_key(stage, "*", "*"),
         ),
+        *permissions.read_example_sets(scope),
         allow(["ecr:BatchGetImage", "ecr:DescribeImages"], [arns.image_repository(scope)]),
     )
 

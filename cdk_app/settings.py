@@ -36,6 +36,8 @@ from prompt_hub.llm.config import ModelConfig
 
 CONTEXT_KEY = aws_names.CONTEXT_KEY
 
+_PRIVATE = [*map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))]
+"""Networks of RFC 1918."""
 _TAG_KEY = r"[\w .:/=+@-]{1,128}"
 _TAG_VALUE = r"[\w .:/=+@-]{0,256}"
 LONGEST_MODELS = 4_000
@@ -421,12 +423,13 @@ def _partition(region: str) -> str:
 
 
 def _free_network(stages: Sequence[StageSettings]) -> str:
-    """Return a network that no stage has."""
+    """Return a network that no stage has; stages may have taken all of the private ones."""
     taken = [network_of(stage.vpc_cidr) for stage in stages]
-    private = ipaddress.IPv4Network("10.0.0.0/8").subnets(new_prefix=16)
+    private = (subnet for whole in _PRIVATE for subnet in whole.subnets(new_prefix=16))
     free = (network for network in private if not any(map(network.overlaps, taken)))
     # From the default on, as people count.
-    return str(next(network for network in free if network > network_of(DEFAULT_CIDR)))
+    after = (str(network) for network in free if network > network_of(DEFAULT_CIDR))
+    return next(after, "one that is routed nowhere else")
 
 
 def _whole_numbers(value: object) -> object:

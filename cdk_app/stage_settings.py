@@ -278,10 +278,12 @@ class StageSettings(StrictSettings):
     vpc_id: (
         Annotated[str, Field(pattern=rf"^vpc-{_HEX}$", examples=["vpc-0123456789abcdef0"])] | None
     ) = None
-    """A network that is there already, for the stage to live in; by default it gets its own."""
+    """A network that is there already, for the stage to live in; by default it gets its own. Fixed
+    once the stage exists: a load balancer stays in its network, so another one is another stage
+    (docs/deployment.md, *Taking one stage out*). Its `subnet_ids` may change."""
     vpc_cidr: Annotated[str, Field(pattern=r"^[\d./]+$", examples=[DEFAULT_CIDR])] = DEFAULT_CIDR
     """The stage's network: its own, of 16 to 22 bits, or that of `vpc_id`. No two stages overlap,
-    or nothing could ever be routed to both. Fixed once the stage exists."""
+    or nothing could ever be routed to both. Its own is fixed once the stage exists."""
     caller_cidrs: tuple[
         Annotated[str, Field(pattern=r"^[\d./]+$", examples=["10.200.0.0/16"])], ...
     ] = ()
@@ -293,8 +295,7 @@ class StageSettings(StrictSettings):
     """Security groups of the account, in a network that is peered with the stage's in the region,
     whose members may call the service. Everybody in the stage's own network may anyway."""
     domain: DomainSettings | None = None
-    """TLS under a name of one's own; by default the service speaks HTTP under the load balancer's.
-    """
+    """TLS under a name of one's own; by default it is HTTP under the load balancer's."""
     subnet_ids: tuple[
         Annotated[str, Field(pattern=rf"^subnet-{_HEX}$", examples=["subnet-0123456789abcdef0"])],
         ...,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
+from docs.settings_page import settings_page
 from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, lint
 
 STAGE = {"name": "dev", "availability_zones": ["us-east-1a", "us-east-1b"]}
@@ -168,6 +169,21 @@ def test_a_network_that_is_there_is_taken_as_it_is(shared: Assembly) -> None:
         assert place == ["subnet-0a1b2c3d", "subnet-0b1c2d3e"]
 
 
+def test_a_stage_that_exists_stays_in_its_network(assembly: Assembly, shared: Assembly) -> None:
+    """CloudFormation would update its load balancer in place, which takes subnets of one network.
+
+    SetSubnets refuses those of another, so the settings say beforehand that it is fixed.
+    """
+    (own,), (there,) = (
+        app.resources("dev-service", "AWS::ElasticLoadBalancingV2::LoadBalancer").items()
+        for app in (assembly, shared)
+    )
+    assert own[0] == there[0]
+    assert own[1]["Subnets"] != there[1]["Subnets"]
+    (about,) = (line for line in settings_page().splitlines() if line.startswith("| `vpc_id` |"))
+    assert "Fixed once the stage exists: a load balancer stays in its network" in about
+
+
 def test_of_a_network_that_is_there_no_synthesis_warns(shared: Assembly) -> None:
     warned = [
         file
@@ -192,6 +208,26 @@ def test_two_stages_may_share_a_network_that_is_there() -> None:
     other = with_stages(THERE, {**THERE, "name": "prod", "vpc_id": "vpc-0e1f2a3b"})
     with pytest.raises(SettingsError, match="overlaps the network of dev"):
         Settings.from_context(other)
+
+
+@pytest.mark.parametrize(
+    ("networks", "other"),
+    [
+        (["10.0.0.0/8"], "172.16.0.0/16"),
+        (["10.0.0.0/8", "172.16.0.0/12"], "192.168.0.0/16"),
+        (["0.0.0.0/0"], "one that is routed nowhere else"),
+    ],
+)
+def test_beside_a_large_network_another_one_is_named(networks: list[str], other: str) -> None:
+    large = [
+        {**THERE, "name": f"own-{number}", "vpc_id": f"vpc-0a1b2c3{number}", "vpc_cidr": network}
+        for number, network in enumerate(networks)
+    ]
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(with_stages({}, *large))
+    assert str(caught.value).endswith(
+        f" overlaps the network of dev; name another one, such as {other}."
+    )
 
 
 @pytest.mark.parametrize(

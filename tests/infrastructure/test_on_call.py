@@ -141,6 +141,7 @@ def test_it_sees_our_pipeline_and_no_log_but_that_of_its_builds(on_call: Assembl
     keys = str(on_call.statements("dev-rollback")[role_of(on_call)[0]])
     assert "evaluations/*/*.json'" in keys
     assert "evaluations/*/*.jsonl'" in keys
+    assert "examples/*.jsonl'" in keys
 
 
 def test_a_stage_elsewhere_has_no_results_to_read(synthesise: Callable[..., Assembly]) -> None:

@@ -183,7 +183,9 @@ class Clone:
                 held = self._views.get(key)
                 if held is None:
                     held = read()
-                    self._views.put(key, held)
+                    # The key is that of the file: with other credentials a set may be readable.
+                    if not held.unreadable:
+                        self._views.put(key, held)
             return held
 
         read_it = partial(self._ask, "the evaluation", kept, seconds=0, key=key)

@@ -24,7 +24,7 @@ from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, c
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.many_examples import named
-from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.reader import EXAMPLES, PromptRepository
 from prompt_hub.repository.registry import Registry
 from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import Example, Prompt, version_key
@@ -41,7 +41,7 @@ _Read = TypeVar("_Read")
 class ExampleView:
     """One example: what was asked, expected and answered.
 
-    `example` is None where the repository no longer has it.
+    `example` is None where the repository no longer has it, or cannot read it.
     """
 
     id: str
@@ -185,7 +185,7 @@ class EvaluationView:
     """Everything that a report of one evaluation says.
 
     `watched` are the score watch's measurements of the task, oldest first; empty where no stage was
-    asked.
+    asked. `unreadable` says why the examples cannot be read now; empty where they could be.
     """
 
     evaluation: Evaluation
@@ -198,6 +198,7 @@ class EvaluationView:
     changes: tuple[prompt_diff.Difference, ...] = ()
     links: Links = Links()
     watched: tuple[Watched, ...] = ()
+    unreadable: str = ""
 
     @property
     def arms(self) -> tuple[ArmView, ...]:
@@ -282,7 +283,13 @@ def read_view(
     `registry` is the repository's, for whoever has read it already: a large one takes seconds.
     """
     repository, record = evaluations.repository, evaluation.record
-    examples = _read(lambda: repository.examples(record.task)) or ()
+    examples: Sequence[Example] = ()
+    unreadable = ""
+    try:
+        examples = repository.examples(record.task)
+    except PromptHubError as error:
+        if repository.path(EXAMPLES, f"{record.task}.jsonl").exists():
+            unreadable = str(error).split("\n")[0]
     metadata = _read(lambda: read_metadata(repository, record.task))
     known = _prompts(repository, record.task)
     candidate = _arm("candidate", record.candidate, evaluation, known)
@@ -297,16 +304,18 @@ def read_view(
         champion=champion,
         examples=_examples(examples, candidate, champion),
         history=_history(evaluations, evaluation, registry),
-        notes=tuple(_notes(evaluation, examples, metadata, (candidate, champion))),
+        notes=tuple(_notes(evaluation, examples, unreadable, metadata, (candidate, champion))),
         changes=changes,
         links=links,
         watched=tuple(watched),
+        unreadable=unreadable,
     )
 
 
 def _notes(
     evaluation: Evaluation,
     examples: Sequence[Example],
+    unreadable: str,
     metadata: ScoringMetadata | None,
     arms: Iterable[ArmView | None],
 ) -> Iterator[str]:
@@ -316,6 +325,11 @@ def _notes(
         yield (
             f"{large.count:,} answers are too many to be shown: examples, losses and how calls are"
             f" spread are left out. Each has a line in {large.uri}."
+        )
+    if unreadable:
+        yield (
+            "The examples cannot be read, so inputs and expected outputs are left out:"
+            f" {unreadable}"
         )
     if examples and examples_sha256(examples) != record.examples_sha256:
         yield (

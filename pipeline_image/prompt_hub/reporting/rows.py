@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from prompt_hub.reporting.answers import Answers, object_in
 from prompt_hub.repository.schema import Example
 
-UNKNOWN = "no longer in the repository"
+UNKNOWN = "no longer in the repository, or unreadable"
 AS_EXPECTED = "as expected"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import NoReturn
 
 import pytest
 
@@ -11,6 +12,7 @@ from prompt_hub.console.clone import Clone
 from prompt_hub.console.known import Aside
 from prompt_hub.console.pages import Console
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.record import parse_record
 from prompt_hub.evaluation.results import RESULTS_DIR
 from prompt_hub.gate.types import Status
@@ -124,3 +126,22 @@ def test_a_label_that_is_corrected_stands_beside_the_answers(
         line["expected"]["brand"] = "Corrected"
     file.write_text(jsonl(lines), encoding="utf-8")
     assert "Corrected" in client.get(path).text
+
+
+def test_examples_that_cannot_be_read_are_read_as_soon_as_they_can_be(
+    lived: Console, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Clone, "patience", 60.0)
+    client, path = browse(lived), f"/evaluation/{TASK}/execution/local"
+
+    def refused(repository: PromptRepository, task: str) -> NoReturn:
+        raise PromptHubError(f"{task}: the set cannot be read: 403.")
+
+    with monkeypatch.context() as later:
+        later.setattr(PromptRepository, "examples", refused)
+        page = client.get(path).text
+    assert f"are left out: {TASK}: the set cannot be read: 403." in page
+    assert "The example cannot be read." in page
+    assert "no longer has" not in page
+    afterwards = client.get(path).text
+    assert "cannot be read" not in afterwards

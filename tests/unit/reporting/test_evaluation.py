@@ -18,8 +18,10 @@ from prompt_hub.evaluation.store import Evaluation, read_evaluation
 from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.sources import Evaluations
+from prompt_hub.repository.example_sets import ExampleSet
 from prompt_hub.scoring import ScorerResult
 from tests.unit.building import RepositoryFolder
+from tests.unit.llm.batch_server import batch_server
 from tests.unit.reporting.evaluations import Builder, Built, log, view_of
 from tests.unit.reporting.history import FIELDS, TASK
 
@@ -97,6 +99,39 @@ def test_what_has_moved_on_is_said(copied: Built) -> None:
     assert view.changes == ()
 
 
+def name_a_set(built: Built) -> Path:
+    """Have git name a set in S3 in place of the examples; return the file that does."""
+    file = built.root / "prompts" / "01-examples" / f"{TASK}.jsonl"
+    sha256 = "5" * 64
+    uri = f"s3://bucket/examples/{sha256}.jsonl"
+    named = ExampleSet(schema_="prompt-hub/examples@1", uri=uri, sha256=sha256, size=9, count=1)
+    file.write_text(named.line(), encoding="utf-8")
+    return file
+
+
+def test_examples_that_nobody_may_read_are_not_said_to_be_gone(
+    copied: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = name_a_set(copied)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with batch_server(missing=403) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.port}")
+        view = view_of(copied)
+    (note,) = view.notes
+    assert note.startswith(
+        "The examples cannot be read, so inputs and expected outputs are left out:"
+        f" prompts/01-examples/{TASK}.jsonl: s3://bucket/examples/{'5' * 64}.jsonl cannot be read:"
+        " 403"
+    )
+    assert view.unreadable in note
+    assert len(view.examples) == 12
+    file.write_text("{\n" * 9, encoding="utf-8")
+    (note,) = view_of(copied).notes
+    assert f"{TASK}.jsonl:1:" in note
+    assert "\n" not in note
+
+
 def test_a_record_that_no_repository_knows_can_still_be_read(copied: Built, tmp_path: Path) -> None:
     (tmp_path / "bare" / "prompts").mkdir(parents=True)
     evaluations = copied.evaluations
@@ -105,6 +140,7 @@ def test_a_record_that_no_repository_knows_can_still_be_read(copied: Built, tmp_
     )
     view = read_view(bare, read_evaluation(copied.record_path))
     assert len(view.examples) == 12
+    assert view.unreadable == ""
     assert view.metadata is None
     assert [past.version for past in view.history] == ["1.3.0"]
 
