@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 
+from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
@@ -103,6 +104,7 @@ def evaluate(
     task: str = "part-class",
     *,
     say: Callable[[str], None] = lambda line: None,
+    store: ResponseStore | None = None,
 ) -> EvaluationRecord:
     """Evaluate with a scripted model."""
     evaluator = Evaluator(
@@ -111,6 +113,7 @@ def evaluate(
         FolderResults(folder.root / ".prompt-hub" / "results"),
         execution="e1",
         commit=COMMIT,
+        store=store,
         say=say,
     )
     return asyncio.run(evaluator.evaluate(task))

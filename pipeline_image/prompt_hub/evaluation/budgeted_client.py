@@ -171,6 +171,9 @@ class BudgetedClient:
     ) -> Answer:
         """Answer one record, from the store if the same question was answered before.
 
+        With a store, a question that somebody asks already is waited for, so that two who ask the
+        same are told the same whichever call ends first.
+
         Raises:
             RenderError: a template cannot be rendered with these fields.
             ModelUnavailableError: the model gave no answer at all.
@@ -179,12 +182,27 @@ class BudgetedClient:
         session = self.session(prompt)
         request = self.client.request(prompt, fields)
         cache_file, key = session.cache_file, session.key(request, repeat)
+        if cache_file is None:
+            return await self._call(session, request, key)
+        while (asking := cache_file.asking.get(key)) is not None:
+            await asking.wait()
         if (stored := self._found(session, key)) is not None:
             self.cached += stored.cached
             logger.debug("%s %s: %.12s is stored", prompt.task, prompt.version, key)
             # Lets calls in flight go on: their time is being measured.
             await asyncio.sleep(0)
             return stored
+        asking = cache_file.asking[key] = asyncio.Event()
+        try:
+            return await self._call(session, request, key)
+        finally:
+            # Without an answer, the next one who waited asks for itself.
+            del cache_file.asking[key]
+            asking.set()
+
+    async def _call(self, session: PromptSession, request: Request, key: str) -> Answer:
+        """Ask the model, and store what it says; raises as `ask` does."""
+        prompt, cache_file = session.prompt, session.cache_file
         if self.given_up:
             raise ModelUnavailableError(self.given_up)
         if session.consecutive_failures >= GIVE_UP_AFTER:

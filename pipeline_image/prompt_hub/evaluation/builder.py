@@ -32,6 +32,7 @@ class Provenance:
     started_at: datetime
     finished_at: datetime
     remembered: bool = False
+    endpoints: str | None = None
 
 
 def unchanged() -> SequentialResult:

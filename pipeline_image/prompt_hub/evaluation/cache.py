@@ -10,6 +10,7 @@ Every line carries a checksum; one that is damaged is left where it is, and its 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -42,6 +43,8 @@ class ResponseCacheFile:
         """
         self.path = path
         self.fresh = fresh
+        self.asking: dict[str, asyncio.Event] = {}
+        """Keys whose response is on its way, and what is set once it has come or failed."""
         self._common = hashlib.sha256(canonical(context))
         self._lines = KeyIndex()
         self._log = JsonLinesLog(path)

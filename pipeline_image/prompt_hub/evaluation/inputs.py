@@ -12,6 +12,7 @@ from prompt_hub.evaluation.example_results import ARMS, ArmName
 from prompt_hub.evaluation.judge import judge_of
 from prompt_hub.gate.rules import GATE_VERSION, GateVersion
 from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.many_examples import facts_of, pick
@@ -189,6 +190,11 @@ class Inputs:
                 "judge_model": identity(self.judge) if self.judge else None,
             }
         )
+
+    def endpoints(self, resolve: Callable[[Prompt], ModelConfig]) -> str:
+        """Hash of where all are asked, which is in no digest; `resolve` finds a prompt's model."""
+        asked = (self.candidate, self.comparison_target, self.judge)
+        return sha256_of([None if prompt is None else resolve(prompt).endpoint for prompt in asked])
 
 
 def _check_contracts(candidate: Prompt) -> None:

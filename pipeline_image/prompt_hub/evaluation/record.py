@@ -123,7 +123,8 @@ class EvaluationRecord(Strict):
     `digest` is the hash of everything that could change the verdict; a later execution with the
     same digest copies this record, marks it `remembered` and calls no model. `judge` graded the
     answers; `agreement` is that of a candidate which is a judge itself, with people. `prompt-hub
-    replay` makes the record again from its details.
+    replay` makes the record again from its details. `endpoints` is the hash of where the models
+    were asked, in the copy alone that is kept to be remembered.
     """
 
     schema_: Annotated[Literal["prompt-hub/evaluation@1"], Field(alias="schema")]
@@ -147,6 +148,8 @@ class EvaluationRecord(Strict):
     started_at: datetime
     finished_at: datetime
     remembered: bool
+    # Left out of what git gets: earlier releases, to which there is a way back, do not know it.
+    endpoints: Annotated[Sha256 | None, Field(exclude_if=lambda value: value is None)] = None
 
 
 RESTORE = "Evaluate the task again with `prompt-hub evaluate`, or restore the file from git."

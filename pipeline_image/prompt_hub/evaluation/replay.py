@@ -223,6 +223,7 @@ def _made_again(inputs: Inputs, stored: Evaluation, root: Path, *, anew: bool = 
         started_at=record.started_at,
         finished_at=record.finished_at,
         remembered=record.remembered,
+        endpoints=record.endpoints,
     )
     again = build_record(inputs, sequential, infos, provenance, record.judge)
     return Replayed(again, sequential)

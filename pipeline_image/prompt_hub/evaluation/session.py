@@ -84,7 +84,12 @@ class Evaluator:
         remembered = None if forgotten else self._remembered(inputs, digest)
         if remembered is not None:
             record = remembered.record.model_copy(
-                update={"execution": self._execution, "commit": self._commit, "remembered": True}
+                update={
+                    "execution": self._execution,
+                    "commit": self._commit,
+                    "remembered": True,
+                    "endpoints": None,
+                }
             )
             key = aws_names.evaluation_details_key(self._execution, task)
             self._results.put(key, remembered.details_text)
@@ -110,7 +115,11 @@ class Evaluator:
         """In words, why what is remembered is not used; None where it is.
 
         The price is in no digest, so that a new one that decides nothing asks nobody again.
+        Neither is the endpoint, so that digests of records are made again without settings.
         """
+        endpoints = found.record.endpoints
+        if endpoints is not None and endpoints != inputs.endpoints(self._client.resolve):
+            return "its answers came from another endpoint"
         arm = found.record.candidate
         if arm is None or found.large is not None:
             return None
@@ -160,7 +169,7 @@ class Evaluator:
             self._judging(inputs, sequential, calibration),
         )
         if sequential.details:
-            self._keep(record, sequential)
+            self._keep(record, sequential, inputs.endpoints(self._client.resolve))
         return record
 
     async def _look(self, inputs: Inputs, measuring: _Measuring) -> SequentialResult:
@@ -183,14 +192,15 @@ class Evaluator:
         finally:
             measuring.progress.finish()
 
-    def _keep(self, record: EvaluationRecord, sequential: SequentialResult) -> None:
+    def _keep(self, record: EvaluationRecord, sequential: SequentialResult, endpoints: str) -> None:
         # What could not be measured must be tried again, so only real verdicts are remembered.
         real = record.verdict.status is not Status.NOT_MEASURED
         key = aws_names.evaluation_details_key(self._execution, record.task)
         keys = [key, aws_names.verdict_details_key(record.digest)] if real else [key]
         put_details(self._results, keys, lines_of(sequential))
         if real:
-            self._results.put(aws_names.verdict_key(record.digest), record.to_json())
+            kept = record.model_copy(update={"endpoints": endpoints})
+            self._results.put(aws_names.verdict_key(record.digest), kept.to_json())
 
     def _calibration(self, inputs: Inputs, registry: Registry) -> Calibration | None:
         """Return what is recorded of the judge; None where none grades."""

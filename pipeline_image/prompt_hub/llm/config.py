@@ -187,6 +187,11 @@ class ModelConfig(BaseModel):
         return self._provider.batches(self)
 
     @property
+    def endpoint(self) -> tuple[str | None, ...]:
+        """Where the model is asked: the same name there need not be the same model."""
+        return (self.base_url, self.region, self.api_version)
+
+    @property
     def identity(self) -> str:
         """Provider, model and how it reasons, as it stands in verdicts and in the registry."""
         name = f"{self.provider}:{self.model}"

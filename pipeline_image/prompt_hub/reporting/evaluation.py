@@ -31,7 +31,7 @@ from prompt_hub.repository.schema import Example, Prompt, version_key
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
 
 LONGEST_HISTORY = 20
-"""Versions that the history shows, the newest ones."""
+"""Newest versions that the history shows; an older one that the report is about is shown, too."""
 
 Messages = list[dict[str, str]]
 _Read = TypeVar("_Read")
@@ -434,8 +434,8 @@ def _history(
             at=record.finished_at,
             here=True,
         )
-    newest = sorted(past, key=version_key, reverse=True)[:LONGEST_HISTORY]
-    return tuple(past[version] for version in newest)
+    newest = (past[version] for version in sorted(past, key=version_key, reverse=True))
+    return tuple(item for place, item in enumerate(newest) if place < LONGEST_HISTORY or item.here)
 
 
 def badness(example: ExampleView) -> tuple[int, float]:

@@ -101,13 +101,16 @@ class _Cost:
             return
         self._asked_more = self._asked_more or _asks_more(view)
         for arm in view.arms:
-            if arm.arm.usd is None:
-                self._unknown += 1
-            else:
+            if arm.arm.usd is not None:
                 self._usd.append(arm.arm.usd)
+            elif arm.arm.tokens_in or arm.arm.tokens_out:
+                # Without an answer there is no cost either, whatever the price.
+                self._unknown += 1
 
     def in_words(self) -> str:
-        known = words.money(math.fsum(self._usd)) if self._usd or not self._unknown else "unknown"
+        # A judge that fails leaves its calls, and those of the answers it was to grade, uncounted.
+        uncounted = self._unknown or self._asked_more
+        known = words.money(math.fsum(self._usd)) if self._usd or not uncounted else "unknown"
         text = f"{wording.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
         if self._usd and self._unknown:
             text += ", and that of models without a price"

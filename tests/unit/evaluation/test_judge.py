@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
+from pathlib import Path
+from random import Random
+from shutil import rmtree
 
 import pytest
 
 from prompt_hub.cli.evaluate import in_words
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.judge import votes_agree
 from prompt_hub.gate.types import Status
 from prompt_hub.llm.config import ModelAliases
@@ -68,6 +72,27 @@ def test_the_median_of_several_votes_decides(judged: RepositoryFolder) -> None:
     assert (record.judge.votes, record.judge.votes_agree) == (3, 0.0)
     assert (record.judge.task, record.judge.version) == (TASK, "1.0.0")
     assert record.judge.agreement == 1.0
+
+
+def test_answers_that_are_alike_share_their_votes_however_the_calls_end(
+    judged: RepositoryFolder, tmp_path: Path
+) -> None:
+    drawn = Random(1)
+    model = provider(lambda _: {"grade": drawn.randint(1, 5)})
+    store = ResponseStore(tmp_path / "responses")
+    first = evaluate(judged, model, store=store)
+    questions = Counter(messages[-1]["content"] for messages in model.asked)
+    votes = [times for asked, times in questions.items() if asked.startswith("JUDGE")]
+    assert votes == [3] * 6
+    assert first.candidate is not None
+    assert first.champion is not None
+    assert first.candidate.score == first.champion.score
+    rmtree(judged.root / ".prompt-hub" / "results" / "verdicts")
+    calls = model.calls
+    second = evaluate(judged, model, store=store)
+    store.close()
+    assert (second.remembered, model.calls) == (False, calls)
+    assert second.verdict == first.verdict
 
 
 def test_a_judge_that_always_says_the_same_is_asked_once(healthy: RepositoryFolder) -> None:

@@ -22,6 +22,8 @@ from prompt_hub.evaluation.summary import arm_of
 from prompt_hub.gate.types import GateSet
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import Answer
 from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Budget, Example, Prompt
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
@@ -112,6 +114,30 @@ def session(prompt: Prompt, metadata: ScoringMetadata, tmp_path: Path) -> Sessio
     return Session(prompt, metadata, tmp_path / "responses")
 
 
+def asked_twice(
+    session: Session, provider: FunctionProvider, *, cancel: bool = False, stored: bool = True
+) -> list[str | BaseException]:
+    """What two that ask the same at the same time are told; the first may `cancel` its call."""
+    fields = examples(1)[0].input
+
+    async def main() -> list[Answer | BaseException]:
+        store = ResponseStore(session.folder) if stored else None
+        budgeted = BudgetedClient(provider.caller(), store=store)
+        asked = [asyncio.create_task(budgeted.ask(session.prompt, fields)) for _ in range(2)]
+        while cancel and not provider.calls:
+            await asyncio.sleep(0)
+        if cancel:
+            asked[0].cancel()
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        if store is not None:
+            store.close()
+        return told
+
+    return [
+        told.response.text if isinstance(told, Answer) else told for told in asyncio.run(main())
+    ]
+
+
 def on(provider: FaultyProvider, concurrency: int = 16) -> Callable[[], ModelClient]:
     aliases = ModelAliases.parse(provider.models)
     return lambda: ModelClient(aliases, concurrency=concurrency, retries=AT_ONCE)
@@ -161,6 +187,32 @@ def test_a_repeat_is_a_call_of_its_own_and_stored_as_one(session: Session) -> No
         again = session.run(on(provider), repeat=1)
         assert provider.requests == 80
     assert {detail.repeat for detail in again.details} == {1}
+
+
+def test_what_two_ask_at_the_same_time_is_paid_for_once(session: Session) -> None:
+    provider = FunctionProvider(lambda _: f"answer {provider.calls}")
+    assert asked_twice(session, provider) == ["answer 1", "answer 1"]
+    assert provider.calls == 1
+
+
+def test_where_one_of_two_gets_no_answer_the_other_asks_for_itself(session: Session) -> None:
+    provider = FunctionProvider(lambda _: None if provider.calls == 1 else "an answer")
+    failed, answered = asked_twice(session, provider)
+    assert isinstance(failed, ModelUnavailableError)
+    assert (answered, provider.calls) == ("an answer", 2)
+
+
+def test_where_one_of_two_is_cancelled_the_other_asks_for_itself(session: Session) -> None:
+    provider = FunctionProvider(lambda _: "an answer")
+    cancelled, answered = asked_twice(session, provider, cancel=True)
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert (answered, provider.calls) == ("an answer", 2)
+
+
+def test_a_run_without_a_store_asks_each_time(session: Session) -> None:
+    provider = FunctionProvider(lambda _: f"answer {provider.calls}")
+    asked_twice(session, provider, stored=False)
+    assert provider.calls == 2
 
 
 def test_a_fresh_run_asks_again_and_a_run_without_a_store_leaves_no_trace(

@@ -66,6 +66,23 @@ def test_the_history_has_every_version_and_marks_this_one(evaluated: Builder) ->
     assert [past.state for past in history][:3] == ["candidate", "released", "blocked"]
 
 
+def test_a_history_that_is_cut_off_still_has_this_version(
+    evaluated: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prompt_hub.reporting.evaluation.LONGEST_HISTORY", 2)
+    built = evaluated()
+    versions = [past.version for past in view_of(built).history]
+    assert versions == ["1.3.0", "1.2.0"]
+    record = built.record.model_copy(update={"version": "0.9.0"})
+    evaluation = replace(read_evaluation(built.record_path), record=record)
+    history = read_view(built.evaluations, evaluation).history
+    assert [(past.version, past.here) for past in history] == [
+        ("1.2.0", False),
+        ("1.1.0", False),
+        ("0.9.0", True),
+    ]
+
+
 def test_the_prompts_are_rendered_as_they_were_sent(evaluated: Builder) -> None:
     view = view_of(evaluated())
     assert view.candidate is not None

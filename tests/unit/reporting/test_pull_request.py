@@ -11,7 +11,8 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.gate.types import Status
-from prompt_hub.reporting.evaluation import EvaluationView
+from prompt_hub.reporting import words
+from prompt_hub.reporting.evaluation import ArmView, EvaluationView
 from prompt_hub.reporting.markdown import fenced
 from prompt_hub.reporting.prompt_diff import Difference, Run
 from prompt_hub.reporting.pull_request import LONGEST_DIFF, pull_request_summary
@@ -51,6 +52,29 @@ def test_a_model_without_a_price_is_no_cost_of_nothing(evaluated: Builder) -> No
     both = pull_request_summary([unpriced, priced])
     assert "2 tasks changed" in both
     assert ", and that of models without a price." in both
+
+
+def without_answers(view: EvaluationView, *, champion: ArmView | None) -> EvaluationView:
+    """A view whose candidate answered nothing."""
+    assert view.candidate is not None
+    nothing = {"usd": None, "tokens_in": 0, "tokens_out": 0}
+    silent = replace(view.candidate, arm=view.candidate.arm.model_copy(update=nothing))
+    return replace(view, candidate=silent, champion=champion)
+
+
+def test_a_model_that_gave_no_answer_is_no_model_without_a_price(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    assert view.champion is not None
+    message = pull_request_summary([without_answers(view, champion=view.champion)])
+    known = words.money(view.champion.arm.usd)
+    assert f"1 task changed. Cost of the model calls: {known}.\n" in message
+    message = pull_request_summary([without_answers(view, champion=None)])
+    assert "1 task changed. Cost of the model calls: $0.00.\n" in message
+
+
+def test_what_is_left_of_an_evaluation_whose_judge_failed_was_not_free(evaluated: Builder) -> None:
+    view = without_answers(view_of(evaluated(judged=True)), champion=None)
+    assert "1 task changed. Cost of the model calls: unknown.\n" in pull_request_summary([view])
 
 
 def test_what_judges_and_attacks_cost_is_said_to_be_left_out(evaluated: Builder) -> None:
