@@ -196,9 +196,8 @@ def test_a_record_of_earlier_scorers_is_the_same_where_todays_agree(
 def test_the_majority_guess_of_earlier_scorers_is_made_again(
     healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fields = "{type: json_fields, fields: {part_class: 1.0}}"
-    injection = "{type: injection, fields: [title], share: 0.5}"
-    healthy.edit(METADATA, fields, f"{fields}\n  - {injection}")
+    attack = "{type: injection, fields: [title], share: 0.5}"
+    healthy.edit(METADATA, "scorers:\n", f"scorers:\n  - {attack}\n")
     today = Evaluated(healthy, catalogue_answer).replayed()
     with monkeypatch.context() as then:
         then.setattr("prompt_hub.evaluation.inputs.SCORERS_VERSION", "3")
