@@ -73,6 +73,8 @@ def in_words(change: Difference) -> str:
     kind = change.kind
     match kind:
         case "changed":
+            if code(before) == code(after):  # both on one line, where spacing is folded
+                return f"{where}: spacing"
             return f"{where}: {code(before)} → {code(after)}"
         case "added" | "removed":
             return f"{where}: {code(before or after)} {kind}"

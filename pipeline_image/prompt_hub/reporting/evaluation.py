@@ -424,10 +424,11 @@ def _history(
             here=False,
         )
     if record.candidate is not None:
-        known_state = past[record.version].state if record.version in past else "candidate"
+        # A blocked version is mended under its number: its state is that of its text alone.
+        states = {(version, known.sha256): known.state for version, known in versions.items()}
         past[record.version] = Past(
             version=record.version,
-            state=known_state,
+            state=states.get((record.version, record.candidate.sha256), "candidate"),
             score=record.candidate.score,
             interval=record.candidate.interval,
             threshold=record.threshold,

@@ -15,7 +15,7 @@ def lead(view: EvaluationView) -> str:
     if view.candidate is None or not view.examples:
         return ""
     examples = len(view.examples)
-    if missing := view.outcomes[Outcome.UNMEASURED]:
+    if missing := _unmeasured(view):
         return f"{_of(missing, examples)} could not be measured."
     if view.champion is None:
         right = view.outcomes[Outcome.RIGHT]
@@ -28,6 +28,13 @@ def lead(view: EvaluationView) -> str:
     (most, first), (rest, second) = sorted([(worse, "worse"), (better, "better")], reverse=True)
     other = f"{rest:,} got {second}" if rest else f"none got {second}"
     return f"{_of(most, view.compared.total())} got {first} than with {version}, {other}."
+
+
+def _unmeasured(view: EvaluationView) -> int:
+    """How many examples lack a score of a version: what has only one's cannot be compared."""
+    if view.champion is None:
+        return view.outcomes[Outcome.UNMEASURED]
+    return sum(example.change is None for example in view.examples)
 
 
 def _of(some: int, examples: int) -> str:

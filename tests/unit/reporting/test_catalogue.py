@@ -11,7 +11,7 @@ from prompt_hub.gate.types import Status
 from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog, in_words
-from prompt_hub.reporting.prompt_diff import Difference, Run, differences
+from prompt_hub.reporting.prompt_diff import Difference, Run, differences, word_runs
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.schema import FewShot, Shot
 from tests.unit.building import RepositoryFolder
@@ -173,3 +173,7 @@ def test_a_change_of_spacing_alone_is_called_so() -> None:
     text = "word " * 30
     runs = (Run("same", text), Run("added", "\n\n"), Run("same", text))
     assert in_words(Difference("system message", runs)) == "system message: punctuation or spacing"
+    short = word_runs("{{ title }}\n{{ brand }}", "{{ title }} {{ brand }}")
+    assert in_words(Difference("user message", short)) == "user message: spacing"
+    wider = word_runs("{{ title }} {{ brand }}", "{{ title }}, {{ brand }}")
+    assert " → " in in_words(Difference("user message", wider))

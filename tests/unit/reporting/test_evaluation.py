@@ -15,6 +15,7 @@ from prompt_hub.evaluation.example_results import ExampleResult
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.evaluation.store import Evaluation, read_evaluation
+from prompt_hub.promotion.registry_writer import registry_text
 from prompt_hub.reporting.answers import Answers, Change, Outcome, by_example, change
 from prompt_hub.reporting.evaluation import read_view
 from prompt_hub.reporting.sources import Evaluations
@@ -64,6 +65,21 @@ def test_the_history_has_every_version_and_marks_this_one(evaluated: Builder) ->
     assert [past.version for past in history] == ["1.3.0", "1.2.0", "1.1.0", "1.0.0", "0.9.0"]
     assert [past.here for past in history] == [True, False, False, False, False]
     assert [past.state for past in history][:3] == ["candidate", "released", "blocked"]
+
+
+@pytest.mark.parametrize(("of_this_text", "state"), [(True, "blocked"), (False, "candidate")])
+def test_the_state_of_the_text_that_was_mended_is_not_that_of_this_one(
+    copied: Built, of_this_text: bool, state: str
+) -> None:
+    arm = copied.record.candidate
+    assert arm is not None
+    registry = copied.evaluations.repository.registry()
+    versions = registry.tasks[TASK].versions
+    sha256 = arm.sha256 if of_this_text else "e" * 64
+    versions["1.3.0"] = versions["1.1.0"].model_copy(update={"sha256": sha256})
+    (copied.root / "prompt_registry.yaml").write_text(registry_text(registry), encoding="utf-8")
+    newest = view_of(copied).history[0]
+    assert (newest.version, newest.here, newest.state) == ("1.3.0", True, state)
 
 
 def test_a_history_that_is_cut_off_still_has_this_version(

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -193,6 +194,21 @@ def test_a_page_without_a_champion_compares_nothing(evaluated: Builder) -> None:
     assert "against the champion" not in message
     assert "What changed" not in message
     assert 'value="won"' not in html
+
+
+def test_no_link_leads_to_a_section_that_is_left_out(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    arm = view.evaluation.record.candidate
+    assert arm is not None
+    for examples in (view.examples, ()):
+        reader = Reader(evaluation_page(replace(view, examples=examples)))
+        attributes = [found for _, found in reader.elements]
+        targets = {str(found.get("href")) for found in attributes}
+        there = {f"#{found['id']}" for found in attributes if "id" in found}
+        assert {target for target in targets if target.startswith("#")} <= there
+        assert ("#examples" in targets) is bool(examples)
+        by_tag = reader.texts().split("By tag")[1].split("Cost and latency")[0]
+        assert f" {arm.tags['resistor'].n} " in by_tag
 
 
 def test_without_prices_the_tokens_are_spread(evaluated: Builder) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from prompt_hub.reporting.answers import Answers
 from prompt_hub.reporting.evaluation import EvaluationView, Watched
 from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.plain_words import lead
@@ -47,6 +48,21 @@ def test_the_other_way_round_it_got_worse(evaluated: Builder) -> None:
     assert lead(replace(view, examples=lost)) == (
         "14 of 14 examples got worse than with 1.2.0, none got better."
     )
+
+
+@pytest.mark.parametrize("failing", [3, 48])
+def test_an_example_without_an_answer_of_the_champion_is_not_compared(
+    evaluated: Builder, failing: int
+) -> None:
+    view = view_of(evaluated())
+    examples = list(view.examples)
+    for place, example in enumerate(examples[:failing]):
+        assert example.champion is not None
+        (call,) = example.champion.calls
+        missing = replace(call, score=None, answer=None, error="503")
+        examples[place] = replace(example, champion=Answers((missing,)))
+    sentence = f"{failing} of 48 examples could not be measured."
+    assert lead(replace(view, examples=tuple(examples))) == sentence
 
 
 def test_of_nothing_nothing_is_said(evaluated: Builder) -> None:
