@@ -177,14 +177,19 @@ def _local(repository: PromptRepository, release_id: str, base: str | None) -> E
 def _build(root: Path, release: Release, tag: str, base: str | None) -> None:
     from prompt_hub.release import docker
 
-    (root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
     for name, task in release.tasks.items():
         versions = ", ".join(version.version for version in task.versions)
         print(f"{name}: champion {task.champion or 'none'}; the image carries {versions or 'none'}")
     arguments = {"RELEASE": release.release}
     if base:
         arguments["BASE_IMAGE"] = base
-    docker.build(root, tag=tag, dockerfile=DOCKERFILE, arguments=arguments)
+    manifest = root / aws_names.RELEASE_FILE
+    try:
+        manifest.write_text(release.to_json(), encoding="utf-8")
+        docker.build(root, tag=tag, dockerfile=DOCKERFILE, arguments=arguments)
+    finally:
+        # A clone that keeps it is taken for this image from then on, whatever is promoted there.
+        manifest.unlink(missing_ok=True)
 
 
 def _login(ecr: ECRClient, uri: str) -> None:

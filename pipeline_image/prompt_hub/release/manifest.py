@@ -204,7 +204,7 @@ def build_manifest(
     `words` is what every stage says about versions.
     """
     registry = repository.registry()
-    judges = _judges(repository)
+    judges = pinned_judges(repository)
     return Release(
         schema_="prompt-hub/release@1",
         release=release,
@@ -363,7 +363,7 @@ VersionKey = tuple[str, str]
 """Task and version."""
 
 
-def _judges(repository: PromptRepository) -> frozenset[VersionKey]:
+def pinned_judges(repository: PromptRepository) -> frozenset[VersionKey]:
     """Return the versions that metadata pins as judges: the score watch needs them in the image."""
     settings = (repository.metadata(task).judge for task in repository.tasks())
     return frozenset((judge.task, judge.version) for judge in settings if judge is not None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import base64
-import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ URI = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/prompt-hub"
 DOCKER = """#!/bin/sh
 printf '%s|%s|' "$PWD" "$*" >> "{log}"
 if [ "$1" = login ]; then cat >> "{log}"; fi
+if [ "$1" = build ]; then cp release.json "{context}"; fi
 echo >> "{log}"
 [ "$1" != "{fails}" ]
 """
@@ -110,13 +111,20 @@ def tree(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Path:
     return healthy.root
 
 
+def context(tmp_path: Path) -> Path:
+    """Where the recording `docker` keeps the manifest that a build was given."""
+    return tmp_path / "context"
+
+
 def with_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str = "nothing") -> Path:
     """Put the recording `docker` first on the path; returns its log."""
     log = tmp_path / "docker.log"
     folder = tmp_path / "bin"
     folder.mkdir()
+    context(tmp_path).mkdir()
     program = folder / "docker"
-    program.write_text(DOCKER.format(log=log, fails=fails), encoding="utf-8")
+    script = DOCKER.format(log=log, context=context(tmp_path), fails=fails)
+    program.write_text(script, encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     return log
@@ -149,7 +157,7 @@ def test_it_builds_and_pushes_the_release_under_its_own_id(
         "--build-arg RELEASE=exec-1 .|",
         f"{tree}|push {URI}:exec-1|",
     ]
-    release = load(tree)
+    release = load(context(tmp_path))
     assert (release.release, release.commit) == ("exec-1", "released")
     assert [version.version for version in release.tasks["part-class"].versions] == [
         "1.1.0",
@@ -197,7 +205,7 @@ def test_it_carries_what_any_stage_has_live_and_writes_down_what_it_carries(
 
     assert command.run(image()) == 0
 
-    release = load(tree)
+    release = load(context(tmp_path))
     kept = [version.version for version in release.tasks["part-class"].versions]
     assert kept == ["1.7.0", *(f"1.{minor}.0" for minor in (6, 5, 4, 3, 2)), "1.1.0", "1.0.0"]
     assert load_manifest(results_of(tree), "exec-1") == release
@@ -228,7 +236,7 @@ def test_it_knows_what_a_stage_has_rolled_back_although_git_does_not_yet(
 
     assert command.run(image()) == 0
 
-    made = load(tree)
+    made = load(context(tmp_path))
     assert list(made.quarantined["part-class"]) == ["1.1.0"]
     assert made.quarantined["part-class"]["1.1.0"].by == "rollback (prod)"
     assert made.tasks["part-class"].champion == "1.1.0"
@@ -361,5 +369,16 @@ def test_a_local_build_needs_no_registry(
         f"{tree}|build --tag prompt-hub:local --file pipeline_image/Dockerfile "
         "--build-arg RELEASE=local --build-arg BASE_IMAGE=stand-in:1 .|"
     ]
-    manifest = json.loads((tree / aws_names.RELEASE_FILE).read_text(encoding="utf-8"))
-    assert manifest["release"] == "local"
+    assert load(context(tmp_path)).release == "local"
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("fails", ["nothing", "build"])
+def test_a_clone_is_described_as_it_stands_after_a_build(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    with_docker(tmp_path, monkeypatch, fails)
+    with suppress(PromptHubError):
+        command.run(image(local=True, release=None))
+    assert (context(tmp_path) / aws_names.RELEASE_FILE).exists()
+    assert load(tree).release == "checkout"

@@ -187,6 +187,22 @@ def test_pruning_leaves_what_the_manifest_names(healthy: RepositoryFolder) -> No
     assert evaluated == {"1.1.0", "1.2.0"}, "what a file of records is foreseen by"
 
 
+def test_pruning_leaves_a_quarantined_judge_that_no_pointer_may_go_to(
+    healthy: RepositoryFolder,
+) -> None:
+    metadata = "prompts/03-metadata/brand.yaml"
+    healthy.write(metadata, healthy.read(metadata) + "judge: {task: part-class, version: 1.0.0}\n")
+    healthy.edit("prompt_registry.yaml", "state: superseded", "state: quarantined")
+    release = released(healthy)
+    assert versions(release, "part-class") == ["1.1.0"]
+    (healthy.root / aws_names.RELEASE_FILE).write_text(release.to_json(), encoding="utf-8")
+
+    assert prune(healthy.root) == []
+    assert healthy.repository.version("part-class", "1.0.0") is not None
+    evaluated = {path.stem for path in healthy.path("prompts/04-evals/part-class").glob("*.json")}
+    assert evaluated == {"1.0.0", "1.1.0"}
+
+
 @pytest.mark.parametrize(
     ("name", "there"),
     [("a/1.0.0.json", True), ("a/1.0.0.jsonl", False), ("a/reviews/1.0.0.json", False)],
