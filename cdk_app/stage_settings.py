@@ -200,7 +200,7 @@ class RecordsSettings(StrictSettings):
     # Longer than a run may take and may still be taken up again: cdk_app/records_definition.py.
     expire_days: Annotated[int, Field(ge=30, le=3650)] = 90
     """Days after which a dropped file is deleted, and what only served to make its output. Output
-    and manifest stay. For so long records of a bad version can be made again."""
+    and manifest stay, and with them records of a bad version can be made again."""
 
 
 _LONGEST_TRUST = 2048

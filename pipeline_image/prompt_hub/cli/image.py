@@ -23,6 +23,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.ledger.errors import LedgerMissingError
+from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.release.image_record import ImageRecord
 from prompt_hub.release.manifest import (
     Release,
@@ -105,6 +106,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     live = _live(stages)
     every = [pointer for pointers in live.values() for pointer in pointers]
     release = describe_promoted(repository, results, release_id, every, words_of(live))
+    _require_tasks(release, live)
     _warn(release, live)
     _login(ecr, uri)
     _build(repository.root, release, tag, arguments.base_image)
@@ -152,6 +154,28 @@ def _note(folder: Path, release: Release, live: Mapping[str, Iterable[Pointer]])
     (folder / "commit").write_text(release.commit, encoding="utf-8")
     for stage, pointers in live.items():
         (folder / stage).write_text(changes(release, pointers), encoding="utf-8")
+
+
+def _require_tasks(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:
+    """Raise `PromptHubError` where a stage has a task active that git has removed.
+
+    Without it no container becomes ready there, so that Deploy fails for every task, and Activate,
+    which would retire it, is never reached.
+    """
+    gone = [
+        f"{pointer.task} {pointer.version} in {stage}"
+        for stage, pointers in live.items()
+        for pointer in pointers
+        if pointer.task not in release.tasks
+    ]
+    if gone:
+        raise PromptHubError(
+            f"git has nothing left of what is active: {', '.join(gone)}.",
+            hint="Bring the task's files back (git revert). Where it shall go, archive it first:"
+            f" prompt-hub promote archive TASK {SIGNED}; remove its files once"
+            " prompt-hub ledger show says of every stage that it is retired.",
+            exit_code=ExitCode.BLOCKED,
+        )
 
 
 def _warn(release: Release, live: Mapping[str, Iterable[Pointer]]) -> None:

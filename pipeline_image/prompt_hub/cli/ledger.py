@@ -81,13 +81,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
 
 def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     task: str = arguments.task
-    pointer = ledger.pointer(task)
-    if pointer is None:
-        raise PromptHubError(
-            f"no version of {task} is active in {stage}.",
-            hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
-            exit_code=ExitCode.BLOCKED,
-        )
+    pointer = _pointer(ledger, stage, arguments)
     _require_signature(arguments)
     cause = Cause(
         by=arguments.person, reason=arguments.reason, at=now_after(pointer.at), code=BY_HAND
@@ -111,7 +105,12 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
             event = ledger.downgrade(task, to, seen=seen, cause=cause)
         case "activate":
             event = ledger.activate(
-                task, to, seen=seen, release=pointer.release, cause=cause, override=True
+                task,
+                to,
+                seen=None if pointer.retired else seen,
+                release=pointer.release,
+                cause=cause,
+                override=True,
             )
         case _:
             assert_never(action)
@@ -125,6 +124,24 @@ def _change(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> None:
     if action in ("downgrade", "activate") and client is not None:
         seconds = await_served(client, task, arguments.to)
         print(f"{task}: {client.url} answers with {arguments.to}, {seconds:.1f} s after the move")
+
+
+def _pointer(ledger: Ledger, stage: str, arguments: argparse.Namespace) -> Pointer:
+    """Return the pointer that is changed, a retired one where no release may bring `--to` back.
+
+    Raises `PromptHubError` where nothing is active and a release may.
+    """
+    state = ledger.state(arguments.task)
+    if state.live is not None:
+        return state.live
+    known = state.versions.get(arguments.to) if arguments.action == "activate" else None
+    if state.pointer is None or known is None or not known.state.taken_out:
+        raise PromptHubError(
+            f"no version of {state.task} is active in {stage}.",
+            hint="Release one: the first pointer of a task, and of a retired one, comes from git.",
+            exit_code=ExitCode.BLOCKED,
+        )
+    return state.pointer
 
 
 def _client(url: str | None) -> Client | None:

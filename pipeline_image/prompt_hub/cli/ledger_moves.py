@@ -23,7 +23,8 @@ WAIT_SECONDS = 60.0
 def preview(ledger: Ledger, pointer: Pointer, to: VersionRef) -> Iterator[str]:
     """Yield what a move from `pointer` to `to` means, a line for each version."""
     task = pointer.task
-    yield f"{task}: {pointer.version} -> {to.version}{', FROZEN' if pointer.frozen else ''}"
+    left = "nothing" if pointer.retired else pointer.version
+    yield f"{task}: {left} -> {to.version}{', FROZEN' if pointer.frozen else ''}"
     records = ledger.versions(task)
     samples = ledger.samples(task, SAMPLES_READ)
     for version in dict.fromkeys((pointer.version, to.version)):

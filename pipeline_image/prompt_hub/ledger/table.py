@@ -162,13 +162,13 @@ class Ledger(ItemTable):
         task: str,
         to: VersionRef,
         *,
-        seen: int,
+        seen: int | None,
         release: ReleaseRef,
         cause: Cause,
         keep_way_back: bool = True,
         override: bool = False,
     ) -> Event:
-        """See `transitions.activate`."""
+        """See `transitions.activate`; `seen` is `None` where the task is retired."""
         return self._change(
             task,
             seen,

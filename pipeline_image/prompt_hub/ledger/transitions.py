@@ -114,12 +114,12 @@ def activate(
     """Move the pointer to `to`; the version it leaves becomes `superseded` and the way back.
 
     `keep_way_back` is false where the version that is left must not be rolled back to.
-    `override` is a person's decision to bring back a version that was taken out, or to move a
-    frozen task; without it both raise `TransitionRefusedError`. After an override there is no way
-    back: the score watch would otherwise undo within minutes what a person decided knowing the
-    score.
+    `override` is a person's decision to bring back a version that was taken out, be the task
+    retired since, or to move a frozen task; without it all raise `TransitionRefusedError`. After an
+    override there is no way back: the score watch would otherwise undo within minutes what a person
+    decided knowing the score.
     """
-    pointer = _moving(state, to)
+    pointer = _moving(state, to, or_retired=override)
     if override and (not cause.by.strip() or aws_names.is_automation(cause.by)):
         raise TransitionRefusedError("an override needs a person who answers for it")
     if not override:
@@ -134,17 +134,16 @@ def activate(
         cause=cause,
         frozen=pointer.frozen,
     )
-    records = (
-        _record(state.task, pointer.active, VersionState.SUPERSEDED, cause),
-        _record(state.task, to, VersionState.ACTIVE, cause),
-    )
+    records = [_record(state.task, to, VersionState.ACTIVE, cause)]
+    if state.live is not None:
+        records.append(_record(state.task, pointer.active, VersionState.SUPERSEDED, cause))
     return _change(
         state,
         EventKind.ACTIVATED,
         cause,
         reached=to,
         pointer=moved,
-        versions=records,
+        versions=tuple(records),
         # The pipeline tells people of its own activations; a person's override is news to them.
         notify=Notify.PENDING if override else Notify.NOT_NEEDED,
     )
@@ -284,9 +283,9 @@ def _active(state: TaskState) -> Pointer:
     return state.live
 
 
-def _moving(state: TaskState, to: VersionRef) -> Pointer:
-    pointer = _active(state)
-    if pointer.active == to:
+def _moving(state: TaskState, to: VersionRef, *, or_retired: bool = False) -> Pointer:
+    pointer = state.pointer if or_retired and state.pointer is not None else _active(state)
+    if pointer.active == to and not pointer.retired:
         raise TransitionRefusedError(f"{state.task} has version {to.version} active already")
     _refuse_other_content(state, to)
     return pointer

@@ -116,17 +116,14 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
     obstacle = _obstacle(release, name, desired, pointer, stage)
     if obstacle is not None:
         return obstacle
-    known = stage.versions.get(name, {})
     if pointer is None:
         previous = release.way_back(name)
-        taken_out = previous is not None and (
-            (previous.version in known and known[previous.version].state.taken_out)
-            or stage.taken_out_earlier(name, previous.reference) is not None
-        )
+        if previous is not None and not _may_be_way_back(name, previous, stage):
+            previous = None
         return Seed(
             task=name,
             to=desired.reference,
-            previous=None if previous is None or taken_out else previous.reference,
+            previous=previous.reference if previous is not None else None,
         )
     return Move(
         task=name,
@@ -140,6 +137,14 @@ def _step(release: Release, name: str, stage: StageState) -> Step:
             or release.quarantine(name, pointer.active.sha256),
         ),
     )
+
+
+def _may_be_way_back(name: str, previous: CarriedVersion, stage: StageState) -> bool:
+    """Whether no stage has taken `previous` out, nor this one known other content by its number."""
+    record = stage.versions.get(name, {}).get(previous.version)
+    if record is not None and (record.state.taken_out or record.sha256 != previous.sha256):
+        return False
+    return stage.taken_out_earlier(name, previous.reference) is None
 
 
 def _without_release(
@@ -209,6 +214,12 @@ def _obstacle(
         return Skip(task=name, code=code, reason=reason)
 
     record = stage.versions.get(name, {}).get(desired.version)
+    if record is not None and record.sha256 != desired.sha256:
+        return skip(
+            "other-content",
+            f"{desired.version} is known here with other content since {record.at}, as of an "
+            "earlier task of this name; release it under a number that this stage has not had",
+        )
     if record is not None and record.state.taken_out:
         return skip(
             record.state.value,

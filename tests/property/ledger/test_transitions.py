@@ -77,7 +77,7 @@ class LedgerHistory(RuleBasedStateMachine):
             lambda seen, why: self.ledger.activate(
                 task,
                 reference(to),
-                seen=seen,
+                seen=seen or None,
                 release=RELEASE,
                 cause=why,
                 keep_way_back=keep_way_back,

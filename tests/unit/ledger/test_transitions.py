@@ -100,6 +100,35 @@ def test_a_retired_task_is_seeded_anew_and_what_was_told_of_it_before_is_not_los
     assert ledger.version_states("part-class")["1.1.0"] is VersionState.ACTIVE
 
 
+def test_what_was_taken_out_of_a_task_that_is_retired_comes_back_by_override(
+    ledger: Ledger,
+) -> None:
+    pointer = seeded(ledger)
+    event = ledger.roll_back("part-class", seen=pointer.revision, cause=cause(1))
+    ledger.retire("part-class", seen=event.revision, release=RELEASE, cause=cause(2))
+
+    def activate(to: VersionRef, override: bool = True) -> None:
+        ledger.activate(
+            "part-class", to, seen=None, release=RELEASE, cause=cause(3), override=override
+        )
+
+    with pytest.raises(TransitionRefusedError, match="no version of part-class is active"):
+        activate(reference("1.1.0"), override=False)
+    with pytest.raises(TransitionRefusedError, match="never changes its content"):
+        activate(VersionRef(version="1.1.0", sha256="another"))
+    activate(reference("1.1.0"))
+    after = ledger.pointer("part-class")
+    assert after is not None
+    assert (after.version, after.previous, after.frozen) == ("1.1.0", None, False)
+    assert ledger.version_states("part-class") == {
+        "1.0.0": VersionState.RETIRED,
+        "1.1.0": VersionState.ACTIVE,
+    }
+    assert ledger.events("part-class")[0].left is None
+    with pytest.raises(LedgerConflictError):
+        activate(reference("1.0.0"))
+
+
 def test_a_frozen_task_is_not_retired(ledger: Ledger) -> None:
     pointer = seeded(ledger)
     frozen = ledger.freeze("part-class", seen=pointer.revision, cause=cause(1))

@@ -16,7 +16,7 @@ import pytest
 
 from prompt_hub.cli import image as command
 from prompt_hub.core import aws_names
-from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.table import Ledger
@@ -260,7 +260,6 @@ def test_it_notes_what_the_release_would_change_in_each_stage(
     for task, active in (
         ("brand", VersionRef(version="1.0.0", sha256=brand.sha256)),
         ("part-class", VersionRef(version="1.0.0", sha256="other")),
-        ("gone", VersionRef(version="2.0.0", sha256="other")),
     ):
         aws.ledger("dev").seed(task, active, previous=None, release=first, cause=cause)
     for retried in (False, True):
@@ -268,12 +267,39 @@ def test_it_notes_what_the_release_would_change_in_each_stage(
         assert command.run(image(notes=notes)) == 0
         assert {path.name: path.read_text(encoding="utf-8") for path in notes.iterdir()} == {
             "commit": "released",
-            "dev": "gone 2.0.0 goes out of service; "
-            "part-class 1.0.0 -> 1.1.0 (1.000, threshold 0.700)",
+            "dev": "part-class 1.0.0 -> 1.1.0 (1.000, threshold 0.700)",
             "prod": "brand 1.0.0 (1.000, threshold 0.700), the first here; "
             "part-class 1.1.0 (1.000, threshold 0.700), the first here",
         }
         aws.registry.tags = frozenset({"exec-1"})
+
+
+def test_no_image_is_built_without_a_task_that_is_active_in_a_stage(
+    healthy: RepositoryFolder,
+    tree: Path,
+    aws: FakeAWS,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its containers would never be ready there, and Activate, which retires it, comes later."""
+    log = with_docker(tmp_path, monkeypatch)
+    ledger, first = aws.ledger("dev"), ReleaseRef(release="exec-0", made_at="2026")
+    cause = Cause(by="pipeline", reason="first", at="2026")
+    for task in ("gone", "retired", aws_names.DRILL_TASK):
+        active = VersionRef(version="2.0.0", sha256="other")
+        event = ledger.seed(task, active, previous=None, release=first, cause=cause)
+        if task == "retired":
+            ledger.retire(task, seen=event.revision, release=first, cause=cause)
+
+    with pytest.raises(PromptHubError) as raised:
+        command.run(image())
+
+    assert raised.value.exit_code is ExitCode.BLOCKED
+    assert raised.value.message == "git has nothing left of what is active: gone 2.0.0 in dev."
+    assert "prompt-hub promote archive TASK" in raised.value.hint
+    assert not log.exists()
+    with pytest.raises(PromptHubError, match="exec-1 has no manifest"):
+        load_manifest(results_of(tree), "exec-1")
 
 
 @pytest.mark.processes

@@ -95,6 +95,29 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     assert ledger.revision() == before
 
 
+def test_what_was_taken_out_of_a_task_that_is_retired_comes_back_by_hand_and_nothing_else(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A release leaves it alone and says that it takes a named override: this is the one."""
+    pointer = ledger.pointer(TASK)
+    assert pointer is not None
+    archived = Cause(by="pipeline", reason="release exec-2", at="2026-11-04")
+    ledger.retire(TASK, seen=pointer.revision, release=pointer.release, cause=archived)
+
+    assert command("activate", TASK, "--to", "1.0.0") == ExitCode.BLOCKED
+    assert command("downgrade", TASK, "--to", "1.1.0") == ExitCode.BLOCKED
+    assert command("freeze", TASK) == ExitCode.BLOCKED
+    assert "no version of part-class is active in dev." in capsys.readouterr().err
+    assert command("activate", TASK, "--to", "1.1.0", "--dry-run") == ExitCode.OK
+    assert ledger.pointer(TASK) is None
+    assert capsys.readouterr().out.startswith("part-class: nothing -> 1.1.0\n")
+    assert command("activate", TASK, "--to", "1.1.0", "--no-watch") == ExitCode.OK
+    assert "part-class: activated nothing -> 1.1.0 by Ada" in capsys.readouterr().out
+    moved = ledger.pointer(TASK)
+    assert moved is not None
+    assert moved.version == "1.1.0"
+
+
 def test_what_is_shown_of_a_task_has_the_newest_score_of_each_version(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,6 +210,34 @@ def test_a_retired_task_is_seeded_when_git_releases_it_again() -> None:
     assert seeded == Seed(task="part-class", to=restored.reference, previous=None)
 
 
+EARLIER = replace(record(OLD, State.RETIRED), sha256="f" * 64)
+"""The 1.0.0 of a task that was removed; a task of its name has another 1.0.0 since."""
+
+
+@pytest.mark.parametrize("state", [State.RETIRED, State.QUARANTINED])
+@pytest.mark.parametrize("retired", [True, False])
+def test_a_number_that_is_known_here_with_other_content_is_left_alone(
+    state: State, retired: bool
+) -> None:
+    again = version("1.0.0", VersionState.RELEASED, hours=2)
+    other = version("0.9.0", VersionState.RELEASED)
+    stage = replace(
+        STAGE,
+        pointers={} if retired else {"part-class": pointer(other)},
+        retired={"part-class": replace(pointer(), retired=True)} if retired else {},
+        versions={"part-class": {"1.0.0": replace(EARLIER, state=state)}},
+    )
+    skip = step(release(again, champion="1.0.0", hours=2), stage)
+    assert isinstance(skip, Skip)
+    assert skip.code == "other-content"
+    assert "under a number that this stage has not had" in skip.reason
+
+
+def test_a_way_back_that_is_known_here_with_other_content_is_none() -> None:
+    stage = replace(STAGE, pointers={}, versions={"part-class": {"1.0.0": EARLIER}})
+    assert step(release(), stage) == Seed(task="part-class", to=NEW.reference, previous=None)
+
+
 def test_a_fix_that_an_earlier_execution_promoted_is_activated_by_the_next_one() -> None:
     """Its own execution never reached this stage, where the version before it scores badly."""
     fix = version("1.2.0", VersionState.RELEASED, hours=7)

@@ -90,6 +90,11 @@ def test_a_large_file_of_examples_has_the_findings_of_a_small_one(
 ALL_RULES = {rule.id: rule for rule in (*TASK_RULES, *TREE_RULES)}
 
 
+def test_a_task_that_shall_go_is_archived_before_its_files_are_removed() -> None:
+    mend = ALL_RULES["live"].mend
+    assert mend.index("prompt-hub promote archive") < mend.index("remove what is left of it")
+
+
 def test_every_rule_has_a_break_a_line_of_documentation_and_a_way_to_mend_it() -> None:
     assert len(ALL_RULES) == len(TASK_RULES) + len(TREE_RULES)
     written = {

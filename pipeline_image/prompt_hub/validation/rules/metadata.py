@@ -24,7 +24,9 @@ from prompt_hub.validation.tree import TaskFiles
 def _complete(files: TaskFiles) -> Iterator[Problem]:
     """A task has metadata and examples.
 
-    Add the file that is named, or remove what is left of the task.
+    Add the file that is named. A task that shall go is archived first (`prompt-hub promote
+    archive`): remove what is left of it once `prompt-hub ledger show` says of every stage that it
+    is retired.
     """
     for layer, ending in ((METADATA, "yaml"), (EXAMPLES, "jsonl")):
         if layer not in files.layers:
