@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.replay import Change, Replayed, ReplayError, replay, rewrite
-from prompt_hub.evaluation.results import FolderResults
+from prompt_hub.evaluation.results import LOCAL_EXECUTION, FolderResults
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.rules import GATE_VERSION
 from prompt_hub.promotion.transitions import replace_record
@@ -144,7 +145,15 @@ def _report(
     for change in changes:
         print(f"  {change.what}: {change.how}")
     if record is not None and _INPUTS & {change.what for change in changes}:
-        print(f"  it was made at commit {record.commit}: look there for the inputs of then")
+        print(f"  {_inputs_of_then(path, record)}")
+
+
+def _inputs_of_then(path: Path, record: EvaluationRecord) -> str:
+    """Say where the inputs of a record are: those of a machine were committed with it at best."""
+    if record.execution == LOCAL_EXECUTION:
+        commit = f"git log --diff-filter=A -- {shlex.quote(str(path))}"
+        return f"it was made on a machine: look for its inputs where it came into git, {commit}"
+    return f"it was made at commit {record.commit}: look there for the inputs of then"
 
 
 _INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}

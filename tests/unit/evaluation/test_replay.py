@@ -304,20 +304,20 @@ def test_the_command_replays_a_folder_and_calls_no_model(
     evaluated.folder.edit(METADATA, "threshold: 0.7", "threshold: 0.6")
     assert command(evaluated.folder, monkeypatch, "--json", str(folder)) == ExitCode.BLOCKED
     (result,) = json.loads(capsys.readouterr().out)
-    assert result["same"] is False
-    assert result["changes"][0]["what"] == "metadata"
-    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
-    assert f"it was made at commit {COMMIT}" in capsys.readouterr().out
+    assert (result["same"], result["changes"][0]["what"]) == (False, "metadata")
+    for execution, said in (("e1", f"made at commit {COMMIT}"), ("local", "--diff-filter=A -- ")):
+        stored = evaluated.path.read_text("utf-8")
+        evaluated.path.write_text(stored.replace('"e1"', f'"{execution}"'), "utf-8")
+        assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
+        assert said in capsys.readouterr().out
 
 
 def test_nothing_to_replay_is_said(
     evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    nowhere = str(tmp_path / "nowhere")
-    assert command(evaluated.folder, monkeypatch, nowhere) == ExitCode.USAGE
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    assert command(evaluated.folder, monkeypatch, str(empty)) == ExitCode.USAGE
+    assert command(evaluated.folder, monkeypatch, str(tmp_path / "nowhere")) == ExitCode.USAGE
+    (tmp_path / "empty").mkdir()
+    assert command(evaluated.folder, monkeypatch, str(tmp_path / "empty")) == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("damage", [b"\xff", b'{"schema": "prompt-hub/evaluation@1", "task"'])
