@@ -77,8 +77,10 @@ def test_a_path_without_a_scheme_is_a_file_where_there_is_one(bench: Bench, name
         "*/\u20ac\\{{thing}}",
         "{{thing}}/{{thing}}",
         "../*/no file of {{thing}}",
+        "\\*{{thing}}* colour?",
+        "\\\\srv\\*{{thing}}",
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_a_text_that_looks_like_a_path_is_a_text(bench: Bench, text: str) -> None:
     bench.take({**ASK, "prompts": [text], "tests": [case({"thing": "sky"})]})

@@ -55,6 +55,13 @@ def test_code_alone_is_said() -> None:
     assert changes(release(1), same) == "no prompt changes, only code and settings"
 
 
+def test_a_task_that_git_has_archived_goes_out_of_service() -> None:
+    made = release(1)
+    archived = made.tasks["task-000"].model_copy(update={"champion": None})
+    made = made.model_copy(update={"tasks": {"task-000": archived}})
+    assert changes(made, [pointer("task-000")]) == "task-000 1.1.0 goes out of service"
+
+
 def test_a_drill_that_is_on_meanwhile_is_no_change_of_the_release() -> None:
     live = [pointer("task-000"), pointer(aws_names.DRILL_TASK)]
     made = release(1)

@@ -42,12 +42,10 @@ class Project:
         folder = self._folder if beside is None else (self._folder / beside).parent
         if any(len(part.encode()) > MAX_NAME for part in Path(name).parts):
             return []
-        if any(mark in name for mark in "*?[") and not Path(name).is_absolute():
+        pattern = name.replace("\\", "/")
+        if any(mark in pattern for mark in "*?[") and not Path(pattern).is_absolute():
             # Beside other characters '**' is '*' to promptfoo, and an error to Python.
-            parts = [
-                part if part == "**" else _STARS.sub("*", part)
-                for part in name.replace("\\", "/").split("/")
-            ]
+            parts = [part if part == "**" else _STARS.sub("*", part) for part in pattern.split("/")]
             hidden = parts[-1].startswith(".")
             return sorted(
                 path
