@@ -304,6 +304,16 @@ def _way_back(
             f"{breach}. {previous.version}, the version to go back to, is ahead on the same "
             "examples, but it is not shown yet that this is more than noise",
         )
+    if not better and control.below_threshold:
+        # A fall of both is shown of the active version first, which has a round more a run. Nobody
+        # is left without word: the alarm on the score has told people, whatever is decided here. A
+        # fall that is never shown is a small one, and a round that the way back passes ends the
+        # wait.
+        return nothing(
+            "way-back-not-shown",
+            f"{breach}. {previous.version}, the version to go back to, is below its threshold, "
+            f"too: {_words(control)}. It is not shown yet that this is more than noise",
+        )
     if not better:
         # It may have a lower threshold of its own: passing that makes it no better.
         return Decision(
