@@ -7,7 +7,7 @@ here, on the score samples in the ledger.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
@@ -340,14 +340,21 @@ def _both_fell(controls: Sequence[ScoreSample], control: ScoreSample) -> bool:
 
 def _no_way_back(context: AlarmContext) -> tuple[str, str]:
     """Code and words for a pointer without a way back: the change that moved it last knows."""
-    for event in context.events:
+    older = iter(context.events)
+    for event in older:
         why = _never_undone(event)
         if why is not None:
             lost = event.evidence.get(NO_WAY_BACK)
             if isinstance(lost, Mapping):
                 return str(lost["code"]), str(lost["reason"])
+            if event.kind is EventKind.SEEDED and _was_retired(older):
+                why = f"{event.reached.version} is the first version since the task was retired"
             return "no-way-back", why
     return "no-way-back", "the change that moved it last left none"
+
+
+def _was_retired(events: Iterable[Event]) -> bool:
+    return any(event.kind is EventKind.RETIRED for event in events)
 
 
 def _never_undone(event: Event) -> str | None:
