@@ -7,7 +7,7 @@ here, on the score samples in the ledger.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
@@ -164,8 +164,8 @@ def _judge(context: AlarmContext) -> Decision:
     if not newest.below_threshold:
         return nothing(
             "active-passes",
-            f"the newest sample of {pointer.version} passes: {_words(newest)}; the breach belongs "
-            "to another version or is over",
+            f"the newest sample of {pointer.version} passes: {in_words(newest)}; the breach "
+            "belongs to another version or is over",
         )
     if newest.evidence is not None:
         waiting = _not_shown(own, newest, newest.evidence)
@@ -184,7 +184,7 @@ def _not_shown(
         return None
     return nothing(
         "not-shown",
-        f"{newest.version} is below its threshold: {_words(newest)}. "
+        f"{newest.version} is below its threshold: {in_words(newest)}. "
         f"{wording.count(len(own), 'run')} {wording.noun(len(own), 'does', 'do')} not show "
         "yet that this is more than noise; the next run adds its evidence",
     )
@@ -266,7 +266,7 @@ def blocked_way_back(
 def _way_back(
     context: AlarmContext, pointer: Pointer, newest: ScoreSample, samples: Sequence[ScoreSample]
 ) -> Decision:
-    breach = f"{pointer.version} is below its threshold: {_words(newest)}"
+    breach = f"{pointer.version} is below its threshold: {in_words(newest)}"
     evidence = {"active": newest.to_attributes()}
     blocked = blocked_way_back(context, pointer, breach, evidence)
     previous = pointer.previous
@@ -289,7 +289,7 @@ def _way_back(
             action=Action.PAGE if pointer.frozen else Action.FREEZE,
             code="provider-or-data",
             reason=f"{breach}. {previous.version}, the version to go back to, scores as badly on "
-            f"the same examples: {_words(control)}. The provider or the data changed.",
+            f"the same examples: {in_words(control)}. The provider or the data changed.",
             evidence=evidence,
         )
     paired = [sample.evidence for sample in reversed(controls) if sample.evidence is not None]
@@ -304,19 +304,29 @@ def _way_back(
             f"{breach}. {previous.version}, the version to go back to, is ahead on the same "
             "examples, but it is not shown yet that this is more than noise",
         )
+    if not better and control.below_threshold:
+        # A fall of both is shown of the active version first, which has a round more a run. Nobody
+        # is left without word: the alarm on the score has told people, whatever is decided here. A
+        # fall that is never shown is a small one, and a round that the way back passes ends the
+        # wait.
+        return nothing(
+            "way-back-not-shown",
+            f"{breach}. {previous.version}, the version to go back to, is below its threshold, "
+            f"too: {in_words(control)}. It is not shown yet that this is more than noise",
+        )
     if not better:
         # It may have a lower threshold of its own: passing that makes it no better.
         return Decision(
             action=Action.PAGE,
             code="way-back-not-better",
             reason=f"{breach}. {previous.version}, the version to go back to, has not fallen "
-            f"but is no better on the same examples: {_words(control)}.",
+            f"but is no better on the same examples: {in_words(control)}.",
             evidence=evidence,
         )
     return Decision(
         action=Action.ROLL_BACK,
         code="below-threshold",
-        reason=f"{breach}. {previous.version} is better on the same examples: {_words(control)}.",
+        reason=f"{breach}. {previous.version} is better on the same examples: {in_words(control)}.",
         evidence=evidence,
     )
 
@@ -330,14 +340,21 @@ def _both_fell(controls: Sequence[ScoreSample], control: ScoreSample) -> bool:
 
 def _no_way_back(context: AlarmContext) -> tuple[str, str]:
     """Code and words for a pointer without a way back: the change that moved it last knows."""
-    for event in context.events:
+    older = iter(context.events)
+    for event in older:
         why = _never_undone(event)
         if why is not None:
             lost = event.evidence.get(NO_WAY_BACK)
             if isinstance(lost, Mapping):
                 return str(lost["code"]), str(lost["reason"])
+            if event.kind is EventKind.SEEDED and _was_retired(older):
+                why = f"{event.reached.version} is the first version since the task was retired"
             return "no-way-back", why
     return "no-way-back", "the change that moved it last left none"
+
+
+def _was_retired(events: Iterable[Event]) -> bool:
+    return any(event.kind is EventKind.RETIRED for event in events)
 
 
 def _never_undone(event: Event) -> str | None:
@@ -395,7 +412,8 @@ def nothing(code: str, reason: str) -> Decision:
     return Decision(action=Action.NOTHING, code=code, reason=reason)
 
 
-def _words(sample: ScoreSample) -> str:
+def in_words(sample: ScoreSample) -> str:
+    """Say what a sample has measured, beside the threshold that is its version's own."""
     score = wording.score(sample.score, sample.threshold)
     threshold = wording.score(sample.threshold, sample.score)
     measured = f"{score} against {threshold} on {wording.count(sample.n, 'example')}"

@@ -20,6 +20,7 @@ from decision import (
     Decision,
     blocked_way_back,
     control_of,
+    in_words,
     moved_at,
     nothing,
 )
@@ -233,21 +234,32 @@ def _by_comparison(
             "what the examples have nothing of, or the provider changed.",
             evidence=evidence,
         )
+    # All comparisons are counted; the newest alone may say otherwise.
     scores = (
-        f"{wording.score(control.score, active.score)} and "
+        f"answer by answer; the newest run has {wording.score(control.score, active.score)} and "
         f"{wording.score(active.score, control.score)}"
     )
-    if control.below_threshold or math.fsum(part.won - part.lost for part in compared) < 0:
+    if control.below_threshold:
+        # It may score more than the active version all the same: a broken answer scores nothing.
+        active_score = wording.score(active.score, control.score)
+        return Decision(
+            action=Action.PAGE,
+            code="calls-way-back-below-threshold",
+            reason=f"{found}. But {previous} is below its own threshold there: "
+            f"{in_words(control)}; {pointer.version} has {active_score}.",
+            evidence=evidence,
+        )
+    if math.fsum(part.won - part.lost for part in compared) < 0:
         return Decision(
             action=Action.PAGE,
             code="calls-way-back-scores-less",
-            reason=f"{found}. But {previous} scores less there: {scores}.",
+            reason=f"{found}. But {previous} scores less there, {scores}.",
             evidence=evidence,
         )
     return Decision(
         action=Action.ROLL_BACK,
         code="breaks-its-contract",
-        reason=f"{found}, which scores no less there: {scores}.",
+        reason=f"{found}, which scores no less there, {scores}.",
         evidence=evidence,
     )
 

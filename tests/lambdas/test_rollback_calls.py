@@ -211,9 +211,31 @@ def test_a_way_back_that_keeps_its_contract_and_scores_less_is_for_people(world:
     assert world.pointer().version == "1.1.0"
 
 
-def test_a_way_back_below_its_own_threshold_is_none(world: World) -> None:
-    compared(world, broke=48, kept=38, score=0.86, control=0.8)
+def test_scores_of_the_newest_run_are_told_as_such(world: World) -> None:
+    compared(world, broke=0, score=0.95, control=0.88, ago=timedelta(minutes=30))
+    compared(world, broke=48, kept=38, score=0.86, control=0.88)
     assert world.invoke(ROUND) == [("part-class", "calls-way-back-scores-less")]
+    (message,) = world.topic.published
+    words = "But 1.0.0 scores less there, answer by answer; the newest run has 0.880 and 0.860."
+    assert words in message["Message"]
+
+
+@pytest.mark.parametrize(
+    ("score", "control", "words"),
+    [
+        (0.86, 0.8, "0.800 against 0.850 on 48 examples; 1.1.0 has 0.860"),
+        (0.82, 0.845, "0.845 against 0.850 on 48 examples; 1.1.0 has 0.820"),
+        (0.84, 0.84, "0.840 against 0.850 on 48 examples; 1.1.0 has 0.840"),
+    ],
+)
+def test_a_way_back_below_its_own_threshold_is_none(
+    world: World, score: float, control: float, words: str
+) -> None:
+    compared(world, broke=48, kept=38, score=score, control=control)
+    assert world.invoke(ROUND) == [("part-class", "calls-way-back-below-threshold")]
+    (message,) = world.topic.published
+    assert f"But 1.0.0 is below its own threshold there: {words}." in message["Message"]
+    assert "scores less" not in message["Message"]
 
 
 def test_a_comparison_without_its_way_back_is_for_people(world: World) -> None:

@@ -126,6 +126,25 @@ def test_a_way_back_that_wins_nothing_calls_people() -> None:
     assert (decision.action, decision.code) == (Action.PAGE, "way-back-not-better")
 
 
+def test_both_fall_alike_and_nobody_is_called_before_that_is_shown() -> None:
+    def both(ago: int) -> list[ScoreSample]:
+        return run(evidence(5 * 28, 5), evidence(4 * 28, 4, won=20, lost=20), ago)
+
+    first, second, third = (decision_on(*map(both, range(runs))) for runs in (1, 2, 3))
+    assert first.code == "not-shown"
+    # The active version has a round more a run: its fall is shown first.
+    assert (second.action, second.code) == (Action.NOTHING, "way-back-not-shown")
+    assert "0.9.0, the version to go back to, is below its threshold, too" in second.reason
+    assert (third.action, third.code) == (Action.FREEZE, "provider-or-data")
+
+
+def test_a_round_that_the_way_back_passes_ends_the_wait_for_its_fall() -> None:
+    both_fell = [run(evidence(0, 2), evidence(18, lost=3), ago, 0.4) for ago in (1, 2)]
+    passed = run(evidence(5, 2), evidence(20, won=6, lost=8), threshold=0.4)
+    assert decision_on(*both_fell).code == "way-back-not-shown"
+    assert decision_on(passed, *both_fell).code == "way-back-not-better"
+
+
 def test_both_fell_is_frozen() -> None:
     decision = decision_on(run(evidence(0, 4), evidence(0, 3)))
     assert (decision.action, decision.code) == (Action.FREEZE, "provider-or-data")

@@ -409,3 +409,18 @@ def test_a_change_by_hand_in_between_is_decided_on_again(world: World) -> None:
     assert [m["Subject"] for m in world.topic.published] == [
         "[prompt-hub dev] part-class: downgraded by hand 1.1.0 -> 1.0.0"
     ]
+
+
+def test_a_task_that_came_back_after_it_was_retired_is_not_called_new(world: World) -> None:
+    pointer = world.pointer()
+    world.ledger.retire(
+        "part-class", seen=pointer.revision, release=pointer.release, cause=world.cause
+    )
+    world.ledger.seed(
+        "part-class", pointer.active, previous=None, release=pointer.release, cause=world.cause
+    )
+    world.measured("part-class", 0.55, None)
+    assert world.invoke(ROUND) == [("part-class", "no-way-back")]
+    (message,) = world.topic.published
+    why = "1.1.0 is the first version since the task was retired."
+    assert f"There is no version to go back to: {why}" in message["Message"]

@@ -110,7 +110,8 @@ def wait_until_held(
             raise PromptHubError(
                 f"release {release.release} was watched in stage {stage} for {limit}, and nobody "
                 f"can say that it holds: {'; '.join(waiting)}.",
-                hint="Look whether the score watch runs there, then retry this action.",
+                hint=f"`prompt-hub ledger show --stage {stage}` has the scores: bad ones, or none "
+                "where the score watch does not run. Then retry this action.",
                 exit_code=ExitCode.NOT_MEASURED,
             )
         sleep(LOOK_EVERY_SECONDS)

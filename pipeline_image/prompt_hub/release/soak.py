@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 
+from prompt_hub.core import wording
 from prompt_hub.ledger.items import Event, EventKind, Pointer, ScoreSample, VersionRef
 
 
@@ -78,11 +80,11 @@ def soak(
             Progress.HELD,
             f"left alone, {pointer.version} is active and not {champion.version} of this release",
         )
-    good = _good_rounds(history, champion, release)
+    own = _own_rounds(history, champion, release)
+    good = sum(1 for _ in takewhile(lambda sample: not sample.below_threshold, own))
     if good < rounds:
-        return said(
-            Progress.WAITING, f"{champion.version} has {good} of {rounds} good rounds in a row"
-        )
+        reason = f"{champion.version} has {good} of {rounds} good rounds in a row"
+        return said(Progress.WAITING, reason + _what_is_bad(own, pointer))
     return said(Progress.HELD, f"{champion.version} has {rounds} good rounds in a row")
 
 
@@ -96,8 +98,22 @@ def _breaks(event: Event, champion: VersionRef | None) -> bool:
             return True
 
 
-def _good_rounds(history: TaskHistory, champion: VersionRef, release: str) -> int:
-    """Count the newest rounds in which `release` found `champion` good, since it became active.
+def _what_is_bad(own: Sequence[ScoreSample], pointer: Pointer) -> str:
+    """Say what tells a task that scores badly from one that nobody measures; mostly nothing."""
+    words = ""
+    if own and own[0].below_threshold:
+        score, threshold = own[0].score, own[0].threshold
+        words += (
+            "; its newest round is below its threshold, "
+            f"{wording.score(score, threshold)} against {wording.score(threshold, score)}"
+        )
+    if pointer.frozen:
+        words += f"; the task is frozen by {pointer.changed_by}"
+    return words
+
+
+def _own_rounds(history: TaskHistory, champion: VersionRef, release: str) -> list[ScoreSample]:
+    """Return the rounds in which `release` measured `champion` since it became active.
 
     A round says which image measured it, for one that began before the activation ends after it.
     """
@@ -108,11 +124,10 @@ def _good_rounds(history: TaskHistory, champion: VersionRef, release: str) -> in
     ]
     # A history that was not read to its beginning says no more than that it is older.
     active_since = arrivals[0] if arrivals else ""
-    good = 0
-    for sample in history.samples:
-        if sample.version != champion.version or sample.release != release:
-            continue
-        if sample.at < active_since or sample.below_threshold:
-            break
-        good += 1
-    return good
+    return [
+        sample
+        for sample in history.samples
+        if sample.version == champion.version
+        and sample.release == release
+        and sample.at >= active_since
+    ]

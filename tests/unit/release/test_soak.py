@@ -155,6 +155,38 @@ def test_rounds_from_before_the_activation_and_of_other_versions_do_not_count(
     assert said == ["waiting brand: 1.1.0 has 0 of 1 good rounds in a row"], "said once"
 
 
+def test_a_task_that_scores_badly_is_told_as_such(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was frozen before the release was activated once more, so that no event ends the soak."""
+    stage.ledger.freeze("brand", seen=2, cause=stage.cause("rollback", 1))
+    again = replace_at(stage, minute=2)
+    again.later = {5: [0.5], 20: [0.5]}
+    with pytest.raises(PromptHubError) as gave_up:
+        again.soak(rounds=1)
+    bad = "its newest round is below its threshold, 0.500 against 0.800"
+    assert f"1.1.0 has 0 of 1 good rounds in a row; {bad}; the task is frozen by rollback" in str(
+        gave_up.value
+    )
+    assert "prompt-hub ledger show --stage dev" in str(gave_up.value.hint)
+    assert capsys.readouterr().out.splitlines() == [
+        "waiting brand: 1.1.0 has 0 of 1 good rounds in a row; the task is frozen by rollback",
+        f"waiting brand: 1.1.0 has 0 of 1 good rounds in a row; {bad}; the task is frozen by "
+        "rollback",
+    ]
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_a_bad_round_that_a_good_one_has_followed_is_no_news(
+    stage: Stage, rounds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.sample(-1, 0.5)
+    stage.sample(1, 0.5, release="exec-1")
+    stage.later = {5: [0.9], 20: [0.9]}
+    stage.soak(rounds=rounds)
+    assert "below" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("change", ["roll_back", "freeze", "page", "downgrade", "activate"])
 def test_what_happens_to_the_task_since_ends_it_at_once(stage: Stage, change: str) -> None:
     stage.sample(1, 0.9)
