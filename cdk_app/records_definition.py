@@ -30,8 +30,7 @@ _TRY_AGAIN = {
     "MaxDelaySeconds": 15 * 60,
 }
 _PATIENTLY = {**_TRY_AGAIN, "MaxAttempts": 20}
-"""For a repair, which asks a model: what fails at once is given up after some four hours, and an
-outage, which a container sits out for a quarter of an hour itself, after some nine."""
+"""For a repair, which asks a model and sits no outage out: given up after some four hours."""
 _SOMETIMES = {**_TRY_AGAIN, "MaxAttempts": 4}
 """For what asks no model: nothing is worth waiting for longer than eight minutes."""
 _PAUSE_GROWS = 60

@@ -27,7 +27,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.core.json_log import json_line
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.repository.contracts import schema_problem
+from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 
@@ -98,10 +98,15 @@ class LineReader(RecordMapper):
         """Fields that fit the input schema; raises `RecordError`."""
         if record.problem is not None:
             raise RecordError(record.problem)
-        fields = dict(zip(record.columns, record.values, strict=True))
+        # The bad version may have taken more, and contracts are closed: a run leaves it out, too.
+        known = properties(self._contract)
+        given = zip(record.columns, record.values, strict=True)
+        fields = {name: value for name, value in given if not known or name in known}
         problem = schema_problem(fields, self._contract)
         if problem is not None:
             raise RecordError(problem)
+        if record.columns and not fields:
+            raise RecordError("none of its fields has a value")
         return fields
 
 

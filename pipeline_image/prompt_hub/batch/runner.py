@@ -31,6 +31,8 @@ GIVE_UP_AFTER = 3
 """So many records without an answer, one after the other, mean that the model is gone."""
 REFUSED_IN_A_ROW = 100
 """After so many refused requests without an answer between them an example of the task is asked."""
+ASKED_AGAIN = 10
+"""So many records without an answer are asked once more at the end of a run: it ends in time."""
 HEADERS = 1000
 """So many headers are remembered: a table has one, and of JSON lines each may have its own."""
 
@@ -125,7 +127,7 @@ class Runner:
 
     `say` is told of every record that fails; `progress` after every record. `example` finds the
     fields of a record that the model is known to take: where it refuses all others, it is asked
-    about this one.
+    about this one. Where one is answered and a record is not, it is the record's fault.
 
     Nobody is told of a record where a log keeps what is said (`logged`), and the reason why records
     have no answer is without the provider's words: a log has no value and no answer.
@@ -139,6 +141,9 @@ class Runner:
     progress: Callable[[BatchStats], None]
     example: Callable[[], JsonObject | None] = lambda: None
     logged: bool = False
+    asks_again: bool = True
+    """Whether what had no answer is asked once more. Not where answers are stored: that of an
+    example says nothing of now."""
     stats: BatchStats = field(default_factory=BatchStats)
     last: int = 0
     """Number of the last record that was read."""
@@ -146,6 +151,8 @@ class Runner:
     _refused: list[tuple[Record, JsonObject, RecordAnswer]] = field(default_factory=list)
     """Records whose request was refused since the last answer, with their fields and why."""
     _refuses_all: bool = False
+    _unheard: list[tuple[Record, JsonObject]] = field(default_factory=list)
+    """Some of the records without an answer, with their fields."""
 
     async def run(self, records: Iterator[Record], limit: int | None = None) -> BatchStats:
         """Answer the first `limit` records; those that the journal has are left alone.
@@ -153,6 +160,7 @@ class Runner:
         A record that the model did not answer gets no line, so that the next run asks again; after
         `GIVE_UP_AFTER` of them in a row the rest is not asked. One whose request is refused while
         others are answered gets a line with an error: no run would end that has such a record.
+        So does one without an answer, where it has none at the end either and an example has one.
         Where very many are refused in a row, an example tells a model that refuses all.
         """
         await map_concurrently(self._wanted(records, limit), self._one, self.concurrency)
@@ -160,7 +168,34 @@ class Runner:
         if few and (self.journal.has_answers or await self._answers_example()):
             self._write_refused()
         self.stats.unanswered += len(self._refused)
+        if self._unheard and self.asks_again:
+            await self._ask_again()
         return self.stats
+
+    async def _ask_again(self) -> None:
+        """Ask once more about records without an answer; stop where it is an outage."""
+        if not await self._example_has_output():
+            return
+        for record, fields in self._unheard:
+            try:
+                answer = await self.backend.answer(fields, record.number)
+            except ModelUnavailableError as error:
+                answer = self._without_output(error)
+                # An outage may have begun again between the example and the record.
+                if not await self._example_has_output():
+                    return
+            self.stats.unanswered -= 1
+            self._write(record, fields, answer)
+
+    async def _example_has_output(self) -> bool:
+        """Whether the model is there beyond doubt; an error may come without a call."""
+        fields = await asyncio.to_thread(self.example)
+        if fields is None:
+            return False
+        try:
+            return (await self.backend.answer(fields)).output is not None
+        except ModelUnavailableError:
+            return False
 
     async def _answers_example(self) -> bool:
         """Whether the model answers at all, so that what it refuses is the fault of a record.
@@ -211,9 +246,7 @@ class Runner:
         except ModelUnavailableError as error:
             self.stats.reason = error.public_message if self.logged else error.message
             if error.of_request:
-                by = self.backend.answered_by
-                answer = RecordAnswer(output=None, error=error.message, answered_by=by)
-                self._refused.append((record, fields, answer))
+                self._refused.append((record, fields, self._without_output(error)))
                 if len(self._refused) == REFUSED_IN_A_ROW:
                     self._refuses_all = not await self._answers_example()
                     if not self._refuses_all:
@@ -221,11 +254,17 @@ class Runner:
                 return
             self._silent += 1
             self.stats.unanswered += 1
+            if len(self._unheard) < ASKED_AGAIN:
+                self._unheard.append((record, fields))
             logger.info("record %d: no answer, %d in a row", record.number, self._silent)
             return
         self._silent = 0
         self._write_refused()
         self._write(record, fields, reply)
+
+    def _without_output(self, error: ModelUnavailableError) -> RecordAnswer:
+        by = self.backend.answered_by
+        return RecordAnswer(output=None, error=error.message, answered_by=by)
 
     def _write_refused(self) -> None:
         """Give every record that was refused its line."""

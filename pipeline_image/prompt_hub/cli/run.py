@@ -281,6 +281,7 @@ async def _answer(
             )
         if journal.finished:
             say(f"going on: {count(len(journal.finished), 'record')} finished before")
+        batches = source.backend if isinstance(source.backend, PrefetchedBackend) else None
         runner = Runner(
             mapper=reading.mapper,
             backend=source.backend,
@@ -289,9 +290,9 @@ async def _answer(
             say=say,
             progress=Progress(planned.records),
             example=planned.example,
+            asks_again=batches is None,
             stats=BatchStats(blank=planned.run.blank),
         )
-        batches = source.backend if isinstance(source.backend, PrefetchedBackend) else None
         try:
             if batches is not None:
                 finished, limit = journal.finished, arguments.limit

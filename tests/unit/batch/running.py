@@ -33,6 +33,10 @@ class Model:
         self.nonsense_about = ""
         self.refused: frozenset[str] = frozenset()
         """Parts about which no request is taken, as if it were too long."""
+        self.silent_about = ""
+        """A part about which nothing is answered, as if the model thought for ever."""
+        self.silences = 10**9
+        """How often that is so."""
         self.seconds = 0.0
         self.misled_by = ""
         """Words of a prompt that makes it take every diode for a resistor."""
@@ -46,6 +50,9 @@ class Model:
         question = messages[-1]["content"]
         if any(part in question for part in self.refused):
             return 400, {"error": {"message": "too long"}}
+        if self.silent_about and self.silent_about in question and self.silences:
+            self.silences -= 1
+            return 401, {"error": {"message": "still thinking"}}
         self.asked.append(question)
         if self.nonsense_about and self.nonsense_about in question:
             return 200, completion('{"part_class": "\\ud83d"}')

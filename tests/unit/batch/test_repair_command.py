@@ -15,7 +15,10 @@ from typing import Any, cast
 import pytest
 
 from prompt_hub.batch.local_run import local_runs
+from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.output_summary import describe
+from prompt_hub.batch.readers import Record
+from prompt_hub.batch.repair import LineReader
 from prompt_hub.batch.run_manifest import RunManifest, write_manifest
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
@@ -299,6 +302,26 @@ def test_what_other_versions_answered_stays_byte_for_byte(
     corrected = (tmp_path / "out-repaired-1.0.0.jsonl").read_bytes().splitlines(keepends=True)
     assert corrected[2] == raw[2]
     assert corrected[0] != raw[0]
+
+
+def test_a_field_that_the_restored_version_does_not_take_is_left_out(
+    bad_run: bytes, model: Model, healthy: RepositoryFolder, tmp_path: Path
+) -> None:
+    take_back()
+    _rewrite(healthy, bad_run.replace(b'"input":{', b'"input":{"package":"SOT-23",'))
+    asked = len(model.asked)
+    assert main([*REPAIR, "--yes"]) == ExitCode.BLOCKED
+    assert len(model.asked) == asked + 3
+    first = lines_of(tmp_path / "out-repaired-1.0.0.jsonl")[0]
+    assert first["output"] == {"part_class": "diode"}
+    assert cast(JsonObject, first["input"]).keys() == {"part_number", "title", "manufacturer"}
+
+
+def test_a_record_of_which_the_restored_version_takes_nothing_has_an_error() -> None:
+    """As in a run: a model that is asked about nothing answers something."""
+    reader = LineReader({"type": "object", "properties": {"title": {"type": "string"}}})
+    with pytest.raises(RecordError, match="none of its fields has a value"):
+        reader.fields(Record(1, 2, ("package",), ("SOT-23",)))
 
 
 def _rewrite(healthy: RepositoryFolder, content: bytes) -> None:

@@ -144,6 +144,16 @@ def test_every_record_that_no_request_is_taken_of_has_its_line_after_one_run(
     assert (len(server.batches), sum(server.live.values())) == (1, 0)
 
 
+def test_a_record_without_an_answer_stays_open_as_an_example_may_be_stored(
+    run: Run, server: BatchServer
+) -> None:
+    server.faults = lambda question, batch: "rate" if "number 7" in question else ""
+    server.too_long, server.refusal = "number 7", 401
+    assert run(*ROWS, options=IN_BATCHES) == (ExitCode.NOT_MEASURED, [])
+    server.too_long = ""
+    assert run(*ROWS, options=IN_BATCHES)[0] == ExitCode.OK
+
+
 def test_a_batch_that_fails_costs_nothing_and_the_same_command_asks_anew(
     run: Run, server: BatchServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -105,6 +105,8 @@ class BatchServer:
     """HTTP status of every creation after a lost one, which starts nothing."""
     too_long: str = ""
     """Words of questions that are refused where they are asked by themselves."""
+    refusal: int = 400
+    """The HTTP status of that."""
     unlisted: int = 0
     """So many next lists lack the newest batch."""
     polls: Counter[str] = field(default_factory=Counter)
@@ -344,7 +346,7 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
                 asked = json.loads(raw)
                 question = asked["messages"][-1]["content"]
                 if server.too_long and server.too_long in question:
-                    self.reply(400, {"error": {"message": "too long"}})
+                    self.reply(server.refusal, {"error": {"message": "too long"}})
                     return
                 with server.lock:
                     server.seen.append(asked)
