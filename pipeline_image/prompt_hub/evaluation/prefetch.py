@@ -76,6 +76,8 @@ class _Batches:
     provider: BatchProvider
     journal: BatchJournal
     limits: BatchLimits
+    earlier: frozenset[str]
+    """Tags of the batches that were under way before this evaluation: others have paid for them."""
     alone: bool = False
     """Whether one batch must end before the next is started."""
     problem: str = ""
@@ -332,7 +334,7 @@ class BatchPrefetcher:
             answered: set[str] = set()
 
             def take(answer: BatchAnswer) -> None:
-                self._store(batches, answer)
+                self._store(batches, answer, paid=batch.tag in batches.earlier)
                 if answer.response is not None:
                     answered.add(answer.custom_id)
 
@@ -346,14 +348,15 @@ class BatchPrefetcher:
         journal.over(batch)
         return state
 
-    def _store(self, batches: _Batches, answer: BatchAnswer) -> None:
-        """Put an answer into the store; one that is there stays as it is."""
+    def _store(self, batches: _Batches, answer: BatchAnswer, *, paid: bool) -> None:
+        """Pay for an answer and put it into the store; one that is there stays as it is."""
         cache_file, model = batches.cache_file, batches.session.model
         if answer.response is None:
             batches.problem = answer.problem
         elif _KEY.fullmatch(answer.custom_id) and answer.custom_id not in cache_file:
             response = answer_of_batch(answer.response, model, batches.support.price_factor)
-            self._budgeted.tracker.pay(response.usage)
+            if not paid:
+                self._budgeted.tracker.pay(response.usage)
             if self._budgeted.counts(response):
                 cache_file.put(answer.custom_id, response)
             else:
@@ -415,6 +418,7 @@ class BatchPrefetcher:
             ),
             journal=journal,
             limits=support.limits,
+            earlier=frozenset(batch.tag for batch in journal.open),
         )
         self._batches[key] = batches
         return batches
