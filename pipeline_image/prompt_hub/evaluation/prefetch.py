@@ -88,6 +88,15 @@ class _Batches:
     """Whether other prompts' batches left no budget, or no place at the provider, for this look."""
 
     @property
+    def waited_for(self) -> list[OpenBatch]:
+        """Batches under way whose answers are wanted.
+
+        A fresh run leaves those of an earlier one to whoever comes next: they are paid for.
+        """
+        fresh = self.cache_file.fresh
+        return [one for one in self.journal.open if not (fresh and one.tag in self.earlier)]
+
+    @property
     def least(self) -> int:
         """Questions from which on a batch is worth it, and allowed."""
         return max(self.session.model.batch_from, self.limits.least_requests)
@@ -152,13 +161,13 @@ class BatchPrefetcher:
             self._budgeted.given_up = str(error)
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
-        if batches.journal.open and any(True for _ in self._missing(batches, questions)):
+        if batches.waited_for and any(True for _ in self._missing(batches, questions)):
             batches.provider.tell(
                 "batches of an earlier run are waited for first, as their answers are paid for; to"
                 f" do without them, delete {batches.journal.path}"
             )
             with suppress(QueueFullError):
-                await self._collect(batches, [*batches.journal.open])
+                await self._collect(batches, batches.waited_for)
         rounds = 0
         while self._is_large(batches, questions):
             before = len(batches.cache_file)
@@ -294,7 +303,7 @@ class BatchPrefetcher:
             taken = [self._take(batches, batch) for batch in waiting]
             results = await asyncio.gather(*taken, return_exceptions=True)
         except asyncio.CancelledError:
-            names = ", ".join(batch.id or "one without a name" for batch in batches.journal.open)
+            names = ", ".join(batch.id or "one without a name" for batch in batches.waited_for)
             then = (
                 "With --fresh the same command does not take their answers, and asks anew."
                 if batches.cache_file.fresh
@@ -381,7 +390,7 @@ class BatchPrefetcher:
     def _others_wait(self, batches: _Batches) -> bool:
         """Whether another prompt has a batch at the same model, whose queue is one."""
         return any(
-            other.session.model == batches.session.model and other.journal.open
+            other.session.model == batches.session.model and other.waited_for
             for other in self._batches.values()
             if other is not None and other is not batches
         )
@@ -402,10 +411,6 @@ class BatchPrefetcher:
             self._batches[key] = None
             return None
         journal = BatchJournal(session.cache_file.path)
-        if session.cache_file.fresh:
-            # What was asked before is not to be used, wherever its answers are now.
-            for batch in journal.open:
-                journal.over(batch)
         batches = _Batches(
             session=session,
             cache_file=session.cache_file,

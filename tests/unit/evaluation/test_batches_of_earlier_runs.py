@@ -59,3 +59,20 @@ def test_what_an_earlier_run_has_paid_for_is_not_paid_from_this_ones_budget(
         run = evaluate(folder, server)
     assert run.record.verdict.status is Status.PASS, run.reasons
     assert (sum(server.paid.values()), set(server.paid.values())) == (60, {1})
+
+
+def test_a_fresh_run_leaves_a_batch_of_an_earlier_one_to_the_next(folder: RepositoryFolder) -> None:
+    with batch_server() as server:
+        evaluate(folder, server)
+        cache_file = leave_open(folder)
+        fresh = evaluate(folder, server, fresh=True)
+        assert open_batches(cache_file) == ["batch_1"]
+        assert "earlier run" not in fresh.words
+        assert len(server.batches) == 2
+        with_many_parts(folder, 60, first_look=60)
+        run = evaluate(folder, server)
+    assert open_batches(cache_file) == []
+    # What the fresh run has stored stays; the 20 that are new are asked, and nothing else.
+    assert (sum(server.paid.values()), run.record.verdict.status) == (100, Status.PASS)
+    assert run.record.candidate is not None
+    assert run.record.candidate.cached == 40
