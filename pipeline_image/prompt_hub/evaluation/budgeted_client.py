@@ -243,8 +243,8 @@ class BudgetedClient:
         response = None if cache_file is None else cache_file.get(key)
         if cache_file is None or response is None or not self.counts(response):
             return None
-        # What a batch has just brought was paid for by this run.
-        earlier = response.usage.batch is None or cache_file.is_earlier(key)
+        # This run may have paid for it: in a batch, or for another example that asks the same.
+        earlier = cache_file.is_earlier(key)
         # An earlier version may have stored the thinking, too.
         alone = answer_alone(at_price_of(response, session.model), session.model)
         return Answer.of(alone, session.prompt, cached=earlier)

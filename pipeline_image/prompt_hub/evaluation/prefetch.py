@@ -76,6 +76,8 @@ class _Batches:
     provider: BatchProvider
     journal: BatchJournal
     limits: BatchLimits
+    earlier: frozenset[str]
+    """Tags of the batches that were under way before this evaluation: others have paid for them."""
     alone: bool = False
     """Whether one batch must end before the next is started."""
     problem: str = ""
@@ -84,6 +86,15 @@ class _Batches:
     """Whether the last round asked less than there was to ask, as the budget had no more."""
     crowded_out: bool = False
     """Whether other prompts' batches left no budget, or no place at the provider, for this look."""
+
+    @property
+    def waited_for(self) -> list[OpenBatch]:
+        """Batches under way whose answers are wanted.
+
+        A fresh run leaves those of an earlier one to whoever comes next: they are paid for.
+        """
+        fresh = self.cache_file.fresh
+        return [one for one in self.journal.open if not (fresh and one.tag in self.earlier)]
 
     @property
     def least(self) -> int:
@@ -150,13 +161,13 @@ class BatchPrefetcher:
             self._budgeted.given_up = str(error)
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
-        if batches.journal.open and any(True for _ in self._missing(batches, questions)):
+        if batches.waited_for and any(True for _ in self._missing(batches, questions)):
             batches.provider.tell(
                 "batches of an earlier run are waited for first, as their answers are paid for; to"
                 f" do without them, delete {batches.journal.path}"
             )
             with suppress(QueueFullError):
-                await self._collect(batches, [*batches.journal.open])
+                await self._collect(batches, batches.waited_for)
         rounds = 0
         while self._is_large(batches, questions):
             before = len(batches.cache_file)
@@ -292,7 +303,7 @@ class BatchPrefetcher:
             taken = [self._take(batches, batch) for batch in waiting]
             results = await asyncio.gather(*taken, return_exceptions=True)
         except asyncio.CancelledError:
-            names = ", ".join(batch.id or "one without a name" for batch in batches.journal.open)
+            names = ", ".join(batch.id or "one without a name" for batch in batches.waited_for)
             then = (
                 "With --fresh the same command does not take their answers, and asks anew."
                 if batches.cache_file.fresh
@@ -332,7 +343,7 @@ class BatchPrefetcher:
             answered: set[str] = set()
 
             def take(answer: BatchAnswer) -> None:
-                self._store(batches, answer)
+                self._store(batches, answer, paid=batch.tag in batches.earlier)
                 if answer.response is not None:
                     answered.add(answer.custom_id)
 
@@ -346,14 +357,15 @@ class BatchPrefetcher:
         journal.over(batch)
         return state
 
-    def _store(self, batches: _Batches, answer: BatchAnswer) -> None:
-        """Put an answer into the store; one that is there stays as it is."""
+    def _store(self, batches: _Batches, answer: BatchAnswer, *, paid: bool) -> None:
+        """Pay for an answer and put it into the store; one that is there stays as it is."""
         cache_file, model = batches.cache_file, batches.session.model
         if answer.response is None:
             batches.problem = answer.problem
         elif _KEY.fullmatch(answer.custom_id) and answer.custom_id not in cache_file:
             response = answer_of_batch(answer.response, model, batches.support.price_factor)
-            self._budgeted.tracker.pay(response.usage)
+            if not paid:
+                self._budgeted.tracker.pay(response.usage)
             if self._budgeted.counts(response):
                 cache_file.put(answer.custom_id, response)
             else:
@@ -378,7 +390,7 @@ class BatchPrefetcher:
     def _others_wait(self, batches: _Batches) -> bool:
         """Whether another prompt has a batch at the same model, whose queue is one."""
         return any(
-            other.session.model == batches.session.model and other.journal.open
+            other.session.model == batches.session.model and other.waited_for
             for other in self._batches.values()
             if other is not None and other is not batches
         )
@@ -399,10 +411,6 @@ class BatchPrefetcher:
             self._batches[key] = None
             return None
         journal = BatchJournal(session.cache_file.path)
-        if session.cache_file.fresh:
-            # What was asked before is not to be used, wherever its answers are now.
-            for batch in journal.open:
-                journal.over(batch)
         batches = _Batches(
             session=session,
             cache_file=session.cache_file,
@@ -415,6 +423,7 @@ class BatchPrefetcher:
             ),
             journal=journal,
             limits=support.limits,
+            earlier=frozenset(batch.tag for batch in journal.open),
         )
         self._batches[key] = batches
         return batches

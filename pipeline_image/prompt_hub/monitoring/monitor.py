@@ -18,6 +18,7 @@ from random import Random, SystemRandom
 from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.exact import surplus, weighted_mean
+from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.evaluation.answer_sums import sums_of
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.example_results import Result, scores_of
@@ -286,6 +287,7 @@ class ScoreMonitor:
                     f"{self._task} {version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
+        self._require_budget(prompt, examples)
         measured = await measure(
             prompt, examples, self._metadata, budgeted, judge=self._judge, repeat=rounds.count
         )
@@ -296,6 +298,19 @@ class ScoreMonitor:
                 f"{missing or 'there are no examples'}."
             )
         return rounds.with_more(measured.details, measured.info)
+
+    def _require_budget(self, prompt: Prompt, examples: Sequence[Example]) -> None:
+        """Raise `NotMeasuredError` where a round may take more calls than its budget has.
+
+        It would be paid for to the last call, time and again, and yield no score.
+        """
+        scoring = Scoring(self._metadata, prompt, self._judge)
+        calls = sum(times for example in examples for _, _, times in scoring.asked(prompt, example))
+        if calls > (allowed := self._metadata.gate.budget.calls):
+            raise NotMeasuredError(
+                f"{self._task} {prompt.version} is not asked: a round takes up to"
+                f" {wording.count(calls, 'call')}, gate.budget allows {allowed:,}."
+            )
 
     def _summed(self, rounds: _Rounds, *, beside: _Rounds | None = None) -> Measurement:
         """Sum up what a version answered; a control `beside` the active version's rounds."""

@@ -179,6 +179,22 @@ def test_a_second_run_asks_nothing_and_finds_the_same_totals(session: Session) -
     assert second.arm == first.arm.model_copy(update={"cached": 40, "seconds": second.arm.seconds})
 
 
+def test_what_this_run_has_asked_itself_is_not_an_earlier_runs_answer(session: Session) -> None:
+    provider = FunctionProvider(lambda messages: {"part_class": "resistor"})
+    fields = examples(1)[0].input
+
+    async def twice() -> list[bool]:
+        store = ResponseStore(session.folder)
+        budgeted = BudgetedClient(provider.caller(), store=store)
+        answers = [await budgeted.ask(session.prompt, fields) for _ in range(2)]
+        store.close()
+        return [answer.cached for answer in answers]
+
+    assert asyncio.run(twice()) == [False, False]
+    assert asyncio.run(twice()) == [True, True]
+    assert provider.calls == 1
+
+
 def test_a_repeat_is_a_call_of_its_own_and_stored_as_one(session: Session) -> None:
     with faulty_provider() as provider:
         session.run(on(provider))

@@ -242,6 +242,30 @@ def test_one_answer_that_is_missing_is_no_score(healthy: RepositoryFolder) -> No
         measured(healthy, moody)
 
 
+@pytest.mark.parametrize(("calls", "asked"), [(11, 0), (12, 12)])
+def test_a_round_beyond_the_budget_is_not_begun(
+    healthy: RepositoryFolder, calls: int, asked: int
+) -> None:
+    """Six examples, each attacked once."""
+    metadata = "prompts/03-metadata/part-class.yaml"
+    fields = "{type: json_fields, fields: {part_class: 1.0}}"
+    healthy.edit(metadata, fields, f"{fields}\n  - {{type: injection, fields: [title]}}")
+    healthy.edit(metadata, "gate: {", f"gate: {{budget: {{calls: {calls}}}, ")
+    questions: list[object] = []
+
+    def answer(messages: list[dict[str, str]]) -> JsonObject:
+        questions.append(messages)
+        return catalogue_answer(messages)
+
+    if asked:
+        assert measured(healthy, answer).active.score == 1.0
+    else:
+        refusal = r"1\.1\.0 is not asked: a round takes up to 12 calls, gate\.budget allows 11\."
+        with pytest.raises(NotMeasuredError, match=refusal):
+            measured(healthy, answer)
+    assert len(questions) == asked
+
+
 def test_a_version_that_the_image_lacks_is_no_score(healthy: RepositoryFolder) -> None:
     with pytest.raises(NotMeasuredError, match="does not carry part-class"):
         measured(healthy, catalogue_answer, sha256="0" * 64)

@@ -11,6 +11,7 @@ from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.rules import scorers
 from prompt_hub.validation.tree import Finding
 from tests.unit.building import RepositoryFolder
+from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.judging import PROMPT, TASK, TEMPLATE, USER, add_judge, use_judge
 
 CANDIDATE = "prompts/00-templates/part-class.yaml"
@@ -336,6 +337,21 @@ def not_released(folder: RepositoryFolder) -> None:
 
 def nobody_scores(folder: RepositoryFolder) -> None:
     folder.edit(USER, "{type: judge}", ONE)
+
+
+@pytest.mark.parametrize(
+    ("scored", "votes", "calls"), [(500, 3, ""), (501, 3, "2,004"), (2100, 15, "32,000")]
+)
+def test_a_judge_asks_more_of_a_round_than_the_budget_has(
+    healthy: RepositoryFolder, scored: int, votes: int, calls: str
+) -> None:
+    with_many_parts(healthy, scored, first_look=64, champion=True)
+    add_judge(healthy)
+    use_judge(healthy, f"votes: {votes}")
+    rule = "score-watch-budget"
+    found = [str(item.problem) for item in healthy.findings("part-class") if item.rule == rule]
+    says = f"found 2,000; expected at least {calls}, what a round"
+    assert [says in problem for problem in found] == ([True] if calls else [])
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import islice
 
 from prompt_hub.batch.mapping import normalise
 from prompt_hub.core import aws_names
+from prompt_hub.core.exact import stated
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.gate.least_margin import least_margin
 from prompt_hub.repository.alarm_windows import alarm_problems
@@ -16,6 +19,7 @@ from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.many_examples import numbered_facts
 from prompt_hub.repository.reader import EXAMPLES, METADATA, path_inside
+from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import TaskFiles
 
@@ -172,6 +176,45 @@ def _watch_can_fire(files: TaskFiles) -> Iterator[Problem]:
         )
 
 
+@task_rule("score-watch-budget", "warning")
+def _watch_can_afford_a_round(files: TaskFiles) -> Iterator[Problem]:
+    """The budget has the calls for a round of the score watch.
+
+    Raise `gate.budget.calls`, ask for fewer votes or attack a smaller share: a fresh round asks
+    every scored example (at most 2000), with its attack and a judge's votes on each answer. One
+    that may take more calls than the budget has is not begun, and so nothing is rolled back.
+    """
+    if not files.metadata:
+        return
+    each = _calls_an_example(files)
+    allowed = files.metadata.content.gate.budget.calls
+    scored = sum(example.split == "eval" for _, example in numbered_facts(files.examples))
+    if each * scored <= allowed:
+        return
+    # Few come so far, and no other rule needs the watch.
+    from prompt_hub.monitoring.samples import examples_of_round
+
+    calls = math.ceil(each * examples_of_round(1, scored))
+    if calls > allowed:
+        expected = f"at least {calls:,}, what a round of the score watch may take"
+        yield files.metadata.problem(("gate", "budget", "calls"), f"{allowed:,}", expected)
+
+
+def _calls_an_example(files: TaskFiles) -> Fraction:
+    """Return the calls that an example takes at most, on average where a share is attacked."""
+    assert files.metadata is not None
+    metadata = files.metadata.content
+    scorers = sort_scorers(metadata.scorers)
+    votes = 0
+    if scorers.judges and files.judge is not None and metadata.judge is not None:
+        # It brings the whole client with it, which validation needs nowhere else.
+        from prompt_hub.evaluation.judge import votes_of
+
+        votes = len(scorers.judges) * votes_of(files.judge.content, metadata.judge)
+    attacks = sum((stated(scorer.share) for scorer in scorers.injections), Fraction(0))
+    return (1 + votes) * (1 + attacks)
+
+
 _EXAMPLES_HELD_TO_MARGIN = 200
 """More of them can show any margin that a gate may state with reason."""
 _TOO_WIDE = 4
@@ -256,6 +299,7 @@ TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _versions_agree,
     _up_to_date,
     _watch_can_fire,
+    _watch_can_afford_a_round,
     _margin_can_be_shown,
     _evaluation_ends_in_time,
     _columns_fit,

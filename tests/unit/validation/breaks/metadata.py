@@ -50,6 +50,18 @@ def _repeats(margin: float, temperature: float) -> Callable[[RepositoryFolder], 
     return state
 
 
+def _attacked(share: float, *, budget: int) -> Callable[[RepositoryFolder], None]:
+    """Attack a share of the examples, and allow so many calls."""
+
+    def attack(folder: RepositoryFolder) -> None:
+        fields = "{type: json_fields, fields: {part_class: 1.0}}"
+        scorer = f"{{type: injection, fields: [title], share: {share}}}"
+        folder.edit(METADATA, fields, f"{fields}\n  - {scorer}")
+        folder.edit(METADATA, "margin: 0.5,", f"margin: 0.5, budget: {{calls: {budget}}},")
+
+    return attack
+
+
 def _many_examples(count: int, margin: float = 0.5) -> Callable[[RepositoryFolder], None]:
     """Label so many examples more, and state a margin."""
 
@@ -255,6 +267,18 @@ CASES += [
         "found the margin 0.3; expected a narrower one: 0.296 at most; 0.074 is the least",
     ),
     Case(
+        "score-watch-budget",
+        edit(METADATA, "margin: 0.5,", "margin: 0.5, budget: {calls: 5},"),
+        METADATA,
+        "gate.budget.calls: found 5; expected at least 6, what a round of the score watch may take",
+    ),
+    Case(
+        "score-watch-budget",
+        _attacked(0.5, budget=8),
+        METADATA,
+        "gate.budget.calls: found 8; expected at least 9, what a round of the score watch may take",
+    ),
+    Case(
         "evaluation-time",
         edit(METADATA, "margin: 0.5,", "margin: 0.5, budget: {seconds: 129001},"),
         METADATA,
@@ -267,6 +291,7 @@ FINE += [
     Fine("gate-margin", _repeats(0.32, 0)),
     Fine("gate-margin", _repeats(0.4, 0.7)),
     Fine("gate-margin", _many_examples(8)),
+    Fine("score-watch-budget", _attacked(0.5, budget=9)),
     Fine(
         "evaluation-time",
         edit(METADATA, "margin: 0.5,", "margin: 0.5, budget: {seconds: 129000},"),
