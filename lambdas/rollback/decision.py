@@ -306,9 +306,9 @@ def _way_back(
         )
     if not better and control.below_threshold:
         # A fall of both is shown of the active version first, which has a round more a run. Nobody
-        # is left without word: the alarm on the score has told people, whatever is decided here. A
-        # fall that is never shown is a small one, and a round that the way back passes ends the
-        # wait.
+        # is left without word: the alarm on the score tells people, once it has its
+        # `datapoints_to_alarm`, whatever is decided here. A fall that is never shown is a small
+        # one, and a round that the way back passes ends the wait.
         return nothing(
             "way-back-not-shown",
             f"{breach}. {previous.version}, the version to go back to, is below its threshold, "

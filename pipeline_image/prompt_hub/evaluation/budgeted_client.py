@@ -134,7 +134,7 @@ class BudgetedClient:
         self.client = client
         self.tracker = BudgetTracker(budget or Budget())
         self.cached = 0
-        """Answers that came from the store."""
+        """Answers that were stored before this run began."""
         self._seconds_per_call = seconds_per_call
         self._store = store
         self.given_up = ""

@@ -50,8 +50,8 @@ class Slice(Strict):
 class Arm(Strict):
     """One measured version: the candidate, or the champion beside it.
 
-    `n` counts examples, `repeats` how often each was asked; `cached` counts answers that were paid
-    for by an earlier run. `seconds` is wall time; the percentiles are of single calls, as they
+    `n` counts examples, `repeats` how often each was asked; `cached` counts answers that were
+    stored before the run. `seconds` is wall time; the percentiles are of single calls, as they
     were when made, None where that is not known of each. `batched` counts answers of batches, whose
     latency nobody knows. The sides of `interval` are wrong with one minus the gate's confidence
     each.

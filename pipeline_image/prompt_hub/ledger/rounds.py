@@ -31,6 +31,8 @@ class WatchRound:
     calls: int
     active: VersionRef | None = None
     """What it measures; None in a round that an earlier release noted."""
+    frozen: bool = False
+    """Whether the pointer was frozen; nothing is known of it where `active` is None."""
 
     @property
     def sort_key(self) -> str:
@@ -76,6 +78,7 @@ class WatchRounds(ItemTable):
                 active=VersionRef(version=str(item["version"]), sha256=str(item["sha256"]))
                 if "version" in item
                 else None,
+                frozen=bool(item.get("frozen", False)),
             )
         return rounds
 
@@ -91,7 +94,11 @@ class WatchRounds(ItemTable):
             "calls": begun.calls,
         }
         if begun.active is not None:
-            attributes |= {"version": begun.active.version, "sha256": begun.active.sha256}
+            attributes |= {
+                "version": begun.active.version,
+                "sha256": begun.active.sha256,
+                "frozen": begun.frozen,
+            }
         self._put(begun.sort_key, attributes, "at", before.at if before else None)
 
     def correct(self, begun: WatchRound, more: int) -> None:

@@ -120,7 +120,7 @@ class Answer:
     problem: str | None
     """Why there is no output."""
     cached: bool = False
-    """Whether an earlier run has paid for it: the usage is that of then."""
+    """Whether it was stored before this run began: the usage is that of then."""
 
     @classmethod
     def of(cls, response: ModelResponse, prompt: Prompt, *, cached: bool = False) -> Answer:

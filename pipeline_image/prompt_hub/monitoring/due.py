@@ -14,14 +14,12 @@ def is_due(pointer: Pointer, last: WatchRound | None, every_minutes: int, at: st
 
     It is when its pointer moved since its last round, and else once in each interval of
     `every_minutes` of the clock, counted from the epoch. Counted from the last round, a run that
-    begins a second early would skip one. To freeze the pointer, or to choose another way back for
-    it, is no move.
+    begins a second early would skip one. Freezing the pointer changes it and is no move.
     """
     if last is None:
         return True
-    # Earlier releases noted no more than the revision.
-    stayed = last.active == pointer.active if last.active else last.revision == pointer.revision
-    if not stayed:
+    only_frozen = last.active == pointer.active and last.frozen is not pointer.frozen
+    if last.revision != pointer.revision and not only_frozen:
         return True
     seconds = every_minutes * 60
     return _epoch(at) // seconds > _epoch(last.at) // seconds

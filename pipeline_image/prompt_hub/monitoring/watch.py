@@ -182,6 +182,7 @@ class ScoreWatch:
             revision=pointer.revision,
             calls=spent if refused else spent + planned,
             active=pointer.active,
+            frozen=pointer.frozen,
         )
         try:
             self.rounds.note(begun, before=last)

@@ -182,6 +182,8 @@ def test_a_bad_round_that_a_good_one_has_followed_is_no_news(
 ) -> None:
     stage.sample(-1, 0.5)
     stage.sample(1, 0.5, release="exec-1")
+    stage.sample(2, 0.5)
+    stage.sample(3, 0.9)
     stage.later = {5: [0.9], 20: [0.9]}
     stage.soak(rounds=rounds)
     assert "below" not in capsys.readouterr().out

@@ -156,14 +156,18 @@ class Attack:
         return f"{where} took the score from {before:.2f} to {after:.2f}: {lost}"
 
 
+def is_in_share(example_id: str, scorer: InjectionSettings) -> bool:
+    """Whether an example is among the share that is attacked: always the same ones."""
+    return int.from_bytes(_hash("share", example_id)[:8]) / 2**64 < scorer.share
+
+
 def attack_on(guarded: CanaryPrompt, example: Example, scorer: InjectionSettings) -> Attack | None:
     """Return the attack on `example`, None if it is not among the share that is attacked.
 
     An attack must keep the limits of the input: one that makes a field longer than its `maxLength`
     gives way to another kind or field, and an example with room for none is not attacked.
     """
-    number = int.from_bytes(_hash("share", example.id)[:8]) / 2**64
-    if number >= scorer.share:
+    if not is_in_share(example.id, scorer):
         return None
     wrong = wrong_answer(example.expected, guarded.prompt.output)
     message = json.dumps(wrong, ensure_ascii=False)

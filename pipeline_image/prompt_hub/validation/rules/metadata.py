@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import islice
 
 from prompt_hub.batch.mapping import normalise
@@ -20,6 +19,7 @@ from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.many_examples import numbered_facts
 from prompt_hub.repository.reader import EXAMPLES, METADATA, path_inside
 from prompt_hub.scoring.registry import sort_scorers
+from prompt_hub.scoring.scorers.injection import is_in_share
 from prompt_hub.validation.rules.base import Rule, task_rule
 from prompt_hub.validation.tree import TaskFiles
 
@@ -181,38 +181,44 @@ def _watch_can_afford_a_round(files: TaskFiles) -> Iterator[Problem]:
     """The budget has the calls for a round of the score watch.
 
     Raise `gate.budget.calls`, ask for fewer votes or attack a smaller share: a fresh round asks
-    every scored example (at most 2000), with its attack and a judge's votes on each answer. One
-    that may take more calls than the budget has is not begun, and so nothing is rolled back.
+    every scored example (at most 2000; of a larger set as many are attacked as `share` says on
+    average), with its attack and a judge's votes on each answer. One that may take more calls than
+    the budget has is not begun, and so nothing is rolled back.
     """
     if not files.metadata:
         return
-    each = _calls_an_example(files)
+    injections = sort_scorers(files.metadata.content.scorers).injections
     allowed = files.metadata.content.gate.budget.calls
+    each = 1 + _votes_an_answer(files)
     scored = sum(example.split == "eval" for _, example in numbered_facts(files.examples))
-    if each * scored <= allowed:
+    if each * scored * (1 + len(injections)) <= allowed:
         return
     # Few come so far, and no other rule needs the watch.
     from prompt_hub.monitoring.samples import examples_of_round
 
-    calls = math.ceil(each * examples_of_round(1, scored))
+    asked = examples_of_round(1, scored)
+    if asked == scored:
+        ids = (facts.id for _, facts in numbered_facts(files.examples) if facts.split == "eval")
+        attacks = sum(is_in_share(each_id, one) for each_id in ids for one in injections)
+    else:  # Each round draws others.
+        attacks = math.ceil(asked * sum(stated(one.share) for one in injections))
+    calls = each * (asked + attacks)
     if calls > allowed:
         expected = f"at least {calls:,}, what a round of the score watch may take"
         yield files.metadata.problem(("gate", "budget", "calls"), f"{allowed:,}", expected)
 
 
-def _calls_an_example(files: TaskFiles) -> Fraction:
-    """Return the calls that an example takes at most, on average where a share is attacked."""
+def _votes_an_answer(files: TaskFiles) -> int:
+    """Return the calls of judges that an answer takes."""
     assert files.metadata is not None
     metadata = files.metadata.content
-    scorers = sort_scorers(metadata.scorers)
-    votes = 0
-    if scorers.judges and files.judge is not None and metadata.judge is not None:
-        # It brings the whole client with it, which validation needs nowhere else.
-        from prompt_hub.evaluation.judge import votes_of
+    judges = sort_scorers(metadata.scorers).judges
+    if not judges or files.judge is None or metadata.judge is None:
+        return 0
+    # It brings the whole client with it, which validation needs nowhere else.
+    from prompt_hub.evaluation.judge import votes_of
 
-        votes = len(scorers.judges) * votes_of(files.judge.content, metadata.judge)
-    attacks = sum((stated(scorer.share) for scorer in scorers.injections), Fraction(0))
-    return (1 + votes) * (1 + attacks)
+    return len(judges) * votes_of(files.judge.content, metadata.judge)
 
 
 _EXAMPLES_HELD_TO_MARGIN = 200

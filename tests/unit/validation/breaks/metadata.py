@@ -278,6 +278,13 @@ CASES += [
         METADATA,
         "gate.budget.calls: found 8; expected at least 9, what a round of the score watch may take",
     ),
+    # Two of the six are among the tenth that is attacked.
+    Case(
+        "score-watch-budget",
+        _attacked(0.1, budget=7),
+        METADATA,
+        "gate.budget.calls: found 7; expected at least 8, what a round of the score watch may take",
+    ),
     Case(
         "evaluation-time",
         edit(METADATA, "margin: 0.5,", "margin: 0.5, budget: {seconds: 129001},"),
