@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+
 from prompt_hub.core import aws_names
+from prompt_hub.evaluation import batch_provider
 from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
@@ -66,7 +69,9 @@ def evaluate(
             finally:
                 store.close()
 
-    record = asyncio.run(main())
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(batch_provider, "FIRST_PAUSE", 0.002)
+        record = asyncio.run(main())
     details = results.get(aws_names.evaluation_details_key("local", "part-class")) or ""
     return Run(record, details, said)
 

@@ -27,11 +27,6 @@ UNKNOWN = {"seconds", "seconds_p50", "seconds_p95", "cached", "batched", "usd", 
 """What nobody knows of answers of a batch, or what is another price."""
 
 
-@pytest.fixture(autouse=True)
-def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_provider, "FIRST_PAUSE", 0.002)
-
-
 @pytest.fixture
 def folder(healthy: RepositoryFolder) -> RepositoryFolder:
     """One task with 40 examples in one look, and no champion."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from prompt_hub.evaluation import batch_provider
 from prompt_hub.gate.types import Status
 from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.in_batches import evaluate
@@ -12,11 +11,6 @@ from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.llm.batch_server import TOKENS, batch_server
 
 METADATA = "prompts/03-metadata/part-class.yaml"
-
-
-@pytest.fixture(autouse=True)
-def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_provider, "FIRST_PAUSE", 0.002)
 
 
 def test_a_version_with_the_content_of_the_released_one_shares_its_batch(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from prompt_hub.evaluation import batch_provider
 from prompt_hub.evaluation.batch_journal import BatchJournal
 from prompt_hub.evaluation.cache import CACHE_DIR
 from prompt_hub.gate.types import Status
@@ -16,11 +15,6 @@ from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.llm.batch_server import batch_server
 
 METADATA = "prompts/03-metadata/part-class.yaml"
-
-
-@pytest.fixture(autouse=True)
-def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_provider, "FIRST_PAUSE", 0.002)
 
 
 @pytest.fixture

@@ -5,18 +5,11 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.evaluation import batch_provider
 from prompt_hub.gate.types import Status
 from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.in_batches import Run, evaluate, first_batch
 from tests.unit.evaluation.many_parts import with_many_parts
 from tests.unit.llm.batch_server import BatchServer, batch_server
-
-
-@pytest.fixture(autouse=True)
-def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_provider, "FIRST_PAUSE", 0.002)
-
 
 BATCH_ROLE = "arn:aws:iam::111122223333:role/batches"
 
