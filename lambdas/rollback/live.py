@@ -234,14 +234,9 @@ def _by_comparison(
             "what the examples have nothing of, or the provider changed.",
             evidence=evidence,
         )
-    # All comparisons are counted; the newest alone may say otherwise.
-    scores = (
-        f"answer by answer; the newest run has {wording.score(control.score, active.score)} and "
-        f"{wording.score(active.score, control.score)}"
-    )
+    active_score = wording.score(active.score, control.score)
     if control.below_threshold:
         # It may score more than the active version all the same: a broken answer scores nothing.
-        active_score = wording.score(active.score, control.score)
         return Decision(
             action=Action.PAGE,
             code="calls-way-back-below-threshold",
@@ -249,6 +244,11 @@ def _by_comparison(
             f"{in_words(control)}; {pointer.version} has {active_score}.",
             evidence=evidence,
         )
+    # All comparisons are counted; the newest alone may say otherwise.
+    scores = (
+        f"answer by answer; the newest run has {wording.score(control.score, active.score)} and "
+        f"{active_score}"
+    )
     if math.fsum(part.won - part.lost for part in compared) < 0:
         return Decision(
             action=Action.PAGE,

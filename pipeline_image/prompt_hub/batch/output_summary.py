@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from prompt_hub.batch.run_manifest import (
     VersionCount,
 )
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import file_sha256
 from prompt_hub.repository.schema import Format
 
 KINDS = 1000
@@ -171,6 +171,4 @@ def describe(path: Path, uri: str, form: Format) -> RunOutput:
 
 def file_as_read(path: Path, uri: str) -> RunFile:
     """Describe a file as it lies at `path`; `uri` says where it belongs."""
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return RunFile(uri=uri, sha256=digest, bytes=path.stat().st_size)
+    return RunFile(uri=uri, sha256=file_sha256(path), bytes=path.stat().st_size)

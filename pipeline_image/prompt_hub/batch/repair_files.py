@@ -9,11 +9,11 @@ from itertools import count
 from pathlib import Path
 
 from prompt_hub.batch.objects import FolderObjects, Objects
-from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, RunOutput
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
+from prompt_hub.core.hashing import file_sha256
 from prompt_hub.repository.schema import Format
 
 OUTPUT = "output.jsonl"
@@ -53,7 +53,7 @@ def old_output(objects: Objects, run: RunManifest, folder: Path) -> OldOutput:
             hint="Put it back, or repair the other runs, each by --run.",
             exit_code=ExitCode.BLOCKED,
         )
-    if _sha256(path) != output.sha256:
+    if file_sha256(path) != output.sha256:
         raise PromptHubError(
             f"the output {output.uri} is not what run {run.run} has written: it was changed since.",
             hint="Put the one back that the manifest names, or repair the other runs, by --run.",
@@ -135,10 +135,6 @@ def _beside(stem: str, suffix: str) -> Callable[[str], str]:
 def _is_ours(place: Place, output: Path) -> bool:
     there = output.with_name("there.jsonl")
     found = place.objects.fetch(place.key(OUTPUT), there)
-    ours = found and _sha256(there) == _sha256(output)
+    ours = found and file_sha256(there) == file_sha256(output)
     there.unlink(missing_ok=True)
     return ours
-
-
-def _sha256(path: Path) -> str:
-    return file_as_read(path, "").sha256

@@ -174,44 +174,35 @@ class Runner:
 
     async def _ask_again(self) -> None:
         """Ask once more about records without an answer; stop where it is an outage."""
-        if not await self._example_has_output():
+        if not await self._answers_example(with_output=True):
             return
         for record, fields in self._unheard:
             try:
                 answer = await self.backend.answer(fields, record.number)
             except ModelUnavailableError as error:
-                answer = self._without_output(error)
+                answer = self._without_output(error.message)
                 # An outage may have begun again between the example and the record.
-                if not await self._example_has_output():
+                if not await self._answers_example(with_output=True):
                     return
             self.stats.unanswered -= 1
             self._write(record, fields, answer)
 
-    async def _example_has_output(self) -> bool:
-        """Whether the model is there beyond doubt; an error may come without a call."""
-        fields = await asyncio.to_thread(self.example)
-        if fields is None:
-            return False
-        try:
-            return (await self.backend.answer(fields)).output is not None
-        except ModelUnavailableError:
-            return False
-
-    async def _answers_example(self) -> bool:
+    async def _answers_example(self, *, with_output: bool = False) -> bool:
         """Whether the model answers at all, so that what it refuses is the fault of a record.
 
-        Where no example can be asked about, the records before tell.
+        Where no example can be asked about, the records before tell. With an output it is there
+        beyond doubt: an error may come without a call, and the records before say nothing of now.
         """
         fields = await asyncio.to_thread(self.example)
         if fields is None:
-            return self.journal.has_answers
+            return self.journal.has_answers and not with_output
         try:
-            await self.backend.answer(fields)
+            answer = await self.backend.answer(fields)
         except ModelUnavailableError:
             # Its words may quote what was sent.
-            logger.info("an example of the task is refused, too")
+            logger.info("an example of the task has no answer either")
             return False
-        return True
+        return answer.output is not None or not with_output
 
     def _wanted(self, records: Iterator[Record], limit: int | None) -> Iterator[Record]:
         """Yield the records that have no line yet; those that have one are counted."""
@@ -236,17 +227,14 @@ class Runner:
             fields = self.mapper.fields(record)
         except RecordError as error:
             raw = _as_it_came(record)
-            refused = RecordAnswer(
-                output=None, error=str(error), answered_by=self.backend.answered_by
-            )
-            self._write(record, raw, refused, asked=False)
+            self._write(record, raw, self._without_output(str(error)), asked=False)
             return
         try:
             reply = await self.backend.answer(fields, record.number)
         except ModelUnavailableError as error:
             self.stats.reason = error.public_message if self.logged else error.message
             if error.of_request:
-                self._refused.append((record, fields, self._without_output(error)))
+                self._refused.append((record, fields, self._without_output(error.message)))
                 if len(self._refused) == REFUSED_IN_A_ROW:
                     self._refuses_all = not await self._answers_example()
                     if not self._refuses_all:
@@ -262,9 +250,8 @@ class Runner:
         self._write_refused()
         self._write(record, fields, reply)
 
-    def _without_output(self, error: ModelUnavailableError) -> RecordAnswer:
-        by = self.backend.answered_by
-        return RecordAnswer(output=None, error=error.message, answered_by=by)
+    def _without_output(self, error: str) -> RecordAnswer:
+        return RecordAnswer(output=None, error=error, answered_by=self.backend.answered_by)
 
     def _write_refused(self) -> None:
         """Give every record that was refused its line."""

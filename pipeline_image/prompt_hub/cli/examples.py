@@ -8,11 +8,11 @@ from pathlib import Path
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.core.hashing import file_sha256
 from prompt_hub.core.wording import count
 from prompt_hub.repository.documents import read_bytes
 from prompt_hub.repository.example_sets import (
     LONGEST_REFERENCE,
-    file_sha256,
     open_set,
     push_set,
     reference_in,

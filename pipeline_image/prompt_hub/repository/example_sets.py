@@ -22,6 +22,7 @@ from pydantic import Field
 from prompt_hub.core import aws_names, wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import atomic_write, explain_write_errors
+from prompt_hub.core.hashing import file_sha256
 from prompt_hub.core.json_strict import strict_json
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
 from prompt_hub.repository.examples import read_example_file
@@ -223,12 +224,6 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
     if size_of(reference.uri, file, or_denied=True) != size:
         store(reference.uri, kept, file)
     return reference
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file's bytes, which are never held all at once."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _streamed(reference: ExampleSet, file: str) -> Iterator[bytes]:
