@@ -21,7 +21,7 @@ from prompt_hub.llm.response import Answer, ModelResponse, Usage
 from prompt_hub.monitoring.metrics import metric_data
 from prompt_hub.monitoring.monitor import MonitorRun
 from prompt_hub.service.admission import Refusals
-from prompt_hub.service.execution_log import Call, log_call
+from prompt_hub.service.execution_log import Call, call_line, write_json_lines
 from prompt_hub.service.metrics import LogsAndMetrics
 from tests.infrastructure.synthesised import TASKS, Assembly, Json
 
@@ -288,7 +288,7 @@ def published(capsys: pytest.CaptureFixture[str]) -> set[Metric]:
     usage = Usage(input_tokens=9, output_tokens=3, usd=0.1)
     response = ModelResponse(text="{}", model="m", usage=usage)
     answer = Answer(response=response, output={}, problem=None)
-    log_call(call, "ok", seconds=0.2, answer=answer, problem=None)
+    write_json_lines(call_line(call, "ok", seconds=0.2, answer=answer, problem=None))
     reporter = LogsAndMetrics(cast(CloudWatchClient, None), "dev")
     reporter.moved("part-class", "1.0.0", "1.1.0", 2)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import pytest
 
 from prompt_hub.cli.image import note_image
 from prompt_hub.core import aws_names
@@ -23,7 +20,7 @@ from prompt_hub.release.activation import execute
 from prompt_hub.release.manifest import Release, describe_promoted
 from prompt_hub.release.plan import StageState, plan
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.service.execution_log import Call, log_call
+from prompt_hub.service.execution_log import Call, call_line
 from tests.local_aws.emulator import ACCOUNT, REGION, LocalAws, create_table
 from tests.unit.building import build
 from tests.unit.promotion.checkouts import World, git
@@ -180,11 +177,7 @@ def _live(stand: Stand, release: Release) -> None:
         trace_id=TRACE_ID,
         model=ModelConfig(alias=carried.model.alias, provider=provider, model=model),
     )
-    lines: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("prompt_hub.service.execution_log.write_json_line", _into(lines))
-        log_call(call, "ok", seconds=0.1, answer=None, problem=None)
-    stand.line = lines[0]
+    stand.line = json.dumps(call_line(call, "ok", seconds=0.1, answer=None, problem=None))
     logs, group = stand.aws.client("logs"), aws_names.service_log_group(STAGE)
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="service/1")
@@ -195,7 +188,3 @@ def _live(stand: Stand, release: Release) -> None:
     )
     cause = Cause(by="rollback", reason="0.4 is below 0.7", at=now, code="below-threshold")
     ledger.roll_back("part-class", seen=pointer.revision, cause=cause)
-
-
-def _into(lines: list[str]) -> Callable[[object, dict[str, object]], None]:
-    return lambda _, line: lines.append(json.dumps(line))

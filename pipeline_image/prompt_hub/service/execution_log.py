@@ -9,11 +9,13 @@ what stands there.
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, TextIO
+from typing import Literal
 
 from pydantic_core import to_json
 
@@ -26,6 +28,9 @@ from prompt_hub.llm.response import Answer, Usage
 from prompt_hub.service.errors import ErrorCode, Fault
 
 Outcome = ErrorCode | Literal["ok"]
+
+AFTER_ANSWER_SECONDS = 0.002
+"""Time for whoever has an answer to go on, and for other answers to come."""
 
 _ALWAYS = ((aws_names.CALL_SECONDS, "Seconds"), (aws_names.CALL_CONTRACT_FAILED, "Count"))
 _TOKENS = ((aws_names.CALL_INPUT_TOKENS, "Count"), (aws_names.CALL_OUTPUT_TOKENS, "Count"))
@@ -73,17 +78,40 @@ def log_line(event: str, **values: object) -> None:
 
     A line that cannot be written is lost: calls are answered and pointers followed without a log.
     """
-    write_json_line(sys.stdout, {"event": event, "time": timestamp(), **values})
+    write_json_lines({"event": event, "time": timestamp(), **values})
 
 
-def write_json_line(stream: TextIO, line: Mapping[str, object]) -> None:
-    """Write one JSON line at once. A line that cannot be written is lost, and stops nothing."""
-    try:
-        text = to_json(line, fallback=str).decode("utf-8")
-    except ValueError:
+def write_json_lines(*lines: Mapping[str, object]) -> None:
+    """Write JSON lines at once. A line that cannot be written is lost, and stops nothing."""
+    texts = []
+    for line in lines:
         # A value with half a character in it is no JSON.
-        return
-    write_line(stream, text)
+        with suppress(ValueError):
+            texts.append(to_json(line, fallback=str).decode("utf-8"))
+    if texts:
+        write_line(sys.stdout, "\n".join(texts))
+
+
+class LinesOfAnswers:
+    """Writes the lines of answered calls a moment after their answers, those that wait at once.
+
+    Whoever is woken by an answer, on the core that this process is on, waits until it rests: of one
+    who asks again at once, the next call would wait for the line of the last.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], Mapping[str, object]]] = []
+
+    def add(self, line: Callable[[], Mapping[str, object]]) -> None:
+        """Have a line made and written soon, by the running event loop."""
+        self._waiting.append(line)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(AFTER_ANSWER_SECONDS, self.write)
+
+    def write(self) -> None:
+        """Write what waits: as its time has come, or the service ends."""
+        waiting, self._waiting = self._waiting, []
+        write_json_lines(*(line() for line in waiting))
 
 
 def log_unserved(
@@ -104,40 +132,37 @@ def log_unserved(
     )
 
 
-def log_call(
+def call_line(
     call: Call, outcome: Outcome, *, seconds: float, answer: Answer | None, problem: str | None
-) -> None:
-    """Log one call. `seconds` is wall time; `problem` must not quote the caller's fields."""
+) -> Mapping[str, object]:
+    """Return the line of a call: `seconds` of wall time, no field of the caller in `problem`."""
     model = call.model
     response = answer.response if answer else None
     usage = response.usage if response else None
-    write_json_line(
-        sys.stdout,
-        {
-            "event": "prompt_call",
-            "time": timestamp(),
-            "outcome": outcome,
-            "stage": call.stage,
-            "task": call.task,
-            "version": call.version,
-            "sha256": call.sha256,
-            "release": call.release,
-            "revision": call.revision,
-            "instance": call.instance,
-            "trace_id": call.trace_id,
-            **({} if call.caller is None else {"caller": call.caller}),
-            "valid": outcome == "ok",
-            "problem": problem,
-            aws_names.CALL_SECONDS: round(seconds, 4),
-            aws_names.CALL_CONTRACT_FAILED: int(outcome != "ok" and outcome.fault is Fault.PROMPT),
-            "attempts": usage.attempts if usage else None,
-            aws_names.CALL_USD: usage.usd if usage else None,
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": provider_of(model.provider).telemetry_name if model else None,
-            "gen_ai.request.model": model.model if model else None,
-            "gen_ai.response.model": response.model if response else None,
-            aws_names.CALL_INPUT_TOKENS: usage.input_tokens if usage else None,
-            aws_names.CALL_OUTPUT_TOKENS: usage.output_tokens if usage else None,
-            MEMBER: metadata(_metrics_of(usage)),
-        },
-    )
+    return {
+        "event": "prompt_call",
+        "time": timestamp(),
+        "outcome": outcome,
+        "stage": call.stage,
+        "task": call.task,
+        "version": call.version,
+        "sha256": call.sha256,
+        "release": call.release,
+        "revision": call.revision,
+        "instance": call.instance,
+        "trace_id": call.trace_id,
+        **({} if call.caller is None else {"caller": call.caller}),
+        "valid": outcome == "ok",
+        "problem": problem,
+        aws_names.CALL_SECONDS: round(seconds, 4),
+        aws_names.CALL_CONTRACT_FAILED: int(outcome != "ok" and outcome.fault is Fault.PROMPT),
+        "attempts": usage.attempts if usage else None,
+        aws_names.CALL_USD: usage.usd if usage else None,
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": provider_of(model.provider).telemetry_name if model else None,
+        "gen_ai.request.model": model.model if model else None,
+        "gen_ai.response.model": response.model if response else None,
+        aws_names.CALL_INPUT_TOKENS: usage.input_tokens if usage else None,
+        aws_names.CALL_OUTPUT_TOKENS: usage.output_tokens if usage else None,
+        MEMBER: metadata(_metrics_of(usage)),
+    }

@@ -40,7 +40,7 @@ from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.admission import Admission, Refusals
 from prompt_hub.service.callers import Callers
 from prompt_hub.service.errors import ErrorCode, ServiceError
-from prompt_hub.service.execution_log import log_line
+from prompt_hub.service.execution_log import LinesOfAnswers, log_line
 from prompt_hub.service.openapi import JSON, OpenApiDocument
 from prompt_hub.service.service import Answered, PromptService
 
@@ -123,6 +123,7 @@ class ServiceApp:
         self._body_limit = TimeLimit(body_seconds)
         self._admission = admission
         self._refusals = Refusals(service.stage)
+        self._lines = LinesOfAnswers()
         self._callers = callers
         self._announce = announce
         # Of many tasks these are long, and callers would wait for them.
@@ -152,6 +153,7 @@ class ServiceApp:
         await receive()
         stop.set()
         await service.close()
+        self._lines.write()
         self._refusals.say()
         if self._announce:
             log_line("stopped", release=service.release, instance=service.instance.id)
@@ -193,11 +195,9 @@ class ServiceApp:
             await _send(send, refusal)
             return
         try:
-            # First the answer: nobody is to wait until a line is written about it.
-            answer = to_json(_answer(answered, service.release, trace_id))
-            await _send(send, _Response(200, answer))
+            await _send(send, _Response(200, to_json(_answer(answered, service.release, trace_id))))
         finally:
-            answered.log()
+            self._lines.add(answered.line)
 
     async def _look(self, path: str, scope: Scope, send: Send) -> None:
         """Answer what asks about the service itself."""

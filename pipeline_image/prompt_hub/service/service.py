@@ -30,7 +30,7 @@ from prompt_hub.repository.input_check import field_problems, in_words
 from prompt_hub.repository.rendering import RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.service.errors import ErrorCode, Fault, ServiceError
-from prompt_hub.service.execution_log import Call, log_call, log_unserved
+from prompt_hub.service.execution_log import Call, call_line, log_unserved, write_json_lines
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
@@ -86,8 +86,8 @@ class Answered:
     model: str
     answer: Answer
     output: JsonObject
-    log: Callable[[], None] = field(repr=False)
-    """Writes the call's line: for once the answer is sent, which is not to wait for it."""
+    line: Callable[[], Mapping[str, object]] = field(repr=False)
+    """Makes the call's line: for once the answer is sent, which is not to wait for it."""
 
 
 class PromptService:
@@ -132,7 +132,7 @@ class PromptService:
     ) -> Answered:
         """Answer one record with the active version of `task`; raises `ServiceError`.
 
-        The caller is to have a call logged that is answered (`Answered.log`); others are already,
+        The caller is to have a call logged that is answered (`Answered.line`); others are already,
         but for those that are refused for their caller's sake.
 
         `size` is that of the fields as they came: the work that large ones take is kept off the
@@ -171,15 +171,15 @@ class PromptService:
         started = time.perf_counter()
         attempt = await self._try_model(prompt, fields, size)
         seconds = time.perf_counter() - started
-        log = partial(self._log, task, served, prompt, trace_id, attempt, seconds, caller)
+        line = partial(self._line, task, served, prompt, trace_id, attempt, seconds, caller)
         error = attempt.error
         if error is not None:
-            log()
+            write_json_lines(line())
             try:
                 raise error
             finally:
                 # By its traceback it leads here again: a ring, which would keep the record.
-                del error, attempt, log
+                del error, attempt, line
         model, answer = attempt.model, attempt.answer
         assert model is not None
         assert answer is not None
@@ -190,10 +190,10 @@ class PromptService:
             model=model.identity,
             answer=answer,
             output=answer.output,
-            log=log,
+            line=line,
         )
 
-    def _log(
+    def _line(
         self,
         task: str,
         served: ServedVersion,
@@ -202,12 +202,12 @@ class PromptService:
         attempt: _Attempt,
         seconds: float,
         caller: str | None,
-    ) -> None:
+    ) -> Mapping[str, object]:
         error, problem = attempt.error, attempt.logged_problem
         if problem is None and error is not None and error.code != ErrorCode.INVALID_OUTPUT:
             # What is wrong with an output may quote it.
             problem = error.message
-        log_call(
+        return call_line(
             Call(
                 stage=self.stage,
                 task=task,

@@ -16,7 +16,7 @@ from prompt_hub.core import log_setup
 _WRITERS = """
 import os, signal, sys, threading
 from prompt_hub.core.log_setup import share_output
-from prompt_hub.service.execution_log import write_json_line
+from prompt_hub.service.execution_log import write_json_lines
 
 share_output()
 os.set_blocking(1, "BLOCKING" in os.environ)
@@ -27,7 +27,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 
 def write(thread):
     for number in range(25):
-        write_json_line(sys.stdout, {"from": f"{process} {thread}", "long": "x" * 150_000})
+        write_json_lines({"from": f"{process} {thread}", "long": "x" * 150_000})
 
 threads = [threading.Thread(target=write, args=(number,)) for number in (1, 2)]
 for thread in threads:

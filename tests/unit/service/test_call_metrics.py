@@ -133,7 +133,8 @@ def log(outcome: execution_log.Outcome, usage: Usage | None = None) -> None:
     if usage is not None:
         response = ModelResponse(text="{}", model="m", usage=usage)
         answer = Answer(response=response, output={}, problem=None)
-    execution_log.log_call(call, outcome, seconds=0.5, answer=answer, problem=None)
+    line = execution_log.call_line(call, outcome, seconds=0.5, answer=answer, problem=None)
+    execution_log.write_json_lines(line)
 
 
 def test_no_words_of_callers_or_models_become_a_metric(
