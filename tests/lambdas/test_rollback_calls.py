@@ -43,10 +43,12 @@ def compared(
     ago: timedelta = timedelta(minutes=1),
     fresh: int = 4,
     paired: tuple[float, float] | None = None,
+    asked: bool = False,
 ) -> None:
     """Add what a comparison by the score watch leaves: four fresh rounds of both versions.
 
-    A run that a score has asked for may leave fewer.
+    A run that a score has asked for may leave fewer, and so does a comparison that was `asked` for
+    and broke off.
     """
 
     def sample(version: str, score: float, evidence: Evidence) -> ScoreSample:
@@ -65,7 +67,12 @@ def compared(
     def evidence(rounds: int, score: float) -> Evidence:
         answers = rounds * SIZE
         return Evidence(
-            rounds=rounds, asked=answers, earned=answers * score, error=ERROR, answers=answers
+            rounds=rounds,
+            asked=answers,
+            earned=answers * score,
+            error=ERROR,
+            answers=answers,
+            compared=asked,
         )
 
     samples = [sample("1.1.0", score, replace(evidence(1 + fresh, score), broke=broke))]
@@ -242,6 +249,36 @@ def test_a_comparison_without_its_way_back_is_for_people(world: World) -> None:
     compared(world, broke=48, control=None)
     assert world.invoke(ALARM) == [("part-class", "calls-without-control")]
     assert asked_to_compare(world) == []
+
+
+@pytest.mark.parametrize(
+    ("fresh", "control", "code", "words"),
+    [
+        (2, 0.9, "calls-comparison-broke-off", "broke off after 2 of 4 fresh rounds"),
+        (4, 0.9, "calls-not-reproduced", "does not show that 1.0.0 would do better"),
+        (0, None, "calls-without-control", "1.0.0 could not be measured"),
+        (3, None, "calls-without-control", "1.0.0 could not be measured"),
+    ],
+)
+def test_a_comparison_that_was_asked_for_is_told_by_its_round_and_asked_for_once(
+    world: World, fresh: int, control: float | None, code: str, words: str
+) -> None:
+    """A provider that fails now and then would else be asked without a pause."""
+    assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+    compared(world, broke=3, kept=2, fresh=fresh, control=control, asked=True)
+    assert world.invoke(ROUND) == [("part-class", code)]
+    (message,) = world.topic.published
+    assert words in message["Message"]
+    for event in (ROUND, ALARM):
+        assert world.invoke(event) == [("part-class", "people-know")]
+    assert len(asked_to_compare(world)) == 1
+    world.now += timedelta(minutes=150)
+    assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+
+
+def test_a_comparison_that_broke_off_after_it_had_shown_it_rolls_back(world: World) -> None:
+    compared(world, broke=96, kept=48, fresh=1, asked=True)
+    assert world.invoke(ROUND) == [("part-class", "breaks-its-contract")]
 
 
 def test_a_comparison_speaks_for_ten_runs_of_the_schedule(world: World) -> None:
