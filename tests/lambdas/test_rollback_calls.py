@@ -276,6 +276,25 @@ def test_a_comparison_that_was_asked_for_is_told_by_its_round_and_asked_for_once
     assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
 
 
+@pytest.mark.parametrize(("fresh", "control", "broke"), [(4, 0.9, 1), (2, 0.9, 1), (4, None, 48)])
+def test_who_is_told_of_a_comparison_that_shows_nothing_is_told_how_to_repeat_it(
+    world: World, fresh: int, control: float | None, broke: int
+) -> None:
+    """Nothing asks for another one by itself for hours, though the model may be back at once."""
+    compared(world, broke=broke, fresh=fresh, control=control, asked=True)
+    world.invoke(ROUND)
+    (message,) = world.topic.published
+    command = "  prompt-hub watch part-class --compare --now --wait --stage dev"
+    assert command in message["Message"].splitlines()
+    assert "A comparison speaks for 10 runs of the schedule" in message["Message"]
+
+
+def test_a_page_on_anything_else_asks_for_no_comparison(world: World) -> None:
+    world.measured("part-class", 0.55, None)
+    world.invoke(ROUND)
+    assert "--compare" not in world.topic.published[0]["Message"]
+
+
 def test_a_comparison_that_broke_off_after_it_had_shown_it_rolls_back(world: World) -> None:
     compared(world, broke=96, kept=48, fresh=1, asked=True)
     assert world.invoke(ROUND) == [("part-class", "breaks-its-contract")]

@@ -14,10 +14,17 @@ from typing import assert_never
 from prompt_hub.core import aws_names
 from prompt_hub.core.foreign_text import mail_subject
 from prompt_hub.core.wording import count
+from prompt_hub.ledger.detector import RUNS_A_COMPARISON
 from prompt_hub.ledger.items import BY_HAND, Event, EventKind
 
 SIGNED = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
 """What a command is given that a person answers for, to be filled in."""
+_SHOWS_NOTHING = {
+    "calls-without-control",
+    "calls-comparison-broke-off",
+    "calls-not-reproduced",
+}
+"""Codes of pages on a comparison that another one may answer: it is a person's to ask for now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +199,15 @@ def next_steps(event: Event, stage: str) -> str:
             "`git pull`, the command below; commit, push and start the pipeline.\n"
             f"  {back} {SIGNED}"
         )
+    again = ""
+    if event.code in _SHOWS_NOTHING:
+        again = (
+            f"A comparison speaks for {count(RUNS_A_COMPARISON, 'run')} of the schedule: until then "
+            "nothing asks for\nanother one by itself. To compare both versions again now:\n"
+            f"  prompt-hub watch {event.task} --compare --now --wait --stage {stage}\n"
+        )
     return (
-        "To see its history, and to choose another version by hand:\n"
+        f"{again}To see its history, and to choose another version by hand:\n"
         f"  prompt-hub ledger show {where}\n"
         f"  prompt-hub ledger downgrade {where} --to VERSION {SIGNED}"
     )
