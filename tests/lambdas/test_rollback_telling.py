@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +42,19 @@ def test_a_few_events_are_told_in_a_message_each(count: int) -> None:
         f"[prompt-hub dev] {task}: rolled back 1.1.0 -> 1.0.0" for task in world.tasks
     ]
     assert states(world) == {Notify.SENT}
+
+
+def test_a_rollback_of_a_frozen_task_says_that_it_stays_frozen_and_how_that_ends() -> None:
+    world = world_of(2)
+    unfreeze = "  prompt-hub ledger unfreeze task-00 --stage dev --person "
+    by_ann = replace(world.cause, by="Ann", reason="supplier audit")
+    world.ledger.freeze("task-00", seen=world.pointer("task-00").revision, cause=by_ann)
+    world.invoke(recorded("sweep"))
+    _, frozen, free = (message["Message"] for message in world.topic.published)
+    assert "The task stays frozen: no release moves it." in frozen
+    assert f"\nTo let releases move it again:\n{unfreeze}" in frozen
+    assert "frozen" not in free
+    assert "unfreeze" not in free
 
 
 @pytest.mark.parametrize("count", [ONE_BY_ONE + 1, 40, DIGEST_MOST])

@@ -134,7 +134,12 @@ def headline(event: Event) -> str:
 
 
 def done(event: Event) -> str:
-    """Return what was done about it, as a sentence."""
+    """Return what was done about it, in a sentence or two."""
+    frozen = " The task stays frozen: no release moves it." if event.stays_frozen else ""
+    return _what_was_done(event) + frozen
+
+
+def _what_was_done(event: Event) -> str:
     left = event.left.version if event.left else "nothing"
     match event.kind:
         case EventKind.ROLLED_BACK:
@@ -163,6 +168,17 @@ def done(event: Event) -> str:
 
 def next_steps(event: Event, stage: str) -> str:
     """Return what a person may do now, with the exact commands, each on a line of its own."""
+    steps = _next_steps(event, stage)
+    if event.stays_frozen:
+        steps += f"\nTo let releases move it again:\n{_unfreeze(event, stage)}"
+    return steps
+
+
+def _unfreeze(event: Event, stage: str) -> str:
+    return f"  prompt-hub ledger unfreeze {event.task} --stage {stage} {SIGNED}"
+
+
+def _next_steps(event: Event, stage: str) -> str:
     where = f"{event.task} --stage {stage}"
     if event.left is not None and event.left != event.reached:
         in_stage = f"prompt-hub ledger activate {where} --to {event.left.version} {SIGNED}"
@@ -187,10 +203,7 @@ def next_steps(event: Event, stage: str) -> str:
             f"  prompt-hub repair {where} --version {event.left.version}"
         )
     if event.kind is EventKind.FROZEN:
-        return (
-            "When the cause is found, let releases move it again:\n"
-            f"  prompt-hub ledger unfreeze {where} {SIGNED}"
-        )
+        return f"When the cause is found, let releases move it again:\n{_unfreeze(event, stage)}"
     if event.kind is EventKind.RETIRED:
         # Nothing is active that a command of the ledger could move.
         back = f"prompt-hub promote downgrade {event.task} --to {event.reached.version} --override"
@@ -202,8 +215,8 @@ def next_steps(event: Event, stage: str) -> str:
     again = ""
     if event.code in _SHOWS_NOTHING:
         again = (
-            f"A comparison speaks for {count(RUNS_A_COMPARISON, 'run')} of the schedule: until then "
-            "nothing asks for\nanother one by itself. To compare both versions again now:\n"
+            f"A comparison speaks for {count(RUNS_A_COMPARISON, 'run')} of the schedule: nothing "
+            "asks for another\none by itself until then. To compare both versions again now:\n"
             f"  prompt-hub watch {event.task} --compare --now --wait --stage {stage}\n"
         )
     return (
