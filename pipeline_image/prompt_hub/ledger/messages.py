@@ -169,8 +169,8 @@ def _what_was_done(event: Event) -> str:
 def next_steps(event: Event, stage: str) -> str:
     """Return what a person may do now, with the exact commands, each on a line of its own."""
     steps = _next_steps(event, stage)
-    if event.stays_frozen:
-        steps += f"\nTo let releases move it again:\n{_unfreeze(event, stage)}"
+    if event.stays_frozen and (unfreeze := _unfreeze(event, stage)) not in steps:
+        steps += f"\nTo let releases move it again:\n{unfreeze}"
     return steps
 
 
@@ -202,7 +202,8 @@ def _next_steps(event: Event, stage: str) -> str:
             "it says first which they are and what that costs):\n"
             f"  prompt-hub repair {where} --version {event.left.version}"
         )
-    if event.kind is EventKind.FROZEN:
+    if event.kind is EventKind.FROZEN or event.code == "provider-or-data":
+        # No other version would do better: each asks the same provider.
         return f"When the cause is found, let releases move it again:\n{_unfreeze(event, stage)}"
     if event.kind is EventKind.RETIRED:
         # Nothing is active that a command of the ledger could move.
