@@ -155,6 +155,9 @@ def test_a_comparison_that_shows_it_rolls_back_though_the_score_passes(world: Wo
     # Its way back is gone: a rollback is never rolled back.
     world.alarms.calls = {"1.0.0": MANY}
     assert world.invoke(ALARM) == [("part-class", "calls-no-way-back")]
+    # The one version that is left was taken out: what refuses it is not all that the page names.
+    back = "  prompt-hub ledger activate part-class --stage dev --to VERSION --person"
+    assert back in world.topic.published[1]["Message"]
 
 
 @pytest.mark.parametrize("event", [ROUND, ALARM], ids=["round", "alarm"])

@@ -223,5 +223,7 @@ def _next_steps(event: Event, stage: str) -> str:
     return (
         f"{again}To see its history, and to choose another version by hand:\n"
         f"  prompt-hub ledger show {where}\n"
-        f"  prompt-hub ledger downgrade {where} --to VERSION {SIGNED}"
+        f"  prompt-hub ledger downgrade {where} --to VERSION {SIGNED}\n"
+        "One that was quarantined or downgraded here is refused there, and comes back by:\n"
+        f"  prompt-hub ledger activate {where} --to VERSION {SIGNED}"
     )

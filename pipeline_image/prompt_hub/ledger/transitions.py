@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.errors import TransitionRefusedError
+from prompt_hub.ledger.errors import TakenOutError, TransitionRefusedError
 from prompt_hub.ledger.items import (
     Event,
     EventKind,
@@ -304,7 +304,7 @@ def _refuse_other_content(state: TaskState, to: VersionRef) -> None:
 def _refuse_taken_out(state: TaskState, version: str) -> None:
     record = state.versions.get(version)
     if record is not None and record.state.taken_out:
-        raise TransitionRefusedError(
+        raise TakenOutError(
             f"version {version} of {state.task} is {record.state.value} "
             f"since {record.at} by {record.by}: {record.reason}"
         )
