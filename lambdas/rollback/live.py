@@ -70,12 +70,15 @@ def wants_calls(context: AlarmContext, decision: Decision, *, asked: bool) -> bo
 
 
 def _is_comparison(context: AlarmContext) -> bool:
-    """Whether the newest sample of the active version has its way back's beside it."""
+    """Whether the newest run was to compare, or has measured the way back, too."""
     pointer = context.pointer
     if pointer is None:
         return False
     own = [sample for sample in context.samples if sample.version == pointer.version]
-    return bool(own) and control_of(own[0], pointer, context.samples) is not None
+    if not own:
+        return False
+    asked = own[0].evidence is not None and own[0].evidence.compared
+    return asked or control_of(own[0], pointer, context.samples) is not None
 
 
 def read_calls(
@@ -195,8 +198,7 @@ def _by_comparison(
         if sample.version == pointer.version
         and sample.at >= timestamp(now - speaks_for)
         and sample.evidence is not None
-        and sample.evidence.rounds > 1
-        and _was_taken_to_its_end(control := control_of(sample, pointer, samples))
+        and _speaks_of_contracts(sample.evidence, control := control_of(sample, pointer, samples))
     ]
     assert pointer.previous is not None
     previous = pointer.previous.version
@@ -227,6 +229,16 @@ def _by_comparison(
         if sample.version == previous and sample.evidence is not None
     ]
     if not keeps_contract_better(compared, control.evidence.error):
+        rounds = control.evidence.rounds
+        if rounds < FOLLOW_UPS:
+            return Decision(
+                action=Action.PAGE,
+                code="calls-comparison-broke-off",
+                reason=f"{found}. The comparison broke off after {rounds} of "
+                f"{wording.count(FOLLOW_UPS, 'fresh round')}, and so far it does not show that "
+                f"{previous} would do better.",
+                evidence=evidence,
+            )
         return Decision(
             action=Action.PAGE,
             code="calls-not-reproduced",
@@ -264,11 +276,17 @@ def _by_comparison(
     )
 
 
-def _was_taken_to_its_end(control: ScoreSample | None) -> bool:
-    """Whether a run of several rounds says all that a comparison of contracts may say.
+def _speaks_of_contracts(active: Evidence, control: ScoreSample | None) -> bool:
+    """Whether a run is the comparison of contracts for its time, so that no other is asked for.
 
-    A run that a score has asked for ends when the score is clear, after one fresh round or two.
+    One that was asked for is, however far it came: a provider that fails now and then would else be
+    asked without a pause. One that a score has asked for ends when the score is clear, after one
+    fresh round or two, and is one only where it was taken to its end.
     """
+    if active.compared:
+        return True
+    if active.rounds == 1:
+        return False
     found = None if control is None else control.evidence
     if found is None:
         return True

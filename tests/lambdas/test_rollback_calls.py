@@ -43,10 +43,12 @@ def compared(
     ago: timedelta = timedelta(minutes=1),
     fresh: int = 4,
     paired: tuple[float, float] | None = None,
+    asked: bool = False,
 ) -> None:
     """Add what a comparison by the score watch leaves: four fresh rounds of both versions.
 
-    A run that a score has asked for may leave fewer.
+    A run that a score has asked for may leave fewer, and so does a comparison that was `asked` for
+    and broke off.
     """
 
     def sample(version: str, score: float, evidence: Evidence) -> ScoreSample:
@@ -65,7 +67,12 @@ def compared(
     def evidence(rounds: int, score: float) -> Evidence:
         answers = rounds * SIZE
         return Evidence(
-            rounds=rounds, asked=answers, earned=answers * score, error=ERROR, answers=answers
+            rounds=rounds,
+            asked=answers,
+            earned=answers * score,
+            error=ERROR,
+            answers=answers,
+            compared=asked,
         )
 
     samples = [sample("1.1.0", score, replace(evidence(1 + fresh, score), broke=broke))]
@@ -148,6 +155,9 @@ def test_a_comparison_that_shows_it_rolls_back_though_the_score_passes(world: Wo
     # Its way back is gone: a rollback is never rolled back.
     world.alarms.calls = {"1.0.0": MANY}
     assert world.invoke(ALARM) == [("part-class", "calls-no-way-back")]
+    # The one version that is left was taken out: what refuses it is not all that the page names.
+    back = "  prompt-hub ledger activate part-class --stage dev --to VERSION --person"
+    assert back in world.topic.published[1]["Message"]
 
 
 @pytest.mark.parametrize("event", [ROUND, ALARM], ids=["round", "alarm"])
@@ -242,6 +252,55 @@ def test_a_comparison_without_its_way_back_is_for_people(world: World) -> None:
     compared(world, broke=48, control=None)
     assert world.invoke(ALARM) == [("part-class", "calls-without-control")]
     assert asked_to_compare(world) == []
+
+
+@pytest.mark.parametrize(
+    ("fresh", "control", "code", "words"),
+    [
+        (2, 0.9, "calls-comparison-broke-off", "broke off after 2 of 4 fresh rounds"),
+        (4, 0.9, "calls-not-reproduced", "does not show that 1.0.0 would do better"),
+        (0, None, "calls-without-control", "1.0.0 could not be measured"),
+        (3, None, "calls-without-control", "1.0.0 could not be measured"),
+    ],
+)
+def test_a_comparison_that_was_asked_for_is_told_by_its_round_and_asked_for_once(
+    world: World, fresh: int, control: float | None, code: str, words: str
+) -> None:
+    """A provider that fails now and then would else be asked without a pause."""
+    assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+    compared(world, broke=3, kept=2, fresh=fresh, control=control, asked=True)
+    assert world.invoke(ROUND) == [("part-class", code)]
+    (message,) = world.topic.published
+    assert words in message["Message"]
+    for event in (ROUND, ALARM):
+        assert world.invoke(event) == [("part-class", "people-know")]
+    assert len(asked_to_compare(world)) == 1
+    world.now += timedelta(minutes=150)
+    assert world.invoke(ALARM) == [("part-class", "calls-break-contract")]
+
+
+@pytest.mark.parametrize(("fresh", "control", "broke"), [(4, 0.9, 1), (2, 0.9, 1), (4, None, 48)])
+def test_who_is_told_of_a_comparison_that_shows_nothing_is_told_how_to_repeat_it(
+    world: World, fresh: int, control: float | None, broke: int
+) -> None:
+    """Nothing asks for another one by itself for hours, though the model may be back at once."""
+    compared(world, broke=broke, fresh=fresh, control=control, asked=True)
+    world.invoke(ROUND)
+    (message,) = world.topic.published
+    command = "  prompt-hub watch part-class --compare --now --wait --stage dev"
+    assert command in message["Message"].splitlines()
+    assert "A comparison speaks for 10 runs of the schedule" in message["Message"]
+
+
+def test_a_page_on_anything_else_asks_for_no_comparison(world: World) -> None:
+    world.measured("part-class", 0.55, None)
+    world.invoke(ROUND)
+    assert "--compare" not in world.topic.published[0]["Message"]
+
+
+def test_a_comparison_that_broke_off_after_it_had_shown_it_rolls_back(world: World) -> None:
+    compared(world, broke=96, kept=48, fresh=1, asked=True)
+    assert world.invoke(ROUND) == [("part-class", "breaks-its-contract")]
 
 
 def test_a_comparison_speaks_for_ten_runs_of_the_schedule(world: World) -> None:

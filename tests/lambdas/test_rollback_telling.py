@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from decision import RECOVERED_ROUNDS
 from handler import IncompleteInvocationError
-from prompt_hub.ledger.items import Notify
+from prompt_hub.ledger.items import Notify, ScoreSample
 from prompt_hub.ledger.outbox import CLAIM_KEY
+from prompt_hub.ledger.transitions import Cause
 from telling import CLAIM_SECONDS, COLLECT_SECONDS, DIGEST_MOST, ONE_BY_ONE
 from tests.lambdas.world import KilledByLambda, World, recorded
 
@@ -41,6 +44,53 @@ def test_a_few_events_are_told_in_a_message_each(count: int) -> None:
         f"[prompt-hub dev] {task}: rolled back 1.1.0 -> 1.0.0" for task in world.tasks
     ]
     assert states(world) == {Notify.SENT}
+
+
+def test_a_rollback_of_a_frozen_task_says_that_it_stays_frozen_and_how_that_ends() -> None:
+    world = world_of(2)
+    unfreeze = "  prompt-hub ledger unfreeze task-00 --stage dev --person "
+    by_ann = replace(world.cause, by="Ann", reason="supplier audit")
+    world.ledger.freeze("task-00", seen=world.pointer("task-00").revision, cause=by_ann)
+    world.invoke(recorded("sweep"))
+    _, frozen, free = (message["Message"] for message in world.topic.published)
+    assert "The task stays frozen: no release moves it." in frozen
+    assert f"\nTo let releases move it again:\n{unfreeze}" in frozen
+    assert "frozen" not in free
+    assert "unfreeze" not in free
+
+
+def test_both_bad_again_in_a_task_that_is_frozen_proposes_no_other_version() -> None:
+    world = World()
+    fallen = Cause(
+        by="rollback", code="provider-or-data", reason="both", at="2026-11-03T09:00:00.000000Z"
+    )
+    world.ledger.freeze("part-class", seen=world.pointer().revision, cause=fallen)
+    for minute, score in enumerate([0.5, *[0.95] * RECOVERED_ROUNDS, 0.5], start=10):
+        at = f"2026-11-03T09:{minute}:00.000000Z"
+        world.ledger.add_samples(
+            [
+                ScoreSample(
+                    task="part-class",
+                    version=version,
+                    score=score,
+                    threshold=0.85,
+                    n=40,
+                    interval=(score, score),
+                    evaluation=at,
+                    at=at,
+                )
+                for version in ("1.1.0", "1.0.0")
+            ]
+        )
+    assert world.invoke(round_of("part-class")) == [("part-class", "provider-or-data")]
+    froze, page = world.topic.published
+    assert page["Subject"].endswith("part-class: needs a person, 1.1.0 stays active")
+    assert "What was done: nothing: 1.1.0 stays active. The task stays frozen" in page["Message"]
+    assert "ledger downgrade" not in page["Message"]
+    lifted = froze["Message"].split("When the cause is found")[1]
+    assert "prompt-hub ledger unfreeze part-class" in lifted
+    assert page["Message"].split("When the cause is found")[1:] == [lifted]
+    assert page["Message"].count("unfreeze") == 1
 
 
 @pytest.mark.parametrize("count", [ONE_BY_ONE + 1, 40, DIGEST_MOST])

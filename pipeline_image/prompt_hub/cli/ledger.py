@@ -20,6 +20,7 @@ from prompt_hub.cli.stage import (
 )
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.ledger.errors import TakenOutError
 from prompt_hub.ledger.items import BY_HAND, VersionRef
 from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.ledger.transitions import Cause, activate, downgrade
@@ -75,7 +76,15 @@ def run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.action == "show":
         _show(ledger, stage, arguments)
     else:
-        _change(ledger, stage, arguments)
+        try:
+            _change(ledger, stage, arguments)
+        except TakenOutError as error:
+            raise PromptHubError(
+                f"refused: {error}.",
+                hint=f"It comes back by: prompt-hub ledger activate {arguments.task}"
+                f" --stage {stage} --to {arguments.to} {SIGNED}",
+                exit_code=ExitCode.BLOCKED,
+            ) from None
     return ExitCode.OK
 
 

@@ -78,6 +78,9 @@ class Evidence:
     """Of a control: sum of weights where it kept its contract and the active version did not."""
     lapsed: float = 0.0
     """Of a control: sum of weights where it broke its contract and the active version did not."""
+    compared: bool = False
+    """Whether the run was asked to compare contracts, however far it came; False in samples from
+    before that was noted."""
 
     def to_attributes(self) -> dict[str, object]:
         """Return what the ledger keeps."""
@@ -92,6 +95,7 @@ class Evidence:
             "broke": self.broke,
             "kept": self.kept,
             "lapsed": self.lapsed,
+            "compared": self.compared,
         }
 
 
@@ -122,6 +126,7 @@ def evidence_from(item: Mapping[str, object]) -> Evidence:
         broke=whole("broke", 0),
         kept=float(number("kept", 0.0)),
         lapsed=float(number("lapsed", 0.0)),
+        compared=bool(item.get("compared", False)),
     )
 
 

@@ -17,3 +17,7 @@ class LedgerConflictError(LedgerError):
 
 class TransitionRefusedError(LedgerError):
     """The change is not allowed in the state that the task is in."""
+
+
+class TakenOutError(TransitionRefusedError):
+    """The version was quarantined or downgraded: it comes back by a named override alone."""

@@ -15,6 +15,7 @@ from typing import cast
 from prompt_hub.core import aws_names
 from prompt_hub.core.exact import reaches
 from prompt_hub.ledger.detector import Evidence, evidence_from
+from prompt_hub.ledger.plain_values import mapping, real, whole_number
 
 Attributes = dict[str, object]
 
@@ -120,6 +121,7 @@ class Pointer:
     activation. `shares` is the traffic by version, one version at 1.0 today. `revision` is that of
     the event which last changed the pointer. `release` is the newest release that moved it. A
     `retired` pointer has nothing active: `active` is what was, and an older release is still known.
+    `frozen_by` and `frozen_reason` stay when the pointer moves; empty where an older release wrote.
     """
 
     task: str
@@ -132,6 +134,8 @@ class Pointer:
     at: str
     release: ReleaseRef
     retired: bool = False
+    frozen_by: str = ""
+    frozen_reason: str = ""
 
     @property
     def version(self) -> str:
@@ -142,6 +146,13 @@ class Pointer:
     def sha256(self) -> str:
         """The hash of the active version."""
         return self.active.sha256
+
+    @property
+    def freeze_in_words(self) -> str:
+        """That the task is frozen, by whom and why; whoever moved it since may be another."""
+        if not self.frozen_by:
+            return "frozen; `prompt-hub ledger show` says by whom"
+        return f"frozen by {self.frozen_by}: {self.frozen_reason}"
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -167,12 +178,14 @@ class Pointer:
             "at": self.at,
             "release": {"release": self.release.release, "made_at": self.release.made_at},
             "retired": self.retired,
+            **({"frozen_by": self.frozen_by} if self.frozen_by else {}),
+            **({"frozen_reason": self.frozen_reason} if self.frozen_reason else {}),
         }
 
     @classmethod
     def from_attributes(cls, task: str, item: Mapping[str, object]) -> Pointer:
         """Read back what `to_attributes` wrote."""
-        release = _mapping(item["release"])
+        release = mapping(item["release"])
         return cls(
             task=task,
             active=VersionRef(version=str(item["version"]), sha256=str(item["sha256"])),
@@ -184,6 +197,8 @@ class Pointer:
             at=str(item["at"]),
             release=ReleaseRef(release=str(release["release"]), made_at=str(release["made_at"])),
             retired=bool(item.get("retired", False)),
+            frozen_by=str(item.get("frozen_by", "")),
+            frozen_reason=str(item.get("frozen_reason", "")),
         )
 
 
@@ -239,7 +254,8 @@ class Event:
     """One line of a task's history; its id is the revision that it made.
 
     `code` names the reason for a program (so that people are not told twice), `reason` is for
-    people. `evidence` holds the numbers that decided, as they were read.
+    people. `evidence` holds the numbers that decided, as they were read. `stays_frozen`: the task
+    was frozen before, and still is.
     """
 
     task: str
@@ -253,6 +269,7 @@ class Event:
     at: str
     notify: Notify
     evidence: Mapping[str, object] = field(default_factory=dict)
+    stays_frozen: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -277,6 +294,7 @@ class Event:
             "at": self.at,
             "notify": self.notify.value,
             "evidence": dict(self.evidence),
+            **({"stays_frozen": True} if self.stays_frozen else {}),
         }
 
     @classmethod
@@ -296,7 +314,8 @@ class Event:
             reason=str(item["reason"]),
             at=str(item["at"]),
             notify=Notify(str(item["notify"])),
-            evidence=_mapping(item["evidence"]),
+            evidence=mapping(item["evidence"]),
+            stays_frozen=bool(item.get("stays_frozen", False)),
         )
 
 
@@ -366,13 +385,13 @@ class ScoreSample:
         return cls(
             task=task,
             version=str(item["version"]),
-            score=_real(item["score"]),
-            threshold=_real(item["threshold"]),
+            score=real(item["score"]),
+            threshold=real(item["threshold"]),
             n=whole_number(item["n"]),
-            interval=(_real(low), _real(high)),
+            interval=(real(low), real(high)),
             evaluation=str(item["evaluation"]),
             at=str(item["at"]),
-            evidence=None if evidence is None else evidence_from(_mapping(evidence)),
+            evidence=None if evidence is None else evidence_from(mapping(evidence)),
             release=None if release is None else str(release),
             answered_by=tuple(map(str, cast(list[object], item.get("answered_by", [])))),
             judged_on=tuple(map(str, cast(list[object], item.get("judged_on", [])))),
@@ -409,8 +428,8 @@ class Deployed:
             release=ReleaseRef(release=str(item["release"]), made_at=str(item["made_at"])),
             commit=str(item["commit"]),
             carries={
-                task: {version: str(sha256) for version, sha256 in _mapping(versions).items()}
-                for task, versions in _mapping(item["carries"]).items()
+                task: {version: str(sha256) for version, sha256 in mapping(versions).items()}
+                for task, versions in mapping(item["carries"]).items()
             },
             at=str(item["at"]),
         )
@@ -425,24 +444,5 @@ def _reference(reference: VersionRef | None) -> Attributes | None:
 def _referenced(value: object) -> VersionRef | None:
     if value is None:
         return None
-    item = _mapping(value)
+    item = mapping(value)
     return VersionRef(version=str(item["version"]), sha256=str(item["sha256"]))
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a map, found {value!r}")
-    return cast(Mapping[str, object], value)
-
-
-def whole_number(value: object) -> int:
-    """Return `value`; raises `ValueError` unless it is a whole number."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"expected a whole number, found {value!r}")
-    return value
-
-
-def _real(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"expected a number, found {value!r}")
-    return float(value)

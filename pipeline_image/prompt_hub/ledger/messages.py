@@ -14,10 +14,17 @@ from typing import assert_never
 from prompt_hub.core import aws_names
 from prompt_hub.core.foreign_text import mail_subject
 from prompt_hub.core.wording import count
+from prompt_hub.ledger.detector import RUNS_A_COMPARISON
 from prompt_hub.ledger.items import BY_HAND, Event, EventKind
 
 SIGNED = '--person YOUR-NAME --reason "WHY, in 10 characters or more"'
 """What a command is given that a person answers for, to be filled in."""
+_SHOWS_NOTHING = {
+    "calls-without-control",
+    "calls-comparison-broke-off",
+    "calls-not-reproduced",
+}
+"""Codes of pages on a comparison that another one may answer: it is a person's to ask for now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +134,12 @@ def headline(event: Event) -> str:
 
 
 def done(event: Event) -> str:
-    """Return what was done about it, as a sentence."""
+    """Return what was done about it, in a sentence or two."""
+    frozen = " The task stays frozen: no release moves it." if event.stays_frozen else ""
+    return _what_was_done(event) + frozen
+
+
+def _what_was_done(event: Event) -> str:
     left = event.left.version if event.left else "nothing"
     match event.kind:
         case EventKind.ROLLED_BACK:
@@ -156,6 +168,17 @@ def done(event: Event) -> str:
 
 def next_steps(event: Event, stage: str) -> str:
     """Return what a person may do now, with the exact commands, each on a line of its own."""
+    steps = _next_steps(event, stage)
+    if event.stays_frozen and (unfreeze := _unfreeze(event, stage)) not in steps:
+        steps += f"\nTo let releases move it again:\n{unfreeze}"
+    return steps
+
+
+def _unfreeze(event: Event, stage: str) -> str:
+    return f"  prompt-hub ledger unfreeze {event.task} --stage {stage} {SIGNED}"
+
+
+def _next_steps(event: Event, stage: str) -> str:
     where = f"{event.task} --stage {stage}"
     if event.left is not None and event.left != event.reached:
         in_stage = f"prompt-hub ledger activate {where} --to {event.left.version} {SIGNED}"
@@ -179,11 +202,9 @@ def next_steps(event: Event, stage: str) -> str:
             "it says first which they are and what that costs):\n"
             f"  prompt-hub repair {where} --version {event.left.version}"
         )
-    if event.kind is EventKind.FROZEN:
-        return (
-            "When the cause is found, let releases move it again:\n"
-            f"  prompt-hub ledger unfreeze {where} {SIGNED}"
-        )
+    if event.kind is EventKind.FROZEN or event.code == "provider-or-data":
+        # No other version would do better: each asks the same provider.
+        return f"When the cause is found, let releases move it again:\n{_unfreeze(event, stage)}"
     if event.kind is EventKind.RETIRED:
         # Nothing is active that a command of the ledger could move.
         back = f"prompt-hub promote downgrade {event.task} --to {event.reached.version} --override"
@@ -192,8 +213,17 @@ def next_steps(event: Event, stage: str) -> str:
             "`git pull`, the command below; commit, push and start the pipeline.\n"
             f"  {back} {SIGNED}"
         )
+    again = ""
+    if event.code in _SHOWS_NOTHING:
+        again = (
+            f"A comparison speaks for {count(RUNS_A_COMPARISON, 'run')} of the schedule: nothing "
+            "asks for another\none by itself until then. To compare both versions again now:\n"
+            f"  prompt-hub watch {event.task} --compare --now --wait --stage {stage}\n"
+        )
     return (
-        "To see its history, and to choose another version by hand:\n"
+        f"{again}To see its history, and to choose another version by hand:\n"
         f"  prompt-hub ledger show {where}\n"
-        f"  prompt-hub ledger downgrade {where} --to VERSION {SIGNED}"
+        f"  prompt-hub ledger downgrade {where} --to VERSION {SIGNED}\n"
+        "One that was quarantined or downgraded here is refused there, and comes back by:\n"
+        f"  prompt-hub ledger activate {where} --to VERSION {SIGNED}"
     )

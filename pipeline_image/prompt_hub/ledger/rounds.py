@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from prompt_hub.core import aws_names
 from prompt_hub.ledger.item_table import ItemTable, Step
-from prompt_hub.ledger.items import Attributes, VersionRef, whole_number
+from prompt_hub.ledger.items import Attributes, VersionRef
+from prompt_hub.ledger.plain_values import whole_number
 
 PARTITION = f"{aws_names.LEDGER_SCORES}*watch"
 LEASE = "LEASE"

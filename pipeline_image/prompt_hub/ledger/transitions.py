@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from prompt_hub.core import aws_names
-from prompt_hub.ledger.errors import TransitionRefusedError
+from prompt_hub.ledger.errors import TakenOutError, TransitionRefusedError
 from prompt_hub.ledger.items import (
     Event,
     EventKind,
@@ -96,7 +96,7 @@ def seed(
         EventKind.SEEDED,
         cause,
         reached=to,
-        pointer=_pointer(state, to, previous=previous, release=release, cause=cause, frozen=False),
+        pointer=_pointer(state, to, previous=previous, release=release, cause=cause),
         versions=tuple(records),
         notify=Notify.NOT_NEEDED,
     )
@@ -125,14 +125,14 @@ def activate(
     if not override:
         _refuse_taken_out(state, to.version)
         if pointer.frozen:
-            raise TransitionRefusedError(f"{state.task} is frozen by {pointer.changed_by}")
+            raise TransitionRefusedError(f"{state.task} is {pointer.freeze_in_words}")
     moved = _pointer(
         state,
         to,
         previous=pointer.active if keep_way_back and not override else None,
         release=release,
         cause=cause,
-        frozen=pointer.frozen,
+        freeze_of=pointer,
     )
     records = [_record(state.task, to, VersionState.ACTIVE, cause)]
     if state.live is not None:
@@ -179,9 +179,9 @@ def retire(state: TaskState, *, release: ReleaseRef, cause: Cause) -> Change:
     """
     pointer = _active(state)
     if pointer.frozen:
-        raise TransitionRefusedError(f"{state.task} is frozen by {pointer.changed_by}")
+        raise TransitionRefusedError(f"{state.task} is {pointer.freeze_in_words}")
     parked = replace(
-        _pointer(state, pointer.active, previous=None, release=release, cause=cause, frozen=False),
+        _pointer(state, pointer.active, previous=None, release=release, cause=cause),
         retired=True,
     )
     return _change(
@@ -218,7 +218,6 @@ def put_back(state: TaskState, *, cause: Cause) -> Change | None:
         previous=None,
         release=pointer.release,
         cause=cause,
-        frozen=False,
     )
     return _change(
         state,
@@ -251,7 +250,7 @@ def _take_out(
 ) -> Change:
     pointer = _active(state)
     moved = _pointer(
-        state, to, previous=None, release=pointer.release, cause=cause, frozen=pointer.frozen
+        state, to, previous=None, release=pointer.release, cause=cause, freeze_of=pointer
     )
     records = (
         _record(state.task, pointer.active, left_as, cause),
@@ -273,6 +272,8 @@ def _set_frozen(state: TaskState, frozen: bool, kind: EventKind, cause: Cause) -
         changed_by=cause.by,
         reason=cause.reason,
         at=cause.at,
+        frozen_by=cause.by if frozen else "",
+        frozen_reason=cause.reason if frozen else "",
     )
     return _change(state, kind, cause, reached=pointer.active, pointer=changed)
 
@@ -303,7 +304,7 @@ def _refuse_other_content(state: TaskState, to: VersionRef) -> None:
 def _refuse_taken_out(state: TaskState, version: str) -> None:
     record = state.versions.get(version)
     if record is not None and record.state.taken_out:
-        raise TransitionRefusedError(
+        raise TakenOutError(
             f"version {version} of {state.task} is {record.state.value} "
             f"since {record.at} by {record.by}: {record.reason}"
         )
@@ -316,13 +317,16 @@ def _pointer(
     previous: VersionRef | None,
     release: ReleaseRef,
     cause: Cause,
-    frozen: bool,
+    freeze_of: Pointer | None = None,
 ) -> Pointer:
+    """Return a pointer to `to`; frozen where `freeze_of` is, by whoever froze that."""
     return Pointer(
         task=state.task,
         active=to,
         previous=previous,
-        frozen=frozen,
+        frozen=freeze_of is not None and freeze_of.frozen,
+        frozen_by=freeze_of.frozen_by if freeze_of else "",
+        frozen_reason=freeze_of.frozen_reason if freeze_of else "",
         revision=state.revision + 1,
         changed_by=cause.by,
         reason=cause.reason,
@@ -353,6 +357,7 @@ def _change(
     versions: tuple[VersionRecord, ...] = (),
     notify: Notify = Notify.PENDING,
 ) -> Change:
+    after = pointer or state.live
     event = Event(
         task=state.task,
         revision=state.revision + 1,
@@ -366,5 +371,6 @@ def _change(
         # A drill is no news: nobody is called, and nothing is written back into git.
         notify=Notify.NOT_NEEDED if state.task == aws_names.DRILL_TASK else notify,
         evidence=cause.evidence,
+        stays_frozen=after is not None and after.frozen and kind is not EventKind.FROZEN,
     )
     return Change(before=state, pointer=pointer, versions=versions, event=event)

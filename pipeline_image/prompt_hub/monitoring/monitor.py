@@ -215,7 +215,7 @@ class ScoreMonitor:
         versions hold on the same examples?
         """
         rounds = await self._ask(_Rounds(*self._find(pointer.active)), self._part())
-        active = self._summed(rounds)
+        active = self._summed(rounds, compared=compare)
         if active.margin >= 0 and not compare:
             return MonitorRun(task=self._task, active=active, control=None)
         control: Measurement | None = None
@@ -244,7 +244,7 @@ class ScoreMonitor:
                 if control is None:
                     no_control = no_control or "there is no fresh round to compare it with"
                 break
-            active = self._summed(rounds)
+            active = self._summed(rounds, compared=compare)
             if pointer.previous is None or no_control is not None or cut_short is not None:
                 continue
             try:
@@ -259,7 +259,7 @@ class ScoreMonitor:
                 else:
                     cut_short = error.message
             else:
-                control = self._summed(control_rounds, beside=rounds)
+                control = self._summed(control_rounds, beside=rounds, compared=compare)
         return MonitorRun(
             task=self._task,
             active=active,
@@ -312,7 +312,9 @@ class ScoreMonitor:
                 f" {wording.count(calls, 'call')}, gate.budget allows {allowed:,}."
             )
 
-    def _summed(self, rounds: _Rounds, *, beside: _Rounds | None = None) -> Measurement:
+    def _summed(
+        self, rounds: _Rounds, *, compared: bool, beside: _Rounds | None = None
+    ) -> Measurement:
         """Sum up what a version answered; a control `beside` the active version's rounds."""
         assert rounds.info is not None
         heaviest = self._samples.heaviest
@@ -355,6 +357,7 @@ class ScoreMonitor:
                 broke=sum(detail.problem is not None for detail in rounds.details),
                 kept=_broken_alone(((theirs, ours) for ours, theirs in pairs), weights),
                 lapsed=_broken_alone(pairs, weights),
+                compared=compared,
             ),
         )
 

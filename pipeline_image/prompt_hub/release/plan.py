@@ -276,8 +276,7 @@ def _obstacle(
 def _frozen(name: str, pointer: Pointer) -> Skip | None:
     if not pointer.frozen:
         return None
-    reason = f"it is frozen by {pointer.changed_by}: {pointer.reason}"
-    return Skip(task=name, code="frozen", reason=reason)
+    return Skip(task=name, code="frozen", reason=f"it is {pointer.freeze_in_words}")
 
 
 def _older(release: Release, name: str, pointer: Pointer) -> Skip | None:

@@ -108,7 +108,7 @@ def _what_is_bad(own: Sequence[ScoreSample], pointer: Pointer) -> str:
             f"{wording.score(score, threshold)} against {wording.score(threshold, score)}"
         )
     if pointer.frozen:
-        words += f"; the task is frozen by {pointer.changed_by}"
+        words += f"; the task is {pointer.freeze_in_words}"
     return words
 
 

@@ -51,6 +51,8 @@ def test_a_pointer_survives_the_table(
         reason=text,
         at=timestamp(datetime(2026, 11, 3, tzinfo=UTC)),
         release=ReleaseRef(release="r", made_at="2026"),
+        frozen_by=text if frozen else "",
+        frozen_reason=text if frozen else "",
     )
     stored = cast(dict[str, object], unpack(pack(pointer.to_attributes())))
     assert Pointer.from_attributes("brand", stored) == pointer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prompt_hub.ledger.detector import Evidence, error_of_a_run
+from prompt_hub.ledger.detector import Evidence, error_of_a_run, evidence_from
 from prompt_hub.ledger.items import ScoreSample
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
@@ -16,6 +16,7 @@ def test_evidence_comes_back_as_it_was_written() -> None:
         error=error_of_a_run(0.000001, 1),
         won=1e-6 / 3,
         lost=0.0,
+        compared=True,
     )
     sample = ScoreSample(
         task="brand",
@@ -31,3 +32,9 @@ def test_evidence_comes_back_as_it_was_written() -> None:
     )
     ledger.add_samples([sample])
     assert ledger.samples("brand", 1) == (sample,)
+
+
+def test_evidence_of_before_comparisons_were_marked_is_of_none() -> None:
+    written = Evidence(rounds=1, asked=1.0, earned=1.0, error=0.1, compared=True).to_attributes()
+    del written["compared"]
+    assert not evidence_from(written).compared

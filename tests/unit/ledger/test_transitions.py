@@ -129,6 +129,32 @@ def test_what_was_taken_out_of_a_task_that_is_retired_comes_back_by_override(
         activate(reference("1.0.0"))
 
 
+def test_a_freeze_outlasts_moves_with_the_name_of_who_made_it(ledger: Ledger) -> None:
+    pointer = seeded(ledger)
+    by_bob = replace(cause(1), by="bob", reason="an audit")
+    event = ledger.freeze("part-class", seen=pointer.revision, cause=by_bob)
+    assert not event.stays_frozen
+    event = ledger.roll_back("part-class", seen=event.revision, cause=cause(2))
+    assert event.stays_frozen
+    event = ledger.activate(
+        "part-class",
+        reference("1.1.0"),
+        seen=event.revision,
+        release=RELEASE,
+        cause=cause(3),
+        override=True,
+    )
+    assert ledger.events("part-class")[0] == event
+    assert event.stays_frozen
+    frozen = ledger.pointer("part-class")
+    assert frozen is not None
+    assert (frozen.changed_by, frozen.freeze_in_words) == ("ann", "frozen by bob: an audit")
+    event = ledger.unfreeze("part-class", seen=event.revision, cause=cause(4))
+    free = ledger.pointer("part-class")
+    assert free is not None
+    assert (event.stays_frozen, free.frozen_by, free.frozen_reason) == (False, "", "")
+
+
 def test_a_frozen_task_is_not_retired(ledger: Ledger) -> None:
     pointer = seeded(ledger)
     frozen = ledger.freeze("part-class", seen=pointer.revision, cause=cause(1))

@@ -338,7 +338,8 @@ def newer_breaks_its_contract_once(messages: list[dict[str, str]]) -> JsonObject
 def test_a_comparison_counts_the_contracts_of_both_versions_though_the_score_passes(
     healthy: RepositoryFolder,
 ) -> None:
-    assert measured(healthy, newer_breaks_its_contract_once).control is None
+    alone = measured(healthy, newer_breaks_its_contract_once)
+    assert (alone.control, alone.active.evidence.compared) == (None, False)
     found = measured(healthy, newer_breaks_its_contract_once, compare=True)
     assert found.active.margin > 0
     assert found.control is not None
@@ -348,6 +349,7 @@ def test_a_comparison_counts_the_contracts_of_both_versions_though_the_score_pas
     # The first round is no part of it, as it is none where scores are compared.
     assert (control.kept, control.lapsed) == (4, 0)
     assert (control.won, control.lost) == (4, 0)
+    assert (active.compared, control.compared) == (True, True)
 
 
 def test_a_comparison_ends_as_soon_as_it_has_shown_that_the_way_back_keeps_its_contract(
@@ -368,6 +370,7 @@ def test_a_comparison_ends_as_soon_as_it_has_shown_that_the_way_back_keeps_its_c
 def test_a_comparison_without_a_way_back_asks_no_fresh_round(healthy: RepositoryFolder) -> None:
     found = measured(healthy, catalogue_answer, compare=True, way_back=False)
     assert (found.active.evidence.rounds, found.control) == (1, None)
+    assert found.active.evidence.compared
     assert found.no_control == "there is no version to go back to"
 
 

@@ -95,6 +95,16 @@ def test_a_dry_run_says_it_all_and_changes_nothing(
     assert ledger.revision() == before
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_downgrade_to_what_was_taken_out_says_what_brings_it_back(
+    ledger: FakeLedger, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    assert command("downgrade", TASK, "--to", "1.1.0", *options) == ExitCode.BLOCKED
+    told = capsys.readouterr().err
+    assert "refused: version 1.1.0 of part-class is quarantined since" in told
+    assert "prompt-hub ledger activate part-class --stage dev --to 1.1.0 --person" in told
+
+
 def test_what_was_taken_out_of_a_task_that_is_retired_comes_back_by_hand_and_nothing_else(
     ledger: FakeLedger, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 from prompt_hub.ledger.items import Pointer, ReleaseRef, VersionRecord, timestamp
 from prompt_hub.ledger.items import VersionState as State
+from prompt_hub.ledger.transitions import Cause
 from prompt_hub.release.manifest import CarriedTask, CarriedVersion, Release
 from prompt_hub.release.plan import Move, NoWayBack, Retire, Seed, Skip, StageState, Step, plan
 from prompt_hub.repository.registry import RegisteredModel, VersionState
+from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
 
 NINE = datetime(2026, 11, 3, 9, tzinfo=UTC)
 PINNED = RegisteredModel(alias="catalogue-pinned", identity="openai:small")
@@ -125,6 +127,33 @@ def test_a_way_back_that_was_taken_out_here_is_none() -> None:
         versions={"part-class": {"1.0.0": record(OLD, State.QUARANTINED)}},
     )
     assert step(release(), stage) == Seed(task="part-class", to=NEW.reference, previous=None)
+
+
+def test_who_froze_a_task_is_named_whoever_has_moved_it_since() -> None:
+    ledger = ledger_on(FakeDynamoDB())
+
+    def cause(by: str, reason: str) -> Cause:
+        return Cause(by=by, reason=reason, at=timestamp(NINE))
+
+    made = ReleaseRef(release="exec-1", made_at=timestamp(NINE))
+    fallen = version("1.0.1", VersionState.SUPERSEDED)
+    ledger.seed(
+        "part-class",
+        fallen.reference,
+        previous=OLD.reference,
+        release=made,
+        cause=cause("pipeline", "first"),
+    )
+    ledger.freeze("part-class", seen=1, cause=cause("Ann", "supplier audit"))
+    ledger.roll_back("part-class", seen=2, cause=cause("rollback", "1.0.1 has fallen"))
+    frozen = step(release(), replace(STAGE, pointers=ledger.pointers()))
+    assert isinstance(frozen, Skip)
+    assert (frozen.code, frozen.reason) == ("frozen", "it is frozen by Ann: supplier audit")
+    # An item of an older release does not say it: whoever moved it last may be another.
+    written = replace(pointer(), frozen=True)
+    frozen = step(release(), replace(STAGE, pointers={"part-class": written}))
+    assert isinstance(frozen, Skip)
+    assert frozen.reason == "it is frozen; `prompt-hub ledger show` says by whom"
 
 
 @pytest.mark.parametrize(

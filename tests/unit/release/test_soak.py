@@ -170,9 +170,10 @@ def test_a_task_that_scores_badly_is_told_as_such(
     )
     assert "prompt-hub ledger show --stage dev" in str(gave_up.value.hint)
     assert capsys.readouterr().out.splitlines() == [
-        "waiting brand: 1.1.0 has 0 of 1 good rounds in a row; the task is frozen by rollback",
+        "waiting brand: 1.1.0 has 0 of 1 good rounds in a row; the task is frozen by rollback: "
+        "a test",
         f"waiting brand: 1.1.0 has 0 of 1 good rounds in a row; {bad}; the task is frozen by "
-        "rollback",
+        "rollback: a test",
     ]
 
 
