@@ -18,6 +18,11 @@ _BEHIND = ("error", "version", "sha256", "release", "model")
 _USAGE = ("input_tokens", "output_tokens", "usd")
 
 
+def table_beside(output: Path) -> Path:
+    """Return where the table of an output lies."""
+    return output.with_name(f"{output.name}.csv")
+
+
 def write_csv(lines: Path, path: Path) -> None:
     """Write the JSON lines at `lines` as a table to `path`.
 

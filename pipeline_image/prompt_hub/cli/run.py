@@ -28,6 +28,7 @@ from prompt_hub.batch.prefetched import PrefetchedBackend, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
 from prompt_hub.batch.run_manifest import RunFacts, RunManifest, write_manifest
 from prompt_hub.batch.runner import BatchStats, Runner, known_example
+from prompt_hub.batch.table_output import table_beside
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.remote_run import run_remotely
@@ -327,6 +328,13 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"there is no folder {output.parent} to write into.")
     if output.exists() and (not output.is_file() or output.samefile(source)):
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
+    # Not by `records.formats`: a table may be asked for by the time of the next run, or in a stage.
+    for beside in (table_beside(output), manifest_beside(output)):
+        if beside.exists() and beside.samefile(source):
+            raise PromptHubError(
+                f"{output} cannot be the output, as {beside.name} beside it is the input.",
+                hint="Name another.",
+            )
 
 
 def _in_words(stats: BatchStats, output: Path, layout: Layout) -> str:
