@@ -19,7 +19,7 @@ from prompt_hub.batch.changes import ChangeTally
 from prompt_hub.batch.forecast import Forecast
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.objects import Objects
-from prompt_hub.batch.output_lines import Line, parse_line, usage_from_json
+from prompt_hub.batch.output_lines import Line, parse_line, usage_from_json, was_refused
 from prompt_hub.batch.readers import Record
 from prompt_hub.batch.run_manifest import RunManifest, Spent, read_manifest, runs_of
 from prompt_hub.batch.runner import RecordMapper
@@ -123,11 +123,6 @@ def to_record(line: Line) -> Record:
         values=tuple(fields.values()),
         problem=str(reason) if was_refused(line) else None,
     )
-
-
-def was_refused(line: Line) -> bool:
-    """Whether no model was asked about the record of a line: it was unreadable, or did not fit."""
-    return line.get("asked") is False
 
 
 def records_of(path: Path, version: str) -> Iterator[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ import pytest
 from prompt_hub.core.errors import ExitCode
 from tests.unit.batch.running import ROWS, Model, Run
 from tests.unit.building import RepositoryFolder
+
+
+def _with_a_table(healthy: RepositoryFolder) -> None:
+    metadata = "prompts/03-metadata/part-class.yaml"
+    healthy.edit(metadata, "records:\n", "records:\n  formats: [jsonl, csv]\n")
 
 
 @pytest.mark.parametrize("name", ["out.jsonl.csv", "out.jsonl.manifest.json"])
@@ -20,8 +26,7 @@ def test_what_cannot_be_written_beside_an_output_costs_no_second_question(
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    metadata = "prompts/03-metadata/part-class.yaml"
-    healthy.edit(metadata, "records:\n", "records:\n  formats: [jsonl, csv]\n")
+    _with_a_table(healthy)
     beside = tmp_path / name
     beside.mkdir()
     assert run(*ROWS)[0] == ExitCode.USAGE
@@ -31,3 +36,21 @@ def test_what_cannot_be_written_beside_an_output_costs_no_second_question(
     assert (code, len(lines), len(model.asked)) == (ExitCode.OK, 3, 3)
     assert beside.is_file()
     assert not (tmp_path / "out.jsonl.part").exists()
+
+
+def test_a_table_has_the_inputs_of_records_that_were_asked_and_failed(
+    run: Run, model: Model, healthy: RepositoryFolder, tmp_path: Path
+) -> None:
+    _with_a_table(healthy)
+    model.nonsense_about = "BAT54"
+    assert run(ROWS[0], "too,short\n")[0] == ExitCode.BLOCKED
+    with (tmp_path / "out.jsonl.csv").open(encoding="utf-8", newline="") as stream:
+        asked, refused = csv.DictReader(stream)
+    assert [name for name in asked if name.startswith("input.")] == [
+        "input.part_number",
+        "input.title",
+        "input.manufacturer",
+    ]
+    assert (asked["input.part_number"], asked["input.manufacturer"]) == ("BAT54", "Nexperia")
+    # No model was asked about it: what came is no field, and has no column.
+    assert (refused["input.part_number"], refused["record"]) == ("", "2")
