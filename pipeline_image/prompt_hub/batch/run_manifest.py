@@ -53,7 +53,7 @@ class Spent(Strict):
     usd: Annotated[float, Field(ge=0)] | None
     """US dollars; None where the alias has no price."""
     seconds: Annotated[float, Field(ge=0)] | None
-    """Seconds on the clock; None where nobody can say, as with a batch API."""
+    """Seconds on the clock; None where nobody can say: a batch API, a run that was taken up."""
 
 
 class RepairOf(Strict):

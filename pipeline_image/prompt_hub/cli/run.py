@@ -182,8 +182,10 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             say(f"{arguments.input}: {'; '.join(reading.layout.found)}")
         planned = _planned(arguments, repository, source, reading, contract)
 
-        def finish() -> None:
-            _list_run(finish_run(planned.run, arguments.output, records.formats), repository)
+        def finish(taken_up: bool) -> None:
+            output, formats = arguments.output, records.formats
+            manifest = finish_run(planned.run, output, formats, taken_up=taken_up)
+            _list_run(manifest, repository)
 
         started = time.monotonic()
         stats = await _answer(arguments, source, reading, planned, finish)
@@ -269,9 +271,12 @@ async def _answer(
     source: _Source,
     reading: Reading,
     planned: _Planned,
-    finish: Callable[[], None],
+    finish: Callable[[bool], None],
 ) -> BatchStats:
-    """Answer what is left; `finish` makes what lies beside the output, before the journal ends."""
+    """Answer what is left; `finish` makes what lies beside the output, before the journal ends.
+
+    It is told whether an earlier process has asked, too.
+    """
     with Journal(arguments.output, planned.identity) as journal:
         if journal.set_aside:
             say(journal.set_aside)
@@ -300,7 +305,9 @@ async def _answer(
                 await batches.fetch(reading.records, reading.mapper, finished, limit)
             stats = await runner.run(reading.records(), arguments.limit)
             if not stats.unanswered:
-                journal.publish(None if arguments.limit is None else runner.last, finish)
+                upto = None if arguments.limit is None else runner.last
+                taken_up = stats.resumed > 0 or (batches is not None and batches.earlier)
+                journal.publish(upto, partial(finish, taken_up))
                 if batches is not None:
                     limit = arguments.limit
                     batches.forget(whole=limit is None or stats.records < limit)
