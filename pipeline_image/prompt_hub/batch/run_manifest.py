@@ -107,6 +107,11 @@ class RunManifest(RunFacts, _Manifest):
     ended: Moment
     repair_of: RepairOf | None = None
 
+    @property
+    def json_lines(self) -> RunOutput:
+        """The form of the output that every run has."""
+        return next(each for each in self.outputs if each.format == "jsonl")
+
 
 def write_manifest(objects: Objects, manifest: RunManifest) -> None:
     """Store a manifest among its run's objects, and where each of its versions finds it."""

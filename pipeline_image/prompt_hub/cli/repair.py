@@ -28,13 +28,15 @@ from prompt_hub.batch.other_runs import OtherRuns
 from prompt_hub.batch.output_summary import describe, summarise
 from prompt_hub.batch.reading import settings_file
 from prompt_hub.batch.repair import (
+    ANSWERS,
     LineReader,
     correct,
+    find_repair,
     finished_repairs,
     foresee,
     open_repairs,
     records_of,
-    repair_name,
+    repair_folder,
     survey_repair,
 )
 from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
@@ -46,7 +48,6 @@ from prompt_hub.batch.run_manifest import (
     RunManifest,
     Spent,
     VersionCount,
-    read_manifest,
     runs_of,
     write_manifest,
 )
@@ -226,7 +227,7 @@ class _Repairer:
         budget = self.repository.metadata(task).records.budget
         repairs = []
         for manifest in self._runs(run):
-            folder = self.work / repair_name(manifest.run, self.bad, self.by)
+            folder = repair_folder(self.objects, self.work, manifest, self.bad, self.by)
             try:
                 old = old_output(self.objects, manifest, folder)
             except PromptHubError as error:
@@ -275,17 +276,16 @@ class _Repairer:
                 f"{len(found)} runs begin with {wanted!r} and have records of {task} {self.bad}"
                 f" (known: {known})."
             )
-        name = repair_name(found[0].run, self.bad, self.by)
-        done = read_manifest(self.objects, task, name)
+        done = find_repair(self.objects, found[0], self.bad, self.by)
         if done is None:
             return found
-        say(f"run {found[0].run} was repaired already: {done.outputs[0].uri}")
+        say(f"run {found[0].run} was repaired already: {done.json_lines.uri}")
         return []
 
     async def repair(self, repair: _Repair) -> RepairView | None:
         """Repair one run; None where some records got no answer, and the command goes on later."""
         started, old, folder = datetime.now(UTC), repair.old, repair.folder
-        answers, output, changes = folder / "answers.jsonl", folder / OUTPUT, folder / CHANGES
+        answers, output, changes = folder / ANSWERS, folder / OUTPUT, folder / CHANGES
         # What is there is whole: nobody is paid twice for it.
         taken_up = answers.exists()
         if not taken_up:
