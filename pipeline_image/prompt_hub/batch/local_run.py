@@ -26,12 +26,14 @@ def manifest_beside(output: Path) -> Path:
     return output.with_name(f"{output.name}.manifest.json")
 
 
-def finish_run(run: RunFacts, output: Path, formats: Sequence[Format]) -> RunManifest:
+def finish_run(
+    run: RunFacts, output: Path, formats: Sequence[Format], *, taken_up: bool
+) -> RunManifest:
     """Make the other forms of an output, and the manifest beside it."""
     outputs = tuple(
         describe(path, str(path.resolve()), form) for form, path in make_forms(output, formats)
     )
-    manifest = summarise(output).to_manifest(run, outputs)
+    manifest = summarise(output).to_manifest(run, outputs, taken_up=taken_up)
     path = manifest_beside(output)
     with explain_write_errors(path), atomic_write(path) as stream:
         stream.write(manifest.to_json().encode())

@@ -10,7 +10,7 @@ from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_summary import OutputSummary, describe
 from prompt_hub.batch.run_manifest import RunManifest, RunOutput, write_manifest
 from prompt_hub.batch.run_plan import RunPlan, Shard, read_shards, shard_key
-from prompt_hub.batch.table_output import write_csv
+from prompt_hub.batch.table_output import table_beside, write_csv
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.files import explain_write_errors
@@ -49,7 +49,7 @@ def make_forms(merged: Path, formats: Sequence[Format]) -> Iterator[tuple[Format
     """Yield the forms of an output that are asked for, JSON lines first, which always are there."""
     yield "jsonl", merged
     if "csv" in formats:
-        path = merged.with_name(f"{merged.name}.csv")
+        path = table_beside(merged)
         write_csv(merged, path)
         yield "csv", path
 

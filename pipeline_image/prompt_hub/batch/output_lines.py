@@ -19,6 +19,11 @@ def parse_line(raw: bytes) -> object:
     return strict_json(raw.decode("utf-8"), max_depth=ENVELOPE_DEPTH)
 
 
+def was_refused(line: Line) -> bool:
+    """Whether no model was asked about the record of a line: it was unreadable, or did not fit."""
+    return line.get("asked") is False
+
+
 def usage_to_json(usage: Usage | None) -> JsonObject | None:
     """Return what stays the same when a call is made again: how long it took does not."""
     if usage is None:

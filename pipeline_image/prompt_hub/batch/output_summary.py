@@ -91,10 +91,19 @@ class OutputSummary:
             self._priced = self._priced and usage.usd is not None
 
     def to_manifest(
-        self, run: RunFacts, outputs: tuple[RunOutput, ...], repair_of: RepairOf | None = None
+        self,
+        run: RunFacts,
+        outputs: tuple[RunOutput, ...],
+        repair_of: RepairOf | None = None,
+        *,
+        taken_up: bool = False,
     ) -> RunManifest:
-        """Return the manifest of a run that ends now with this output."""
+        """Return the manifest of a run that ends now with this output.
+
+        One that was `taken_up` began in an earlier process, and nobody knows how long that asked.
+        """
         ended = datetime.now(UTC)
+        seconds = None if taken_up else round((ended - run.started).total_seconds(), 3)
         return RunManifest(
             schema_="prompt-hub/run-manifest@1",
             **run.model_dump(include={*RunFacts.model_fields}),
@@ -104,7 +113,7 @@ class OutputSummary:
             failed=self.failed,
             errors=self.errors,
             answered_by=self.answered_by,
-            spent=self.spent(round((ended - run.started).total_seconds(), 3)),
+            spent=self.spent(seconds),
             ended=ended,
             repair_of=repair_of,
         )

@@ -78,7 +78,7 @@ class PrefetchedBackend(LocalBackend):
         super().__init__(prompt, client, timeout=timeout)
         self._say = say
         self._folder = store_beside(output)
-        self._earlier = self._folder.exists()
+        self.earlier = self._folder.exists()
         """Whether an earlier run has left answers here."""
         self._store = ResponseStore(self._folder)
         self._budgeted = BudgetedClient(
@@ -132,7 +132,7 @@ class PrefetchedBackend(LocalBackend):
         now, and as long as they are under way the provider works on them.
         """
         self.close()
-        if self._earlier and not whole:
+        if self.earlier and not whole:
             self._say(f"{self._folder} stays: an earlier run may have paid for more records.")
             return
         open_batches: list[str] = []

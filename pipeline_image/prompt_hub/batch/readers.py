@@ -177,8 +177,9 @@ def _json_lines(stream: Iterator[str], layout: Layout) -> Iterator[Record]:
         try:
             value = strict_json(text)
         except json.JSONDecodeError as error:
-            reason = f"not JSON: {error.msg} at character {error.pos + 1}"
-            yield Record(number, line, (), (), reason)
+            reason = error.msg.removesuffix(" at")  # Python's own words may end so.
+            problem = f"not JSON: {reason} at character {error.pos + 1}"
+            yield Record(number, line, (), (), problem)
         except ValueError as error:
             yield Record(number, line, (), (), f"not JSON: {error}")
         else:

@@ -19,10 +19,11 @@ from prompt_hub.batch.changes import ChangeTally
 from prompt_hub.batch.forecast import Forecast
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.objects import Objects
-from prompt_hub.batch.output_lines import Line, parse_line, usage_from_json
+from prompt_hub.batch.output_lines import Line, parse_line, usage_from_json, was_refused
 from prompt_hub.batch.readers import Record
 from prompt_hub.batch.run_manifest import RunManifest, Spent, read_manifest, runs_of
 from prompt_hub.batch.runner import RecordMapper
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.core.json_log import json_line
@@ -31,22 +32,66 @@ from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 
+ANSWERS = "answers.jsonl"
+"""Name in the folder of a repair of the lines that are made again."""
 SAMPLES = 200
 """Records whose questions are measured before the first call."""
 _PLACE = re.compile(r"(?:line (\d+)|record \d+): (.*)", re.DOTALL)
 
 
-def repair_name(run: str, bad: str, by: VersionInfo) -> str:
-    """Return the name of the run that repairs `run`: the same repair has the same name."""
-    return sha256_of({"repair": run, "version": bad, "by": by.sha256, "model": by.model})
+Written = tuple[str, str]
+"""A run, and the hash of what it has written: on a machine it may write the same output anew."""
+
+
+def repair_name(run: RunManifest, bad: str, by: VersionInfo) -> str:
+    """Return the name of the run that repairs the output of `run`: the same repair has the same."""
+    return sha256_of({**_repair(run, bad, by), "output": run.json_lines.sha256})
+
+
+def earlier_name(run: RunManifest, bad: str, by: VersionInfo) -> str:
+    """Return the name that a repair had when it was that of a run, whatever this has written."""
+    return sha256_of(_repair(run, bad, by))
+
+
+def _repair(run: RunManifest, bad: str, by: VersionInfo) -> JsonObject:
+    return {"repair": run.run, "version": bad, "by": by.sha256, "model": by.model}
+
+
+def repair_folder(
+    objects: Objects, work: Path, run: RunManifest, bad: str, by: VersionInfo
+) -> Path:
+    """Return where below `work` a repair is made, called as the run that it will be.
+
+    One that was begun under its earlier name goes on there: its answers are paid for.
+    """
+    earlier = work / earlier_name(run, bad, by)
+    if read_manifest(objects, run.task, earlier.name) is None:
+        # What is older was answered for an output that this one has taken the place of.
+        answered = (path.stat().st_mtime for path in earlier.glob(f"{ANSWERS}*"))
+        begun = any(moment >= run.ended.timestamp() for moment in answered)
+        stored = objects.keys(aws_names.run_key(run.task, earlier.name, "part/"))
+        if begun or any(stored):
+            return earlier
+    return work / repair_name(run, bad, by)
+
+
+def find_repair(
+    objects: Objects, run: RunManifest, bad: str, by: VersionInfo
+) -> RunManifest | None:
+    """Return the repair by the model of `by` of what `run` has written; None if there is none."""
+    for name in (repair_name(run, bad, by), earlier_name(run, bad, by)):
+        done = read_manifest(objects, run.task, name)
+        if done is not None and done.source.sha256 == run.json_lines.sha256:
+            return done
+    return None
 
 
 def finished_repairs(
     objects: Objects, task: str, bad: str, by: VersionInfo
-) -> dict[str, RunManifest]:
-    """Return the repairs of what `bad` answered that version `by` has made, by the run repaired."""
+) -> dict[Written, RunManifest]:
+    """Return the repairs of what `bad` answered that version `by` has made, by what is repaired."""
     return {
-        repair.run: manifest
+        (repair.run, manifest.source.sha256): manifest
         for manifest in runs_of(objects, task, by.version)
         if (repair := manifest.repair_of) is not None and repair.version == bad
         if by.sha256 in {count.sha256 for count in manifest.answered_by}
@@ -62,8 +107,8 @@ def open_repairs(objects: Objects, task: str, bad: str, by: VersionInfo) -> list
     """
     answered = runs_of(objects, task, bad)
     done = finished_repairs(objects, task, bad, by).keys()
-    replaced = {each.repair_of.run for each in answered if each.repair_of is not None}
-    return [manifest for manifest in answered if manifest.run not in done | replaced]
+    replaced = {(each.repair_of.run, each.source.sha256) for each in answered if each.repair_of}
+    return [each for each in answered if (each.run, each.json_lines.sha256) not in done | replaced]
 
 
 # --- The lines of an output ----------------------------------------------------------------------
@@ -123,11 +168,6 @@ def to_record(line: Line) -> Record:
         values=tuple(fields.values()),
         problem=str(reason) if was_refused(line) else None,
     )
-
-
-def was_refused(line: Line) -> bool:
-    """Whether no model was asked about the record of a line: it was unreadable, or did not fit."""
-    return line.get("asked") is False
 
 
 def records_of(path: Path, version: str) -> Iterator[Record]:

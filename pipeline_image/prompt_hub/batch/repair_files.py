@@ -40,7 +40,7 @@ def old_output(objects: Objects, run: RunManifest, folder: Path) -> OldOutput:
     Raises:
         PromptHubError: it is not there any more, or not what the run has written.
     """
-    output = next(each for each in run.outputs if each.format == "jsonl")
+    output = run.json_lines
     with explain_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     path = folder / "old.jsonl"
@@ -95,7 +95,7 @@ def claim(old: OldOutput, objects: Objects, repair: str, by: str, output: Path) 
 
     An object goes into the folder of the run `repair`, a file beside the old one, under its name
     with the version `by` that has answered. The very same output that is there already was put
-    there by this repair, which was killed then.
+    there by this repair, which was killed then, unless the manifest of another one is with it.
     """
     if old.stored:
         place = Place(objects, lambda name: aws_names.run_key(old.run.task, repair, name))
@@ -108,7 +108,7 @@ def claim(old: OldOutput, objects: Objects, repair: str, by: str, output: Path) 
             exit_code=ExitCode.BLOCKED,
         )
     for place in _free_names(old.path, by):
-        if _is_ours(place, output):
+        if _is_ours(place, output) and not _is_of_another(place, repair):
             return place
         there = any(place.objects.read(place.key(name)) is not None for name in COMPANIONS)
         if not there and place.objects.create(place.key(OUTPUT), output):
@@ -130,6 +130,12 @@ def _beside(stem: str, suffix: str) -> Callable[[str], str]:
         MANIFEST: f"{stem}{suffix}.{MANIFEST}",
     }
     return lambda name: names.get(name, f"{stem}.{name}")
+
+
+def _is_of_another(place: Place, repair: str) -> bool:
+    """Whether a manifest says that another repair than this has put its output there."""
+    manifest = place.objects.read(place.key(MANIFEST))
+    return manifest is not None and repair.encode() not in manifest
 
 
 def _is_ours(place: Place, output: Path) -> bool:

@@ -53,7 +53,7 @@ class Spent(Strict):
     usd: Annotated[float, Field(ge=0)] | None
     """US dollars; None where the alias has no price."""
     seconds: Annotated[float, Field(ge=0)] | None
-    """Seconds on the clock; None where nobody can say, as with a batch API."""
+    """Seconds on the clock; None where nobody can say: a batch API, a run that was taken up."""
 
 
 class RepairOf(Strict):
@@ -106,6 +106,11 @@ class RunManifest(RunFacts, _Manifest):
     """What the run has paid for, calls of killed processes included that were kept."""
     ended: Moment
     repair_of: RepairOf | None = None
+
+    @property
+    def json_lines(self) -> RunOutput:
+        """The form of the output that every run has."""
+        return next(each for each in self.outputs if each.format == "jsonl")
 
 
 def write_manifest(objects: Objects, manifest: RunManifest) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from prompt_hub.batch.output_lines import was_refused
 from prompt_hub.core.files import atomic_write, explain_write_errors
 from prompt_hub.repository.schema import JsonObject
 
@@ -18,17 +19,22 @@ _BEHIND = ("error", "version", "sha256", "release", "model")
 _USAGE = ("input_tokens", "output_tokens", "usd")
 
 
+def table_beside(output: Path) -> Path:
+    """Return where the table of an output lies."""
+    return output.with_name(f"{output.name}.csv")
+
+
 def write_csv(lines: Path, path: Path) -> None:
     """Write the JSON lines at `lines` as a table to `path`.
 
     Fields of input and output have columns of their own, in the order in which they come first;
-    the input of a record that could not be read has no fields and is left out. Lists and objects
-    are cells of JSON.
+    the input of a record that no model was asked about has no fields and adds none. Lists and
+    objects are cells of JSON.
     """
     columns: dict[tuple[str, str], None] = {}
     for line in _read(lines):
         for part in ("input", "output"):
-            if part == "output" or line["error"] is None:
+            if part == "output" or not was_refused(line):
                 columns |= dict.fromkeys((part, name) for name in _object(line[part]))
     # Inputs before outputs, whichever line had them first.
     fields = sorted(columns, key=lambda column: column[0])

@@ -22,6 +22,7 @@ from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
 from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan, refusal_of
+from prompt_hub.batch.table_output import table_beside
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -154,7 +155,7 @@ def _require_alive(execution: str, stage: str | None) -> None:
 
 def _bring(objects: BucketObjects, manifest: RunManifest, output: Path) -> None:
     for each in manifest.outputs:
-        path = output if each.format == "jsonl" else output.with_name(f"{output.name}.csv")
+        path = output if each.format == "jsonl" else table_beside(output)
         key = each.uri.removeprefix(f"{objects.address}/")
         if not objects.fetch(key, path) or file_as_read(path, each.uri).sha256 != each.sha256:
             raise PromptHubError(

@@ -28,13 +28,15 @@ from prompt_hub.batch.other_runs import OtherRuns
 from prompt_hub.batch.output_summary import describe, summarise
 from prompt_hub.batch.reading import settings_file
 from prompt_hub.batch.repair import (
+    ANSWERS,
     LineReader,
     correct,
+    find_repair,
     finished_repairs,
     foresee,
     open_repairs,
     records_of,
-    repair_name,
+    repair_folder,
     survey_repair,
 )
 from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
@@ -46,11 +48,10 @@ from prompt_hub.batch.run_manifest import (
     RunManifest,
     Spent,
     VersionCount,
-    read_manifest,
     runs_of,
     write_manifest,
 )
-from prompt_hub.batch.runner import Runner, known_example
+from prompt_hub.batch.runner import BatchStats, Runner, known_example
 from prompt_hub.batch.segments import Segments
 from prompt_hub.cli.options import add_concurrency
 from prompt_hub.cli.progress import Progress, say
@@ -226,7 +227,7 @@ class _Repairer:
         budget = self.repository.metadata(task).records.budget
         repairs = []
         for manifest in self._runs(run):
-            folder = self.work / repair_name(manifest.run, self.bad, self.by)
+            folder = repair_folder(self.objects, self.work, manifest, self.bad, self.by)
             try:
                 old = old_output(self.objects, manifest, folder)
             except PromptHubError as error:
@@ -275,24 +276,27 @@ class _Repairer:
                 f"{len(found)} runs begin with {wanted!r} and have records of {task} {self.bad}"
                 f" (known: {known})."
             )
-        name = repair_name(found[0].run, self.bad, self.by)
-        done = read_manifest(self.objects, task, name)
+        done = find_repair(self.objects, found[0], self.bad, self.by)
         if done is None:
             return found
-        say(f"run {found[0].run} was repaired already: {done.outputs[0].uri}")
+        say(f"run {found[0].run} was repaired already: {done.json_lines.uri}")
         return []
 
     async def repair(self, repair: _Repair) -> RepairView | None:
         """Repair one run; None where some records got no answer, and the command goes on later."""
         started, old, folder = datetime.now(UTC), repair.old, repair.folder
-        answers, output, changes = folder / "answers.jsonl", folder / OUTPUT, folder / CHANGES
+        answers, output, changes = folder / ANSWERS, folder / OUTPUT, folder / CHANGES
         # What is there is whole: nobody is paid twice for it.
-        if not answers.exists() and not await self._answer(old, answers):
-            return None
+        taken_up = answers.exists()
+        if not taken_up:
+            stats = await self._answer(old, answers)
+            if stats.unanswered:
+                return None
+            taken_up = stats.resumed > 0
         with explain_write_errors(folder), output.open("wb") as stream, changes.open("wb") as every:
             tally = correct(old.path, answers, self.bad, stream, every)
         place = claim(old, self.objects, folder.name, self.by.version, output)
-        manifest = self._manifest(repair, place, output, answers, started)
+        manifest = self._manifest(repair, place, output, answers, started, taken_up=taken_up)
         view = RepairView(manifest, tally, self._answered(manifest), place.name(CHANGES))
         summary = json.dumps(repair_json(view), indent=2, ensure_ascii=False)
         place.objects.put(place.key(CHANGES), changes)
@@ -311,8 +315,8 @@ class _Repairer:
             self._note(ExitCode.BLOCKED)
         return view
 
-    async def _answer(self, old: OldOutput, answers: Path) -> bool:
-        """Ask about every record again; False if some got no answer."""
+    async def _answer(self, old: OldOutput, answers: Path) -> BatchStats:
+        """Ask about every record again; what is answered stays open where some got no answer."""
         journal = Journal(answers, {"repair": answers.parent.name})
         segments = Segments(self.objects, self.by.task, answers.parent.name, 0, journal.path)
         if old.stored and not journal.path.exists():
@@ -349,9 +353,9 @@ class _Repairer:
                 left = wording.count(stats.unanswered, "record")
                 say(f"{left} without an answer. {stats.reason}")
                 say("nothing is written yet: run the same command again to ask for the rest.")
-                return False
-            journal.publish()
-        return True
+            else:
+                journal.publish()
+        return stats
 
     def _sharing(self, run: str) -> AbstractAsyncContextManager[None]:
         """Leave their part of the limits to runs that go on in the same store."""
@@ -359,7 +363,14 @@ class _Repairer:
         return OtherRuns(self.objects, alias, run, 1).sharing(self.client.keep_to, say)
 
     def _manifest(
-        self, repair: _Repair, place: Place, output: Path, answers: Path, started: datetime
+        self,
+        repair: _Repair,
+        place: Place,
+        output: Path,
+        answers: Path,
+        started: datetime,
+        *,
+        taken_up: bool,
     ) -> RunManifest:
         old = repair.old
         facts = RunFacts(
@@ -377,7 +388,7 @@ class _Repairer:
         forms = make_forms(output, [each.format for each in old.run.outputs])
         outputs = tuple(describe(path, place.put(form, path), form) for form, path in forms)
         repair_of = RepairOf(run=old.run.run, version=self.bad, reason=self.restored.reason)
-        manifest = summarise(output).to_manifest(facts, outputs, repair_of)
+        manifest = summarise(output).to_manifest(facts, outputs, repair_of, taken_up=taken_up)
         # The other lines were paid for by the run that is repaired.
         spent = summarise(answers).spent(manifest.spent.seconds)
         return manifest.model_copy(update={"spent": spent})

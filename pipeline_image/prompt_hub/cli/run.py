@@ -28,6 +28,7 @@ from prompt_hub.batch.prefetched import PrefetchedBackend, require_no_batches
 from prompt_hub.batch.reading import Reading, settings_file, survey
 from prompt_hub.batch.run_manifest import RunFacts, RunManifest, write_manifest
 from prompt_hub.batch.runner import BatchStats, Runner, known_example
+from prompt_hub.batch.table_output import table_beside
 from prompt_hub.cli.options import BATCH, add_backend, add_concurrency, positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.remote_run import run_remotely
@@ -181,8 +182,10 @@ async def _run(arguments: argparse.Namespace, repository: PromptRepository) -> E
             say(f"{arguments.input}: {'; '.join(reading.layout.found)}")
         planned = _planned(arguments, repository, source, reading, contract)
 
-        def finish() -> None:
-            _list_run(finish_run(planned.run, arguments.output, records.formats), repository)
+        def finish(taken_up: bool) -> None:
+            output, formats = arguments.output, records.formats
+            manifest = finish_run(planned.run, output, formats, taken_up=taken_up)
+            _list_run(manifest, repository)
 
         started = time.monotonic()
         stats = await _answer(arguments, source, reading, planned, finish)
@@ -268,9 +271,12 @@ async def _answer(
     source: _Source,
     reading: Reading,
     planned: _Planned,
-    finish: Callable[[], None],
+    finish: Callable[[bool], None],
 ) -> BatchStats:
-    """Answer what is left; `finish` makes what lies beside the output, before the journal ends."""
+    """Answer what is left; `finish` makes what lies beside the output, before the journal ends.
+
+    It is told whether an earlier process has asked, too.
+    """
     with Journal(arguments.output, planned.identity) as journal:
         if journal.set_aside:
             say(journal.set_aside)
@@ -299,7 +305,9 @@ async def _answer(
                 await batches.fetch(reading.records, reading.mapper, finished, limit)
             stats = await runner.run(reading.records(), arguments.limit)
             if not stats.unanswered:
-                journal.publish(None if arguments.limit is None else runner.last, finish)
+                upto = None if arguments.limit is None else runner.last
+                taken_up = stats.resumed > 0 or (batches is not None and batches.earlier)
+                journal.publish(upto, partial(finish, taken_up))
                 if batches is not None:
                     limit = arguments.limit
                     batches.forget(whole=limit is None or stats.records < limit)
@@ -327,6 +335,13 @@ def _check_paths(source: Path, output: Path) -> None:
         raise PromptHubError(f"there is no folder {output.parent} to write into.")
     if output.exists() and (not output.is_file() or output.samefile(source)):
         raise PromptHubError(f"{output} cannot be the output: name a file of its own.")
+    # Not by `records.formats`: a table may be asked for by the time of the next run, or in a stage.
+    for beside in (table_beside(output), manifest_beside(output)):
+        if beside.exists() and beside.samefile(source):
+            raise PromptHubError(
+                f"{output} cannot be the output, as {beside.name} beside it is the input.",
+                hint="Name another.",
+            )
 
 
 def _in_words(stats: BatchStats, output: Path, layout: Layout) -> str:

@@ -149,7 +149,8 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
     try:
         value = object_in(text, prompt)
     except json.JSONDecodeError as error:
-        why = _thinking_problem(text) or f"{error.msg} at column {error.colno}"
+        reason = error.msg.removesuffix(" at")  # Python's own words may end so.
+        why = _thinking_problem(text) or f"{reason} at column {error.colno}"
         return None, f"the answer is not JSON ({why})"
     except ValueError as error:
         return None, f"the answer is not JSON ({error})"

@@ -139,6 +139,20 @@ def test_json_lines_with_bad_ones_among_them(tmp_path: Path) -> None:
     assert (last.number, last.values) == (6, (2,))
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"MPN": "A-', "Unterminated string starting at character 9"),
+        ('{"MPN": "A\t1"}', "Invalid control character at character 11"),
+    ],
+)
+def test_a_line_that_ends_in_the_middle_of_a_text_says_where(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    [record] = records(tmp_path / "parts.jsonl", text)
+    assert record.problem == f"not JSON: {problem}"
+
+
 def test_line_separators_inside_a_json_string_end_no_record(tmp_path: Path) -> None:
     text = json.dumps({"title": "a\u2028b\u0085c"}, ensure_ascii=False)
     [record] = records(tmp_path / "parts.jsonl", text + "\n")

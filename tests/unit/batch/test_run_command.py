@@ -376,3 +376,24 @@ def test_the_input_is_never_overwritten(
     assert main(["run", "part-class", str(records), str(records)]) == ExitCode.USAGE
     assert records.read_text() == HEADER
     assert "cannot be the output" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by_stage", [False, True])
+def test_nothing_that_lies_beside_an_output_is_written_over_the_input(
+    run: Run,
+    model: Model,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    by_stage: bool,
+) -> None:
+    records, other = tmp_path / "parts.csv", tmp_path / "out.manifest.json"
+    records.write_text(HEADER + ROWS[0])
+    other.symlink_to(records)
+    of_stage = ["--stage", "dev"] if by_stage else []
+    for name, beside in (("parts", records), ("out", other)):
+        command = ["run", "part-class", str(records), str(tmp_path / name), *of_stage]
+        assert main(command) == ExitCode.USAGE
+        reason = f"{name} cannot be the output, as {beside.name} beside it is the input"
+        assert reason in capsys.readouterr().err
+    assert records.read_text() == HEADER + ROWS[0]
+    assert model.asked == []

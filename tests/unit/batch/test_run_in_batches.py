@@ -240,6 +240,8 @@ def test_a_run_that_is_killed_pays_for_nothing_twice(
     assert [json.loads(line)["record"] for line in lines] == [*range(1, RECORDS + 1)]
     assert (len(server.batches), server.asked["POST /batches"]) == (1, 1)
     assert (set(server.paid.values()), sum(server.live.values())) == ({1}, 0)
+    manifest = json.loads((tmp_path / "out.jsonl.manifest.json").read_text("utf-8"))
+    assert (manifest["spent"]["calls"], manifest["spent"]["seconds"]) == (RECORDS, None)
 
 
 @pytest.mark.processes

@@ -126,6 +126,10 @@ ALONE = "the answer is not JSON (it is the model's thinking, with no answer behi
         ("A diode, I think.\n</think>", ALONE),
         ("<b>diode</b>", "the answer is not JSON (Expecting value at column 1)"),
         ("I <think> so", "the answer is not JSON (Expecting value at column 1)"),
+        (
+            '{"part_class": "di',
+            "the answer is not JSON (Unterminated string starting at column 16)",
+        ),
     ],
 )
 def test_thinking_aloud_is_named_and_what_takes_it_off(
