@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.schema_support import OPENAI
+from prompt_hub.llm.sent_schema import sent_schema
 from prompt_hub.repository.contracts import schema_problem
 from tests.unit.authoring.workshop import Workshop, metadata_of, prompt_of, take
 
@@ -90,9 +92,13 @@ def test_a_grader_of_one_field_says_nothing_of_the_others(
     contents = {"p.json": prompt, "e.json": {"testing_criteria": [grader]}, "r.jsonl": row}
     for name, content in contents.items():
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-    take(workshop, capsys, *(str(tmp_path / name) for name in contents))
+    said = take(workshop, capsys, *(str(tmp_path / name) for name in contents))
     output = prompt_of(workshop).output
     assert schema_problem({"intent": "delivery", "reason": "x"}, output) is None
+    # The request leaves the model the other fields, too.
+    sent = sent_schema(output, OPENAI)
+    assert (sent.schema["additionalProperties"], sent.strict) == (True, False)
+    assert any("the fields of the answer that nothing compares" in line for line in said)
     assert schema_problem({"reason": "x"}, output) is not None
 
 

@@ -102,7 +102,9 @@ def labelled(
     objects = [answer for answer in answers if isinstance(answer, dict)]
     # A grader that compares a field says nothing about the others.
     graded = any(reference.field is not None for reference in references)
-    output = draft.output or (contract_of(objects, partly=graded) if objects else plain_contract())
+    output = draft.output or (
+        contract_of(objects, draft.place, notes, partly=graded) if objects else plain_contract()
+    )
     plain = draft.output is None and not objects
     names = [*properties(output)]
     only = names[0] if len(names) == 1 else None
