@@ -19,6 +19,7 @@ from prompt_hub.authoring.importing.form import (
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.schemas import contract_of, object_schema, type_of
 from prompt_hub.authoring.importing.templates import hidden_reason
+from prompt_hub.llm.schema_support import types_of
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.placeholders import PLACEHOLDER
 from prompt_hub.repository.schema import Example, JsonObject
@@ -187,11 +188,16 @@ def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
         return ExactSettings(type="exact").to_file()
     if whole and whole[0].fold and len(declared) == 1:
         return TextSettings(type="text", field=next(iter(declared))).to_file()
-    kinds = {schema.get("type") for schema in declared.values() if isinstance(schema, dict)}
-    scalar = all(isinstance(kind, str) and kind in _SCALARS for kind in kinds)
+    scalar = all(_is_scalar(schema) for schema in declared.values())
     if not references and len(declared) > 1 and scalar:
         return FieldsSettings.of_equal(declared).to_file()
     return ExactSettings(type="exact").to_file()
+
+
+def _is_scalar(schema: JsonValue) -> bool:
+    """Whether a schema names types of single values, of which null may be one."""
+    kinds = {*types_of(schema)} - {"null"} if isinstance(schema, dict) else set()
+    return bool(kinds) and kinds <= _SCALARS
 
 
 # --- The fields that fill a prompt -------------------------------------------------------------
