@@ -13,6 +13,7 @@ from prompt_hub.authoring.importing.form import (
     ANSWER,
     Draft,
     Fields,
+    listed,
     plain_contract,
     unique_name,
 )
@@ -66,12 +67,7 @@ class Labelled:
 
 def rows_of(node: Node, notes: Notes) -> list[Row]:
     """Return the rows of a file: OpenAI's (`item`), or ours (`input` and `expected`)."""
-    data = node.get("data")
-    return [
-        row
-        for element in (data if data is not None else node).elements()
-        if (row := _row(element, notes)) is not None
-    ]
+    return [row for element in listed(node, notes) if (row := _row(element, notes)) is not None]
 
 
 def _row(element: Node, notes: Notes) -> Row | None:
