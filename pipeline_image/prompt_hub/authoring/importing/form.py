@@ -55,7 +55,8 @@ class ChatMessage:
 class ImportedModel:
     """A model: its alias, its parameters, and what the alias could mean.
 
-    `setting` is an entry of `PROMPT_HUB_MODELS`, None where no such entry is known.
+    `setting` is an entry of `PROMPT_HUB_MODELS`, without `model` where that is not named; None
+    where no such entry is known.
     """
 
     alias: str
