@@ -159,7 +159,8 @@ def _inputs(
             rich[name] = _RICH[kind]
             continue
         places[name] = node.place
-        types[name], value = _property(node, f"the input {name!r}", notes)
+        declared, value = _property(node, f"the input {name!r}", notes)
+        types[name] = _with_sample(declared, value)
         if value is not None and unkept(value) is None:
             samples[name] = value
     sample = front.take("sample")
@@ -170,7 +171,7 @@ def _inputs(
         if unkept(node.data) is None:
             samples[name] = node.data
         places.setdefault(name, node.place)
-        types.setdefault(name, shape_of_sample(node.data))
+        types[name] = _with_sample(types.get(name, {}), node.data)
     return types, samples, rich, places
 
 
@@ -201,10 +202,8 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
     if (enum := fields.take("enumValues")) is not None and unkept(enum.data) is None:
         schema["enum"] = enum.data
     items = fields.take("items")
-    if kind == "array":
-        schema["items"] = {"type": "string"}
-        if items is not None:
-            schema["items"], _ = _property(items, what, notes)
+    if kind == "array" and items is not None:
+        schema["items"], _ = _property(items, what, notes)
     if kind == "object" and (inner := fields.take("properties")) is not None:
         schema = {**_object(inner, notes), **schema}
     values = [fields.take(key) for key in ("default", "example", "sample")]
@@ -214,6 +213,13 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
         notes.changed(required.place, what, why)
     fields.rest(what, {}, "write it into the schema yourself")
     return schema, next((value.data for value in values if value is not None), None)
+
+
+def _with_sample(schema: JsonObject, value: JsonValue) -> JsonObject:
+    """Return a schema with what a value of its type shows of what it does not say itself."""
+    shape = shape_of_sample(value)
+    is_one = schema.get("type", shape.get("type")) == shape.get("type")
+    return {**shape, **schema} if is_one else schema
 
 
 def _object(node: Node, notes: Notes) -> JsonObject:
