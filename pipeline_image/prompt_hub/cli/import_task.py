@@ -15,6 +15,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.llm.providers.registry import provider_of
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.check import configured_aliases
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _about_the_alias(model: ImportedModel, known: frozenset[str]) -> str:
         asked = (model.setting or {}).get("model")
         was = f"; what was imported asked for {asked}" if asked else ""
         return f"the model alias {model.alias} is configured already: nothing is to be done{was}"
-    setting = model.setting or {"provider": "openai", "model": "…"}
+    setting: JsonObject = {"provider": "openai", "model": "…", **(model.setting or {})}
     meaning = json.dumps({model.alias: setting}, ensure_ascii=False)
     takes_key = "api_key_env" in provider_of(str(setting["provider"])).optional_keys
     key = _KEY if takes_key else ""

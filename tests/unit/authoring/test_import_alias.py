@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.cli.new_task import usual_alias
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.llm.config import ModelAliases
 from tests.unit.authoring.workshop import FIXTURES, Workshop
@@ -55,6 +56,38 @@ def test_a_deployment_of_azure_is_asked_as_azure_is(
     ModelAliases.parse(json.dumps(keyed))
     assert '"api_key_env"' in key
     assert '"secret" in cdk.json' in key
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "place"),
+    [
+        (
+            "{configuration: {type: azure_openai, azure_deployment: '${env:DEPLOYMENT}'}}",
+            AZURE,
+            "'azure_deployment' of the model's configuration",
+        ),
+        ("{id: '${env:MODEL:small}', provider: azure}", AZURE, "'id' of the model"),
+        ("'${env:MODEL}'", {"provider": "openai"}, "the model"),
+    ],
+)
+def test_a_model_that_is_a_variable_of_the_environment_is_named_with_the_alias(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    model: str,
+    provider: dict[str, str],
+    place: str,
+) -> None:
+    path = tmp_path / "a.prompty"
+    path.write_text(f"---\nmodel: {model}\n---\nuser:\nHi\n", encoding="utf-8")
+    assert workshop.take("fresh", str(path), "--json") == ExitCode.OK
+    said = json.loads(capsys.readouterr().out)
+    step = said["next"][0]
+    entry, _ = json.JSONDecoder().raw_decode(step, step.index("{"))
+    assert entry == {usual_alias(workshop.folder.repository): {**provider, "model": "…"}}
+    assert workshop.folder.repository.draft("fresh").model.alias in entry
+    why = "name the model or deployment where the alias is configured"
+    assert f"a.prompty:2: {place}: {why}" in [note["said"] for note in said["notes"]]
 
 
 def test_the_key_of_an_alias_is_named_with_where_it_is_told_of(

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.schema_support import OPENAI
+from prompt_hub.llm.sent_schema import sent_schema
 from prompt_hub.repository.contracts import schema_problem
-from tests.unit.authoring.workshop import Workshop, metadata_of, prompt_of, take
+from tests.unit.authoring.workshop import FIXTURES, Workshop, metadata_of, prompt_of, take
 
 
 def test_answers_of_a_past_run_are_rows_and_lists_of_the_api_are_read(
@@ -90,10 +92,45 @@ def test_a_grader_of_one_field_says_nothing_of_the_others(
     contents = {"p.json": prompt, "e.json": {"testing_criteria": [grader]}, "r.jsonl": row}
     for name, content in contents.items():
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-    take(workshop, capsys, *(str(tmp_path / name) for name in contents))
+    said = take(workshop, capsys, *(str(tmp_path / name) for name in contents))
     output = prompt_of(workshop).output
     assert schema_problem({"intent": "delivery", "reason": "x"}, output) is None
+    # The request leaves the model the other fields, too.
+    sent = sent_schema(output, OPENAI)
+    assert (sent.schema["additionalProperties"], sent.strict) == (True, False)
+    assert any("the fields of the answer that nothing compares" in line for line in said)
     assert schema_problem({"reason": "x"}, output) is not None
+
+
+PAGE = {"object": "list", "first_id": "o1", "last_id": "o2", "unheard_of": {"by": "anyone"}}
+
+
+@pytest.mark.parametrize("more", [True, False])
+@pytest.mark.parametrize("of", ["rows", "versions"])
+def test_a_page_of_a_list_says_whether_it_is_all(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path, of: str, more: bool
+) -> None:
+    row = {"input": {"film": "Metropolis"}, "expected": {"answer": "yes"}}
+    version = {"name": "critic", "version": 1, "prompt": "Do you like {{film}}?"}
+    files = {"versions.json": [version], "rows.json": [row]}
+    for name, listed in files.items():
+        page = {**PAGE, "data": listed, "has_more": more} if name == f"{of}.json" else listed
+        (tmp_path / name).write_text(json.dumps(page), encoding="utf-8")
+    said = take(workshop, capsys, *(str(tmp_path / name) for name in files))
+    why = "more follow on the next page: name its file, too (fetched with 'after=o2')"
+    assert (f"{of}.json:1: a list with 'has_more': {why}" in said) is more
+    assert f"{of}.json:1: 'unheard_of' of the list: a task has no such setting" in said
+    assert not [line for line in said if "last_id" in line]
+
+
+def test_a_page_that_is_not_the_last_may_tell_no_id(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = {"data": [{"item": {"film": "Metropolis"}}], "has_more": True}
+    (tmp_path / "rows.json").write_text(json.dumps(page), encoding="utf-8")
+    files = [str(FIXTURES / "langfuse_text.json"), str(tmp_path / "rows.json")]
+    assert workshop.take("x", *files) == ExitCode.BLOCKED
+    assert "on the next page: name its file, too\n" in capsys.readouterr().err
 
 
 def test_an_empty_list_of_evals_is_refused(

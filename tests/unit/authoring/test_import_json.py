@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.authoring.workshop import Workshop, prompt_of, take
+from prompt_hub.gate.types import Status
+from tests.unit.authoring.workshop import Workshop, metadata_of, prompt_of, take
 
 ASKED = "Answer in JSON with the keys name and price."
 FIELDS = "the fields of the JSON answer: no schema says which there are"
@@ -77,3 +78,38 @@ def test_an_answer_that_is_called_a_text_is_plain_text(
     said = take(workshop, capsys, str(tmp_path / name))
     assert '{"answer": "…"}' in prompt_of(workshop).messages[0].content
     assert any("the answer as plain text" in line for line in said)
+
+
+NULLABLE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "age"],
+    "properties": {"name": {"type": "string"}, "age": {"type": ["integer", "null"]}},
+}
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("openai.json", exported(id="pmpt_1", messages="TURNS", response_format=NULLABLE)),
+        ("langfuse.json", exported(prompt="TURNS", config={"response_format": NULLABLE})),
+        ("a.prompt", dotprompt({"schema": NULLABLE})),
+    ],
+)
+def test_a_field_that_may_be_null_is_compared_as_the_others_are(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    text: str,
+    labelled: bool,
+) -> None:
+    row = {"input": {"x": "a"}, "expected": {"name": "Ada", "age": None}}
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    files = [str(tmp_path / file) for file in (name, "rows.jsonl")]
+    take(workshop, capsys, *(files if labelled else files[:1]))
+    (scorer,) = metadata_of(workshop).scorers
+    assert (scorer.type, [*scorer.model_dump()["fields"]]) == ("json_fields", ["name", "age"])
+    assert workshop.evaluated("imported").verdict.status is Status.PASS

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.llm.schema_support import OPENAI
+from prompt_hub.llm.sent_schema import sent_schema
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.authoring.bench import ASK, BLUE, PROVIDER, Bench, case
 
@@ -42,11 +44,13 @@ def test_a_field_that_no_assertion_names_costs_nothing(bench: Bench) -> None:
         case({"thing": "sky"}, same("c", "blue"), same("mood", "calm")),
         case({"thing": "sea"}, same("c", "green")),
     ]
-    bench.take({**ASK, "tests": tests})
+    output = bench.take({**ASK, "tests": tests})
     assert bench.score(1, {"c": "green", "mood": "wild", "reason": "waves"}) == 1
     assert bench.score(0, {"c": "blue", "mood": "wild"}) == 0.5
     assert bench.score(0, {"c": "Blue ", "mood": "calm"}) == 0.5
-    assert bench.prompt.output.get("additionalProperties") is None
+    sent = sent_schema(bench.prompt.output, OPENAI)
+    assert (sent.schema["additionalProperties"], sent.strict) == (True, False)
+    assert "the fields of the answer that nothing compares" in output
 
 
 def test_equal_objects_are_compared_with_case_and_white_space(bench: Bench) -> None:

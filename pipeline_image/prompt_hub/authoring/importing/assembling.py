@@ -84,7 +84,9 @@ def _messages(draft: Draft, found: Labelled, notes: Notes) -> Sequence[ChatMessa
 
 def _model(draft: Draft, choices: Choices, notes: Notes) -> ImportedModel:
     if not draft.model:
-        return ImportedModel(choices.alias or choices.default_alias, draft.parameters)
+        # Who serves it may be known all the same.
+        setting = {key: value for key, value in (draft.setting or {}).items() if key != "model"}
+        return ImportedModel(choices.alias or choices.default_alias, draft.parameters, setting)
     if draft.setting is None:
         notes.lost(draft.place, f"the provider of {draft.model!r}", NO_PROVIDER)
     alias = choices.alias or alias_of(draft.model)

@@ -18,7 +18,7 @@ from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.templates import (
     Converted,
     as_template,
-    bounded,
+    bound,
     closed,
     kind_of,
     literal,
@@ -153,9 +153,7 @@ class Braces:
 
     def loop(self, tag: Tag, word: str, expression: str, schema: JsonObject) -> None:
         """Open a loop over a list; its items are named after how deep they are."""
-        if kind_of(schema) != "array":
-            expected = "a field that is declared as an array in the input's schema"
-            self.refuse(tag, f"a loop over {expression!r}", expected)
+        bound(expression, schema, (self.file, tag.line), self.notes)
         items = schema.get("items")
         item = "item" if len(self.blocks) == 0 else f"item{len(self.blocks) + 1}"
         if item in self.types:
@@ -167,10 +165,7 @@ class Braces:
         """Return a field by its path, as we write it, and its schema."""
         first, *rest = path.split(".")
         name = variable(first, (self.file, tag.line))
-        schema = self.types.get(name, {})
-        if kind_of(schema) == "array":
-            schema = bounded(name, schema, (self.file, tag.line), self.notes)
-        self.variables[name] = schema
+        schema = self.variables[name] = self.types.get(name, {})
         return self.member(tag, name, schema, rest)
 
     def member(

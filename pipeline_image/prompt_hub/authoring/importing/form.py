@@ -55,7 +55,8 @@ class ChatMessage:
 class ImportedModel:
     """A model: its alias, its parameters, and what the alias could mean.
 
-    `setting` is an entry of `PROMPT_HUB_MODELS`, None where no such entry is known.
+    `setting` is an entry of `PROMPT_HUB_MODELS`, without `model` where that is not named; None
+    where no such entry is known.
     """
 
     alias: str
@@ -250,6 +251,24 @@ class Fields:
                 reason = self._refused.get(key) or reasons.get(key, otherwise)
                 self.notes.lost(node.place, f"'{key}' of {of}", reason)
         self._left = {}
+
+
+def listed(node: Node, notes: Notes) -> list[Node]:
+    """Return the elements of a list, also of an API's; what its page says beside them is noted."""
+    data = node.get("data")
+    if data is None:
+        return [*node.elements()]
+    page = Fields(node, notes)
+    page.take("data")
+    page.text("object")
+    page.text("first_id")
+    last, more = page.text("last_id"), page.take("has_more")
+    if more is not None and more.data is True:
+        fetched = f" (fetched with 'after={last}')" if last else ""
+        why = f"more follow on the next page: name its file, too{fetched}"
+        notes.lost(more.place, "a list with 'has_more'", why)
+    page.rest("the list")
+    return [*data.elements()]
 
 
 def end_front_matter(front: Fields, read: Container[str], declared: Mapping[str, Place]) -> None:

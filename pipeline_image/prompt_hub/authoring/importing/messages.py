@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from prompt_hub.authoring.importing.documents import Node, broken
-from prompt_hub.authoring.importing.form import ROLES, ChatMessage, Fields, UnusablePromptError
+from prompt_hub.authoring.importing.form import (
+    ROLES,
+    ChatMessage,
+    Fields,
+    UnusablePromptError,
+    listed,
+)
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.reasons import HISTORY
 from prompt_hub.authoring.importing.schemas import in_todays_draft, why_unusable
@@ -119,8 +125,7 @@ def response_schema(node: Node | None, notes: Notes) -> JsonObject | None:
 
 def chosen(node: Node, wanted: int | None, notes: Notes, what: str) -> Node:
     """Return the one of several in a file that is asked for, from 1; the others are noted."""
-    data = node.get("data")
-    prompts: Sequence[Node] = [*(data if data is not None else node).elements()]
+    prompts = listed(node, notes)
     number = wanted or 1
     if not 1 <= number <= len(prompts):
         hint = f"It has {count(len(prompts), 'prompt')}." if prompts else "Export it again."

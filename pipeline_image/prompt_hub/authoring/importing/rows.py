@@ -13,12 +13,14 @@ from prompt_hub.authoring.importing.form import (
     ANSWER,
     Draft,
     Fields,
+    listed,
     plain_contract,
     unique_name,
 )
 from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.schemas import contract_of, object_schema, type_of
 from prompt_hub.authoring.importing.templates import hidden_reason
+from prompt_hub.llm.schema_support import types_of
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.placeholders import PLACEHOLDER
 from prompt_hub.repository.schema import Example, JsonObject
@@ -65,12 +67,7 @@ class Labelled:
 
 def rows_of(node: Node, notes: Notes) -> list[Row]:
     """Return the rows of a file: OpenAI's (`item`), or ours (`input` and `expected`)."""
-    data = node.get("data")
-    return [
-        row
-        for element in (data if data is not None else node).elements()
-        if (row := _row(element, notes)) is not None
-    ]
+    return [row for element in listed(node, notes) if (row := _row(element, notes)) is not None]
 
 
 def _row(element: Node, notes: Notes) -> Row | None:
@@ -102,7 +99,9 @@ def labelled(
     objects = [answer for answer in answers if isinstance(answer, dict)]
     # A grader that compares a field says nothing about the others.
     graded = any(reference.field is not None for reference in references)
-    output = draft.output or (contract_of(objects, partly=graded) if objects else plain_contract())
+    output = draft.output or (
+        contract_of(objects, draft.place, notes, partly=graded) if objects else plain_contract()
+    )
     plain = draft.output is None and not objects
     names = [*properties(output)]
     only = names[0] if len(names) == 1 else None
@@ -185,11 +184,16 @@ def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
         return ExactSettings(type="exact").to_file()
     if whole and whole[0].fold and len(declared) == 1:
         return TextSettings(type="text", field=next(iter(declared))).to_file()
-    kinds = {schema.get("type") for schema in declared.values() if isinstance(schema, dict)}
-    scalar = all(isinstance(kind, str) and kind in _SCALARS for kind in kinds)
+    scalar = all(_is_scalar(schema) for schema in declared.values())
     if not references and len(declared) > 1 and scalar:
         return FieldsSettings.of_equal(declared).to_file()
     return ExactSettings(type="exact").to_file()
+
+
+def _is_scalar(schema: JsonValue) -> bool:
+    """Whether a schema names types of single values, of which null may be one."""
+    kinds = {*types_of(schema)} - {"null"} if isinstance(schema, dict) else set()
+    return bool(kinds) and kinds <= _SCALARS
 
 
 # --- The fields that fill a prompt -------------------------------------------------------------

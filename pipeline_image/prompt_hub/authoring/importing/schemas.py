@@ -9,6 +9,7 @@ from copy import deepcopy
 from pydantic import JsonValue
 
 from prompt_hub.authoring.importing.documents import Unkept, parsed_yaml, unkept
+from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.contracts import schema_problems, subschemas
 from prompt_hub.repository.schema import JsonObject
@@ -57,14 +58,23 @@ def object_schema(
     """Return the JSON Schema of an object with these fields, and where `closed` no others."""
     return {
         "type": "object",
-        **({"additionalProperties": False} if closed else {}),
+        # An object that does not say it is sent closed.
+        "additionalProperties": not closed,
         "required": [*required],
         "properties": {**fields},
     }
 
 
-def contract_of(answers: Sequence[JsonObject], *, partly: bool = False) -> JsonObject:
-    """Return the contract that right answers keep; `partly` where they say nothing of others."""
+def contract_of(
+    answers: Sequence[JsonObject], place: Place, notes: Notes, *, partly: bool = False
+) -> JsonObject:
+    """Return the contract that right answers keep; `partly` where they say nothing of others.
+
+    It leaves those free then, which is noted.
+    """
+    if partly:
+        why = "the contract leaves them free: write them into the prompt's 'output'"
+        notes.lost(place, "the fields of the answer that nothing compares", why)
     names = list(dict.fromkeys(name for answer in answers for name in answer))
     everywhere = [name for name in names if all(name in answer for answer in answers)]
     types = {

@@ -101,12 +101,19 @@ def _named(text: str) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def bounded(name: str, schema: JsonObject, place: Place, notes: Notes) -> JsonObject:
-    """Return the schema of a list that a template loops over, with a bound."""
+def bound(path: str, schema: JsonObject, place: Place, notes: Notes) -> None:
+    """Give the schema of a list that a template loops over a bound, wherever it stands.
+
+    Raises:
+        InvalidDocumentsError: it is no list.
+    """
+    if kind_of(schema) != "array":
+        expected = "a field that is declared as an array in the input's schema"
+        raise broken(*place, f"a loop over {path!r}", expected)
     if "maxItems" not in schema:
         why = f"holds {_LONGEST} elements at most: a loop needs a bound, set yours"
-        notes.changed(place, f"the list {name!r}", why)
-    return {"type": "array", "maxItems": _LONGEST, **schema}
+        notes.changed(place, f"the list {path!r}", why)
+        schema["maxItems"] = _LONGEST
 
 
 def closed(text: str) -> str:
@@ -142,20 +149,42 @@ def from_jinja(text: str, place: Place, types: Mapping[str, JsonObject], notes: 
     analysis = read(text)
     for fault in analysis.faults:
         raise broken(place[0], place[1] + fault.line - 1, fault.found, fault.expected)
+    variables = {name: types.get(name, {}) for name in analysis.variables}
     try:
         issue = next(_differences(analysis, place, types), None)
+        if issue is not None:
+            raise issue
+        _bound_loops(analysis, place, variables, notes)
     except RecursionError:
         raise broken(*place, "expressions nested without end", "a simpler template") from None
-    if issue is not None:
-        raise issue
-    assert analysis.tree is not None
-    variables = {name: types.get(name, {}) for name in analysis.variables}
-    for loop in analysis.tree.find_all(nodes.For):
-        name = loop.iter.name if isinstance(loop.iter, nodes.Name) else ""
-        if kind_of(variables.get(name, {"type": "none"})) in ("", "array"):
-            at = place[0], place[1] + loop.lineno - 1
-            variables[name] = bounded(name, variables[name], at, notes)
     return Converted(text, variables)
+
+
+def _bound_loops(
+    analysis: TemplateAnalysis, place: Place, variables: Mapping[str, JsonObject], notes: Notes
+) -> None:
+    """Give every list that is looped over a bound; a field of which nothing is known is one."""
+    assert analysis.tree is not None
+    for loop, known in _scoped(analysis.tree, variables):
+        if isinstance(loop, nodes.For) and (path := _path(loop.iter)):
+            schema = _schema_of(loop.iter, known)
+            if not schema and schema is variables.get(path):
+                schema["type"] = "array"
+            bound(path, schema, (place[0], place[1] + loop.lineno - 1), notes)
+
+
+def _path(node: nodes.Node) -> str:
+    """Return a field by its path, as it may be written; empty for any other expression."""
+    match node:
+        case nodes.Name(name=name):
+            return str(name)
+        case (
+            nodes.Getattr(node=of, attr=name)
+            | nodes.Getitem(node=of, arg=nodes.Const(value=str() as name))
+        ):
+            before = _path(of)
+            return f"{before}.{name}" if before else ""
+    return ""
 
 
 def _differences(
@@ -182,15 +211,24 @@ def _written(
     node: nodes.Node, known: Mapping[str, JsonObject]
 ) -> Iterator[tuple[nodes.Node, Mapping[str, JsonObject]]]:
     """Yield all that is written out, and the schemas of the names that are known there."""
+    for part, there in _scoped(node, known):
+        if isinstance(part, nodes.Output):
+            yield from ((outcome, there) for each in part.nodes for outcome in _outcomes(each))
+
+
+def _scoped(
+    node: nodes.Node, known: Mapping[str, JsonObject]
+) -> Iterator[tuple[nodes.Node, Mapping[str, JsonObject]]]:
+    """Yield all down to what is written out, and the schemas of the names that are known there."""
+    yield node, known
     if isinstance(node, nodes.Output):
-        yield from ((outcome, known) for each in node.nodes for outcome in _outcomes(each))
         return
     for child in node.iter_child_nodes(exclude=("body",)):
-        yield from _written(child, known)
+        yield from _scoped(child, known)
     if isinstance(node, nodes.For) and isinstance(node.target, nodes.Name):
         known = {**known, node.target.name: _element_of(node.iter, known)}
     for child in node.iter_child_nodes(only=("body",)):
-        yield from _written(child, known)
+        yield from _scoped(child, known)
 
 
 def _outcomes(node: nodes.Node) -> Iterator[nodes.Node]:

@@ -114,7 +114,7 @@ def scoring_of(
     whole = any(answer.kind != "javascript" for answer in objects)
     if whole:
         objects = [answer for answer in objects if answer.kind != "javascript"]
-    contract = _contract(schema, objects)
+    contract = _contract(schema, objects, place, notes)
     labelled, kept = [], []
     for case, answer in found:
         if answer is None:
@@ -189,7 +189,9 @@ def _schema(
     return found
 
 
-def _contract(schema: JsonObject | None, answers: Sequence[_Answer]) -> _Contract:
+def _contract(
+    schema: JsonObject | None, answers: Sequence[_Answer], place: Place, notes: Notes
+) -> _Contract:
     """Return the output contract: as stated, else as right answers have it, else a text field."""
     if schema is not None:
         names = [*properties(schema)]
@@ -199,7 +201,7 @@ def _contract(schema: JsonObject | None, answers: Sequence[_Answer]) -> _Contrac
     found = [answer.value for answer in answers if isinstance(answer.value, dict)]
     # Code that compares a field says nothing about the others.
     partly = answers[0].kind == "javascript"
-    return _Contract(contract_of(found, partly=partly), False, None)
+    return _Contract(contract_of(found, place, notes, partly=partly), False, None)
 
 
 def _is_contract(assertion: Assertion, contract: _Contract) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from prompt_hub.authoring.importing.documents import Node, broken
-from prompt_hub.authoring.importing.form import Draft, Fields, with_question
+from prompt_hub.authoring.importing.form import Draft, Fields, listed, with_question
 from prompt_hub.authoring.importing.formats.openai_prompt import OTHERWISE, answer_format
 from prompt_hub.authoring.importing.messages import Chat, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes
@@ -35,11 +35,10 @@ def evaluation_of(node: Node, notes: Notes) -> tuple[Draft | None, list[Row], li
     Raises:
         InvalidDocumentsError: there is none, or the prompt says what ours cannot.
     """
-    data = node.get("data")
-    listed = [*(data if data is not None else node).elements()]
-    if not listed:
+    evaluations = listed(node, notes)
+    if not evaluations:
         raise broken(*node.place, "an empty list", "an eval, or a run of one")
-    first, *others = listed
+    first, *others = evaluations
     for other in others:
         notes.lost(other.place, "another of several", "export it alone to take it")
     if first.get("testing_criteria") is not None:

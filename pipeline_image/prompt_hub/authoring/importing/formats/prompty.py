@@ -23,7 +23,7 @@ from prompt_hub.authoring.importing.documents import (
 from prompt_hub.authoring.importing.form import Draft, Fields, end_front_matter, with_question
 from prompt_hub.authoring.importing.messages import Chat, Convert, is_json, response_schema
 from prompt_hub.authoring.importing.notes import Notes, Place
-from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, REASONS
+from prompt_hub.authoring.importing.reasons import HISTORY, NO_PARAMETER, NO_PROVIDER, REASONS
 from prompt_hub.authoring.importing.schemas import object_schema, shape_of_sample
 from prompt_hub.authoring.importing.templates import Converted, from_jinja
 from prompt_hub.repository.schema import JsonObject
@@ -33,6 +33,9 @@ _ROLE = re.compile(
     re.IGNORECASE,
 )
 _FILE = re.compile(r"\$\{file:(.+)\}")
+_ENVIRONMENT = "${env:"
+_MODEL_KEYS = ("azure_deployment", "name", "model")
+_NAMED_ELSEWHERE = "name the model or deployment where the alias is configured"
 _KINDS = {
     **{kind: kind for kind in ("string", "integer", "number", "boolean", "array", "object")},
     "float": "number",
@@ -156,7 +159,8 @@ def _inputs(
             rich[name] = _RICH[kind]
             continue
         places[name] = node.place
-        types[name], value = _property(node, f"the input {name!r}", notes)
+        declared, value = _property(node, f"the input {name!r}", notes)
+        types[name] = _with_sample(declared, value)
         if value is not None and unkept(value) is None:
             samples[name] = value
     sample = front.take("sample")
@@ -167,7 +171,7 @@ def _inputs(
         if unkept(node.data) is None:
             samples[name] = node.data
         places.setdefault(name, node.place)
-        types.setdefault(name, shape_of_sample(node.data))
+        types[name] = _with_sample(types.get(name, {}), node.data)
     return types, samples, rich, places
 
 
@@ -198,10 +202,8 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
     if (enum := fields.take("enumValues")) is not None and unkept(enum.data) is None:
         schema["enum"] = enum.data
     items = fields.take("items")
-    if kind == "array":
-        schema["items"] = {"type": "string"}
-        if items is not None:
-            schema["items"], _ = _property(items, what, notes)
+    if kind == "array" and items is not None:
+        schema["items"], _ = _property(items, what, notes)
     if kind == "object" and (inner := fields.take("properties")) is not None:
         schema = {**_object(inner, notes), **schema}
     values = [fields.take(key) for key in ("default", "example", "sample")]
@@ -211,6 +213,13 @@ def _property(node: Node, what: str, notes: Notes) -> tuple[JsonObject, JsonValu
         notes.changed(required.place, what, why)
     fields.rest(what, {}, "write it into the schema yourself")
     return schema, next((value.data for value in values if value is not None), None)
+
+
+def _with_sample(schema: JsonObject, value: JsonValue) -> JsonObject:
+    """Return a schema with what a value of its type shows of what it does not say itself."""
+    shape = shape_of_sample(value)
+    is_one = schema.get("type", shape.get("type")) == shape.get("type")
+    return {**shape, **schema} if is_one else schema
 
 
 def _object(node: Node, notes: Notes) -> JsonObject:
@@ -227,18 +236,21 @@ def _model(front: Fields, path: Path, notes: Notes) -> tuple[str, str, JsonObjec
     if node is None:
         return "", "", {}, None
     if isinstance(node.data, str):
-        return node.data, "", {}, None
+        if _ENVIRONMENT not in node.data:
+            return node.data, "", {}, None
+        notes.lost(node.place, "the model", _NAMED_ELSEWHERE)
+        return "", "", {}, None
     model = Fields(node, notes)
     configuration = model.inner("configuration")
-    name, provider = model.text("id"), model.text("provider")
+    name, provider = _stated(model, "id"), _stated(model, "provider")
     api = model.text("api") or model.text("apiType") or "chat"
     if api not in ("chat", "responses", "completion"):
         raise broken(*node.place, f"the API {api!r}", "chat: a task answers with data")
     if configuration is not None:
-        name = name or configuration.text("azure_deployment") or configuration.text("name")
-        name = name or configuration.text("model")
-        provider = provider or configuration.text("type")
-        configuration.rest("the model's configuration", {}, REASONS["configuration"])
+        name = name or _stated(configuration, *_MODEL_KEYS)
+        provider = provider or _stated(configuration, "type")
+        reasons = dict.fromkeys(_MODEL_KEYS, _NAMED_ELSEWHERE)
+        configuration.rest("the model's configuration", reasons, REASONS["configuration"])
     options = model.inner("options") or model.inner("parameters")
     parameters: JsonObject = {}
     format_ = None
@@ -246,8 +258,21 @@ def _model(front: Fields, path: Path, notes: Notes) -> tuple[str, str, JsonObjec
         parameters = options.parameters()
         format_ = _file(options.take("response_format"), path, notes)
         options.rest("the model's parameters", {}, NO_PARAMETER)
-    model.rest("the model")
+    model.rest("the model", {**REASONS, "id": _NAMED_ELSEWHERE, "provider": NO_PROVIDER})
     return name, provider, parameters, format_
+
+
+def _stated(fields: Fields, *keys: str) -> str:
+    """Return the first of these texts that the file states itself.
+
+    What is a variable of the environment stays to be listed.
+    """
+    for key in keys:
+        node = fields.node.get(key)
+        of_environment = node is not None and _ENVIRONMENT in str(node.data)
+        if not of_environment and (text := fields.text(key)):
+            return text
+    return ""
 
 
 def _file(node: Node | None, path: Path, notes: Notes) -> Node | None:
