@@ -52,8 +52,7 @@ def active_version(
         if released is None:
             raise PromptHubError(
                 f"{task} has no released version.",
-                hint="Where the pipeline has released one, `git pull` brings it; else push the"
-                f" candidate, or release it here: prompt-hub promote release {task}.",
+                hint=_way_to_release(repository, task),
             )
         return released, f"released in {PRODUCTION}"
     try:
@@ -74,6 +73,21 @@ def active_version(
             hint="Pull the branch that the pipeline releases from, or use --service.",
         )
     return prompt, f"active in the ledger {table}"
+
+
+def _way_to_release(repository: PromptRepository, task: str) -> str:
+    """Say what gives a task a released version, which is another thing where it had one."""
+    entry = repository.registry().tasks.get(task)
+    known = entry.versions.values() if entry is not None and entry.released is None else ()
+    if any(version.state is not VersionState.BLOCKED for version in known):
+        return (
+            "Its versions were taken out: bring one back with prompt-hub promote downgrade"
+            f" {task} --to VERSION --override, or release a candidate that has a higher version."
+        )
+    return (
+        "Where the pipeline has released one, `git pull` brings it; else push the candidate, or"
+        f" release it here: prompt-hub promote release {task}."
+    )
 
 
 @dataclass(frozen=True)

@@ -148,14 +148,13 @@ def _what_next(
     repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
 ) -> Iterator[str]:
     """Yield where to look and what to do after a verdict."""
-    from prompt_hub.promotion.registry_view import TaskRegistryView
+    from prompt_hub.promotion.release_check import release_blocker
     from prompt_hub.reporting.next_steps import MOST_EXAMPLES, losses, next_steps
 
     view = _view(repository, results, record, MOST_EXAMPLES)
     if view is not None:
         yield from losses(view.worst)
-    registered = TaskRegistryView(repository.registry(), record.task)
-    yield from next_steps(record, taken_out=registered.reuse_blocker(record.version))
+    yield from next_steps(record, blocker=release_blocker(repository, record))
 
 
 def _view(

@@ -59,7 +59,9 @@ class TaskRegistryView:
         if entry is None or State(entry.state) in (*UNRELEASED, State.RELEASED):
             return None
         why = entry.reason or "no reason given"
-        return f"{version} was {entry.state} ({why}); raise the version"
+        # The same words under another number are refused, too.
+        mend = "mend the prompt and " if entry.state is VersionState.QUARANTINED else ""
+        return f"{version} was {entry.state} ({why}); {mend}raise the version"
 
     def transition(
         self,

@@ -264,7 +264,7 @@ def move(
         allowed = ", ".join(other.event for other in MOVES if other.source is state)
         raise NotAllowedError(
             f"{what}: '{event}' is not allowed from there, only {allowed}.",
-            hint=_hint(state),
+            hint=_hint(state, event),
         )
     for guard in found.guards:
         lacking = None if guard in later else guard.lacks(case)
@@ -276,8 +276,8 @@ def move(
     return found.target
 
 
-def _hint(state: State) -> str:
-    """Say what to do where a move is not allowed from `state`."""
+def _hint(state: State, event: Event) -> str:
+    """Say what to do where `event` is not allowed from `state`."""
     match state:
         case State.RELEASED:
             return _RAISE
@@ -287,6 +287,8 @@ def _hint(state: State) -> str:
                 " the candidate's version."
             )
         case State.DOWNGRADED | State.ARCHIVED | State.QUARANTINED:
+            if event in (Event.ARCHIVE, Event.QUARANTINE):
+                return "It is out of service already."
             return (
                 "Raise the candidate's version; its own number comes back by"
                 " `prompt-hub promote downgrade --override` only."

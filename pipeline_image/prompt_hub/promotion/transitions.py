@@ -16,18 +16,16 @@ from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.large_details import large_details_in
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
 from prompt_hub.gate.types import Status
-from prompt_hub.promotion.overrides import used_override
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.registry_writer import prompt_text
+from prompt_hub.promotion.release_check import check_release, context_of
 from prompt_hub.promotion.states import (
     Decision,
     Event,
     NotAllowedError,
     State,
-    TransitionContext,
     move,
 )
-from prompt_hub.repository.placeholders import placeholder_reason
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION, PromptRepository, evaluation_path
 from prompt_hub.repository.registry import (
     RegisteredModel,
@@ -66,33 +64,10 @@ def promote(
     champion = repository.production(task)
     candidate = repository.candidate(task).known_as(champion)
     arm = _measured(record, candidate)
-    metadata = repository.metadata(task)
-    override = metadata.override
-    decision = None
-    if override is not None and override.version == record.version:
-        decision = Decision(override.person, override.reason)
     view = TaskRegistryView(repository.registry(), task)
-    case = replace(
-        _case(record, candidate, champion, decision),
-        quarantined_as=_quarantined_as(repository, view, candidate),
-    )
     state = view.state(record.version)
-    reason = placeholder_reason(candidate, repository.examples(task))
-    if reason is not None and state is not State.RELEASED:
-        raise NotAllowedError(
-            f"{task} {record.version} may not be released: {reason}.",
-            hint="Replace what `prompt-hub new` wrote, and stamp the task.",
-        )
-    used = used_override(repository, record)
-    if used is not None:
-        raise NotAllowedError(f"{task} {record.version} may not be released: {used}.")
-    event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
-    if record.verdict.overridden_by is not None:
-        event = Event.OVERRIDE
-    reached = move(task, state, event, case)
-    # Who insists on what did harm is named, also where the gate would have passed it.
-    by = decision if event is Event.OVERRIDE or case.quarantined_as is not None else None
-    entry = _entry(record, arm, reached, at, details, by)
+    event, by = check_release(repository, record, candidate, champion, view)
+    entry = _entry(record, arm, State.RELEASED, at, details, by)
     known = view.version(record.version)
     if event is Event.REQUALIFY and known is not None:
         # Measured anew, not decided anew: who released it, and when, stays as it was.
@@ -104,7 +79,7 @@ def promote(
         if champion is not None:
             versions |= view.transition(champion.version, Event.SUPERSEDE)
     return changes | view.updated_registry(
-        metadata, versions, released=record.version, verdict=_verdict(record, at)
+        repository.metadata(task), versions, released=record.version, verdict=_verdict(record, at)
     )
 
 
@@ -154,7 +129,7 @@ def refuse(
     event = Event.BLOCK if record.verdict.status is Status.BLOCK else Event.LEAVE_OPEN
     if state is State.RELEASED:
         event = Event.FALL_SHORT
-    reached = move(task, state, event, _case(record, candidate, champion))
+    reached = move(task, state, event, context_of(record, candidate, champion))
     versions: dict[str, RegisteredVersion] = {}
     # A champion that fails on another model stays what git has released, on its own record.
     if reached is State.BLOCKED:
@@ -321,37 +296,6 @@ def _go_back(
         versions |= view.transition(champion.version, leaving, by, at)
         changes[archive_path(task, champion.version)] = prompt_text(champion, depth=2)
     return changes | view.updated_registry(repository.metadata(task), versions, released=version)
-
-
-def _quarantined_as(
-    repository: PromptRepository, view: TaskRegistryView, candidate: Prompt
-) -> str | None:
-    """Return the quarantined version that the candidate is word for word, whatever its number."""
-    return next(
-        (
-            old.version
-            for old in repository.archived(view.task)
-            if view.state(old.version) is State.QUARANTINED
-            and old.content_sha256 == candidate.content_sha256
-        ),
-        None,
-    )
-
-
-def _case(
-    record: EvaluationRecord,
-    candidate: Prompt,
-    champion: Prompt | None,
-    decision: Decision | None = None,
-) -> TransitionContext:
-    return TransitionContext(
-        version=record.version,
-        released=champion.version if champion else None,
-        same_content=champion is not None and champion.content_sha256 == candidate.content_sha256,
-        status=record.verdict.status,
-        reasons=record.verdict.reasons,
-        decision=decision,
-    )
 
 
 def _measured(record: EvaluationRecord, candidate: Prompt) -> Arm:

@@ -25,16 +25,16 @@ def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
         yield from _loss(example)
 
 
-def next_steps(record: EvaluationRecord, *, taken_out: str | None = None) -> Iterator[str]:
+def next_steps(record: EvaluationRecord, *, blocker: str | None = None) -> Iterator[str]:
     """Yield the commands that lead on from a verdict.
 
-    `taken_out` says why promotion leaves the version alone, whatever its verdict.
+    `blocker` says why promotion leaves the candidate alone, whatever its verdict.
     """
     task = record.task
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
-    if taken_out is not None:
-        yield f"  no push releases it: {taken_out}"
+    if blocker is not None:
+        yield f"  no push releases it: {blocker}"
     elif record.verdict.promotes:
         yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"
     elif record.verdict.status is Status.INCONCLUSIVE:

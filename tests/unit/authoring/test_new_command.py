@@ -11,6 +11,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion import transitions
+from prompt_hub.promotion.release_check import release_blocker
 from prompt_hub.promotion.states import NotAllowedError
 from tests.unit.authoring.workshop import Workshop
 from tests.unit.building import MADE_AT
@@ -55,6 +56,8 @@ def test_what_new_wrote_is_released_by_nobody(
     repository = workshop.folder.repository
     with pytest.raises(NotAllowedError, match="8 of its examples are those that"):
         transitions.promote(repository, record, "", MADE_AT)
+    # Who evaluates it hears of it before a push.
+    assert "8 of its examples are those that" in (release_blocker(repository, record) or "")
 
 
 def test_fields_are_named_on_the_command_line(workshop: Workshop) -> None:

@@ -114,3 +114,23 @@ def test_where_nothing_is_released_here_it_says_to_pull(
         "part-class has no released version. Where the pipeline has released one, `git pull`"
         " brings it; else push the candidate, or release it here: prompt-hub promote release"
     ) in capsys.readouterr().err
+
+
+def test_where_all_is_taken_out_it_names_what_brings_a_version_back(
+    healthy: RepositoryFolder,
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Promotion refuses the number of a version that was taken out, by hand and after a push."""
+    monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
+    signed = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
+    assert main(["promote", "archive", "part-class", *signed]) == ExitCode.OK
+    assert main(command) == ExitCode.USAGE
+    told = capsys.readouterr().err
+    assert "part-class has no released version. Its versions were taken out" in told
+    assert "promote release" not in told
+    back = "prompt-hub promote downgrade part-class --to VERSION --override"
+    assert back in told
+    words = back.replace("VERSION", "1.1.0").split()[1:]
+    assert main([*words, *signed]) == ExitCode.OK

@@ -261,6 +261,38 @@ def test_of_a_version_that_was_taken_out_nobody_is_told_to_push_it(
 
 
 @pytest.mark.processes
+def test_words_that_did_harm_are_pushed_under_another_number_by_name_only(
+    here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Validation has nothing against them: the next to say so would be a red execution."""
+    signed = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
+    here.promote("part-class")
+    quarantine = ["promote", "quarantine", "part-class", "--version", "1.2.0", "--to", "1.1.0"]
+    assert main([*quarantine, *signed]) == ExitCode.OK
+
+    def evaluate() -> str:
+        capsys.readouterr()
+        assert main(["evaluate", "part-class"]) == ExitCode.OK
+        return capsys.readouterr().out
+
+    with serving(Model()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        told = evaluate()
+        assert "(customers see wrong units); mend the prompt and raise the version" in told
+        here.bump("part-class", "1.2.0", "1.3.0")
+        assert here.errors() == []
+        told = evaluate()
+        assert "part-class 1.3.0: PASS" in told
+        assert "no push releases it: part-class 1.3.0 is a candidate" in told
+        assert "its content is that of 1.2.0, which did harm and is quarantined. Mend" in told
+        assert "commit and push" not in told
+        assert main(["promote", "override", "part-class", *signed]) == ExitCode.OK
+        told = evaluate()
+    assert "no push releases it" not in told
+    assert "commit and push" in told
+
+
+@pytest.mark.processes
 def test_own_attempts_have_a_history(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

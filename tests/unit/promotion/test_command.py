@@ -279,3 +279,6 @@ def test_a_new_version_with_the_same_words_is_released_as_itself(folder: Reposit
     assert main(["promote", "promote", "part-class"]) == ExitCode.OK
     assert released(folder) == "1.2.0"
     assert folder.findings() == []
+    # Measured beside the champion, whose words it has: nothing that qualified again.
+    folder.edit("prompts/02-production/part-class.yaml", COMMIT, "b" * 40)
+    assert folder.rules_broken() == ["registry-lock"]

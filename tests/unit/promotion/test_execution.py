@@ -243,6 +243,19 @@ def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobod
     after = PromptRepository(clone).registry().tasks["part-class"].versions["1.2.0"]
     assert (after.at, after.person) == (before.at, before.person)
     assert after.evaluation_sha256 != before.evaluation_sha256
+    assert check(PromptRepository(clone))[1] == []
+    # Its lock keeps the commit of its release, in the archive, too.
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    world.author.edit("prompts/00-templates/catalogue-role.txt", "You sort", "You put")
+    world.author.bump("part-class", "1.2.0", "1.3.0")
+    world.author.stamp("part-class")
+    clone = world.evaluated("e3", world.push("the next version"), aliases=OTHER_MODEL)
+    assert world.promote("e3").tasks["part-class"].outcome == "promoted"
+    old, known = PromptRepository(clone).version("part-class", "1.2.0"), after.commit
+    assert old is not None
+    assert old.lock is not None
+    assert old.lock.commit == before.commit != known
+    assert check(PromptRepository(clone))[1] == []
 
 
 def test_a_tag_that_somebody_made_by_hand_stays_and_stops_no_promotion(world: World) -> None:

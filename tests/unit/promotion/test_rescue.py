@@ -13,6 +13,7 @@ from prompt_hub.cli.verdict import newly_refused
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
+from prompt_hub.promotion.release_check import release_blocker
 from prompt_hub.promotion.states import NotAllowedError
 from prompt_hub.promotion.transitions import promote, replace_record
 from prompt_hub.repository.registry import RegisteredVerdict
@@ -100,6 +101,11 @@ def test_an_override_does_not_release_its_version_on_another_model_too(
     model = registered.versions["1.2.0"].model
     assert model is not None
     assert model.identity == "openai:small-model-2026-01"
+    # Whoever evaluates it on that model hears of it before a push.
+    found = evaluation_by(world.results, "e2", TASK)
+    assert found is not None
+    blocker = release_blocker(world.author.repository, found.record)
+    assert "say it again with a new reason" in (blocker or "")
 
 
 @pytest.fixture

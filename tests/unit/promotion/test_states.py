@@ -79,6 +79,16 @@ def test_any_other_move_is_refused_and_the_allowed_ones_are_named(
     assert refused.value.exit_code is ExitCode.BLOCKED
 
 
+@pytest.mark.parametrize("state", [State.DOWNGRADED, State.ARCHIVED, State.QUARANTINED])
+def test_who_wants_a_version_out_that_is_out_is_not_told_how_it_comes_back(state: State) -> None:
+    for event in (Event.ARCHIVE, Event.PROMOTE):
+        with pytest.raises(NotAllowedError) as refused:
+            move("part-class", state, event, fitting(()))
+        out = refused.value.hint == "It is out of service already."
+        assert out is (event is Event.ARCHIVE)
+        assert ("Raise" in refused.value.hint) is not out
+
+
 LACKING = [
     (State.CANDIDATE, Event.PROMOTE, PASSED, {"status": Status.BLOCK}, "its verdict is BLOCK"),
     (State.CANDIDATE, Event.PROMOTE, PASSED, {"status": None}, "its verdict is NOT_MEASURED"),

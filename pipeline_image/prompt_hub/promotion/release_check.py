@@ -1,0 +1,114 @@
+"""Whether a candidate may be released: asked by promotion, and by who would push it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.promotion.overrides import used_override
+from prompt_hub.promotion.registry_view import TaskRegistryView
+from prompt_hub.promotion.states import (
+    OPEN,
+    PASSED,
+    Decision,
+    Event,
+    Guard,
+    NotAllowedError,
+    State,
+    TransitionContext,
+    move,
+)
+from prompt_hub.repository.placeholders import placeholder_reason
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import Prompt
+
+
+def release_blocker(repository: PromptRepository, record: EvaluationRecord) -> str | None:
+    """Say why promotion leaves the candidate alone whatever its verdict; None where it does not."""
+    view = TaskRegistryView(repository.registry(), record.task)
+    gone = view.reuse_blocker(record.version)
+    if gone is not None:
+        return gone
+    champion = repository.production(record.task)
+    candidate = repository.candidate(record.task).known_as(champion)
+    try:
+        check_release(repository, record, candidate, champion, view, later=(PASSED, OPEN))
+    except NotAllowedError as error:
+        return str(error)
+    return None
+
+
+def check_release(
+    repository: PromptRepository,
+    record: EvaluationRecord,
+    candidate: Prompt,
+    champion: Prompt | None,
+    view: TaskRegistryView,
+    *,
+    later: Collection[Guard] = (),
+) -> tuple[Event, Decision | None]:
+    """Return the event that releases the candidate, and the person who answers for it, if any.
+
+    Raises `NotAllowedError` where it may not be released; guards that are asked `later` are left
+    out.
+    """
+    task, override = record.task, repository.metadata(record.task).override
+    decision = None
+    if override is not None and override.version == record.version:
+        decision = Decision(override.person, override.reason)
+    case = replace(
+        context_of(record, candidate, champion, decision),
+        quarantined_as=_quarantined_as(repository, view, candidate),
+    )
+    state = view.state(record.version)
+    reason = None
+    if state is not State.RELEASED:
+        reason = placeholder_reason(candidate, repository.stream_examples(task))
+    if reason is not None:
+        raise NotAllowedError(
+            f"{task} {record.version} may not be released: {reason}.",
+            hint="Replace what `prompt-hub new` wrote, and stamp the task.",
+        )
+    used = used_override(repository, record)
+    if used is not None:
+        raise NotAllowedError(f"{task} {record.version} may not be released: {used}.")
+    event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
+    if record.verdict.overridden_by is not None:
+        event = Event.OVERRIDE
+    move(task, state, event, case, later=later)
+    # Who insists on what did harm is named, also where the gate would have passed it.
+    named = event is Event.OVERRIDE or case.quarantined_as is not None
+    return event, decision if named else None
+
+
+def _quarantined_as(
+    repository: PromptRepository, view: TaskRegistryView, candidate: Prompt
+) -> str | None:
+    """Return the quarantined version that the candidate is word for word, whatever its number."""
+    return next(
+        (
+            old.version
+            for old in repository.archived(view.task)
+            if view.state(old.version) is State.QUARANTINED
+            and old.content_sha256 == candidate.content_sha256
+        ),
+        None,
+    )
+
+
+def context_of(
+    record: EvaluationRecord,
+    candidate: Prompt,
+    champion: Prompt | None,
+    decision: Decision | None = None,
+) -> TransitionContext:
+    """Return what the guards of a move look at."""
+    return TransitionContext(
+        version=record.version,
+        released=champion.version if champion else None,
+        same_content=champion is not None and champion.content_sha256 == candidate.content_sha256,
+        status=record.verdict.status,
+        reasons=record.verdict.reasons,
+        decision=decision,
+    )
