@@ -94,8 +94,8 @@ ASK ?= broadening
 BOUNDARY = $(shell $(VENV)/python -c 'import json; context = json.load(open("cdk.json"))["context"]; \
   print(context.get("@aws-cdk/core:permissionsBoundary", {}).get("name", ""))')
 
-# `PLACE=aws://ACCOUNT/REGION` where it is not that of the shell; `TRUST=ACCOUNT`, the pipeline's, in
-# the account of a stage that has its own.
+# `PLACE=aws://ACCOUNT/REGION` is one place. Without it every place of the app is meant, and with a stage
+# in another account no credentials reach all. `TRUST=ACCOUNT`, the pipeline's, in the account of such a stage.
 PLACE :=
 TRUST :=
 POLICIES := arn:aws:iam::aws:policy/AdministratorAccess

@@ -38,6 +38,8 @@ from prompt_hub.core import aws_names
 _PERIOD = Duration.minutes(5)
 _CHANGES = ("roll-back", "freeze", "page", "compare")
 """What the rollback Lambda decides, by the words of its `Action`, without `nothing`."""
+_MOST_WIDGETS, _NOT_OF_TASKS = 500, 50
+"""What CloudWatch takes in a dashboard, and what of it is left to all that is no task's."""
 
 VERDICT_LINE = r"^(RED|ok ) \S+ \S+: "
 """How a line of `prompt-hub verdict` on a task begins."""
@@ -63,8 +65,9 @@ class StageDashboard(Construct):
         self._stage = stage
         self._board = facade(self, aws_names.dashboard(stage))
         self._board.add_large_header("Prompts")
+        in_three = 3 * len(tasks) <= _MOST_WIDGETS - _NOT_OF_TASKS
         for task in tasks:
-            self._add_task(task)
+            self._add_task(task, in_three=in_three)
         self._add_sums()
         self._add_service(service, load_balancer, target_group)
         if records:
@@ -93,7 +96,8 @@ class StageDashboard(Construct):
             )
         )
 
-    def _add_task(self, task: Task) -> None:
+    def _add_task(self, task: Task, *, in_three: bool) -> None:
+        """Show a task in three graphs, or in two: its seconds then stand beside its calls."""
         score, threshold = (
             score_metric(metric, stage=self._stage, task=task, statistic="Average")
             for metric in (aws_names.METRIC_SCORE, aws_names.METRIC_THRESHOLD)
@@ -116,6 +120,8 @@ class StageDashboard(Construct):
             period=every,
             label="${PROP('Dim.Version')}",
         )
+        width = THIRD if in_three else WIDTH
+        p90 = self._of_calls(aws_names.CALL_SECONDS, "p90", "" if in_three else "seconds", task)
         scores = graph(
             f"{task.name}: score of each version",
             of_versions,
@@ -123,20 +129,18 @@ class StageDashboard(Construct):
             threshold.with_(label="threshold", color=cloudwatch.Color.RED),
             right=[moved],
             right_label="changed",
-            width=THIRD,
+            width=width,
         )
         calls = graph(
             f"{task.name}: calls of each version",
             self._of_calls(aws_names.CALL_SECONDS, "SampleCount", "calls", task),
             self._of_calls(aws_names.CALL_CONTRACT_FAILED, "Sum", "contract broken", task),
-            width=THIRD,
+            right=[] if in_three else [p90],
+            right_label=None if in_three else "seconds, p90",
+            width=width,
         )
-        seconds = graph(
-            f"{task.name}: seconds, p90",
-            self._of_calls(aws_names.CALL_SECONDS, "p90", "", task),
-            width=THIRD,
-        )
-        self._board.add_widget(row(scores, calls, seconds))
+        seconds = [graph(f"{task.name}: seconds, p90", p90, width=width)] if in_three else []
+        self._board.add_widget(row(scores, calls, *seconds))
 
     def _add_sums(self) -> None:
         self._board.add_large_header("Cost of each task and version, refusals, rollbacks")

@@ -106,8 +106,6 @@ WATCH_START_SECONDS = 60
 """Of a run of the watch, until it measures: the least that Fargate asks for."""
 WATCH_TASK_SECONDS = 40
 """Of a task in such a run; tasks wait for one another (docs/decisions/1540)."""
-LEDGER_POLL_SECONDS = 5
-"""The default of `poll_seconds`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +160,7 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
     of_a_task = METRICS_OF_A_TASK + METRICS_OF_CALLS + METRICS_OF_ALARMS
     metrics = METRICS_OF_INSIGHTS + of_a_task * usage.tasks
     alarms = counts.alarms_of_a_stage + counts.alarms_of_a_task * usage.tasks
-    polls = counts.service_tasks * HOURS * 3600 / LEDGER_POLL_SECONDS / 1e6
+    polls = counts.service_tasks * HOURS * 3600 / counts.poll_seconds / 1e6
     minutes = usage.executions * usage.action_minutes
     evaluations = usage.tasks * (ACTION.usd + BUILD.usd)
     runs = _runs_of(counts, usage.tasks)
@@ -220,7 +218,8 @@ def bill(counts: Counts, usage: Usage) -> list[Line]:
         ),
         Line(
             what="ledger",
-            formula=f"{polls:.2f} million looks × {READ.usd}",
+            formula=f"{counts.service_tasks} × {HOURS} h × 3600 s / {counts.poll_seconds:g} s"
+            f" / 1,000,000 looks × {READ.usd}",
             usd=polls * READ.usd,
         ),
         Line(

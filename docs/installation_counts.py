@@ -31,6 +31,8 @@ class Counts:
     balancers: int
     service_tasks: int
     """At least: scaling adds to them with the calls."""
+    poll_seconds: float
+    """Between two looks of a task at the ledger."""
     vcpu: float
     gigabytes: float
     dashboards: int
@@ -85,6 +87,7 @@ def count(resources: Sequence[Resource]) -> Counts:
         ),
         balancers=len(of("AWS::ElasticLoadBalancingV2::LoadBalancer")),
         service_tasks=_least_tasks(service, of("AWS::ApplicationAutoScaling::ScalableTarget")),
+        poll_seconds=_poll_seconds(definition),
         vcpu=definition.number("Cpu") / 1024,
         gigabytes=definition.number("Memory") / 1024,
         dashboards=len(of("AWS::CloudWatch::Dashboard")),
@@ -126,6 +129,17 @@ def _looked_at(alarms: Sequence[Resource]) -> int:
 def _least_tasks(service: Resource, scaled: Sequence[Resource]) -> int:
     """Count the tasks that always run; where the service scales, its own number is left out."""
     return scaled[0].number("MinCapacity") if scaled else service.number("DesiredCount")
+
+
+def _poll_seconds(definition: Resource) -> float:
+    """Return what the service's container is told, or what it takes where it is told nothing."""
+    containers = cast(list[Json], definition.properties["ContainerDefinitions"])
+    told = {
+        item["Name"]: item["Value"]
+        for container in containers
+        for item in cast(list[dict[str, str]], container.get("Environment", []))
+    }
+    return float(told.get(aws_names.ENV_POLL_SECONDS, aws_names.POLL_SECONDS))
 
 
 def _only(resources: Iterable[Resource], kind: str, *, stage: str = "") -> Resource:

@@ -262,3 +262,21 @@ def test_a_pattern_of_events_has_2048_characters_at_most(widest: Assembly) -> No
     ]
     assert max(len(listed(each.get("detail", {}).get("task", []))) for each in patterns) == 25
     assert max(length(each) for each in patterns) <= 2_048
+
+
+# --- Dashboards: "CloudWatch service quotas" -----------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "graphs"), [(150, 3), (160, 2)])
+def test_a_dashboard_has_500_widgets_at_most(
+    synthesise: Synthesise, count: int, graphs: int
+) -> None:
+    """Of many tasks each has a graph less, in which nothing is missing."""
+    tasks = tuple(task(f"task-{number}") for number in range(count))
+    many = synthesise({"stages": [stage("a", 20)]}, tasks=tasks)
+    boards = found(many, "AWS::CloudWatch::Dashboard").values()
+    widgets = [json.loads(board["DashboardBody"])["widgets"] for board in boards]
+    assert max(map(len, widgets)) <= 500
+    titles = [str(item["properties"].get("title")) for board in widgets for item in board]
+    assert sum(title.startswith("task-") for title in titles) == graphs * count
+    assert json.dumps(widgets).count("', 'p90', ") == count, "the seconds of each task"

@@ -55,8 +55,6 @@ def worth(what: str, formula: str) -> float:
         container = 0.25 * 0.04048 + 0.5 * 0.004445
         return runs * (start + tasks * seconds) / 3600 * container
     text = re.sub(r"= [\d,]+ calls ", "", formula).replace(",", "").replace("×", "*")
-    if "million" in text:
-        text = text.replace("million", "")
     arithmetic = re.sub(r"[A-Za-z][A-Za-z ]*", "", text)
     assert re.fullmatch(r"[\d.+*/() ]+", arithmetic), arithmetic
     return float(eval(arithmetic))
@@ -195,6 +193,18 @@ def test_the_container_of_the_watch_is_paid_for_by_its_tasks(
     assert lines["score watch, its containers"].usd == pytest.approx(hours * container)
     calls = usage.examples * tasks * hours * 3600 / (60 + tasks * 40)
     assert f"= {calls:,.0f} calls" in lines["score watch, its model calls"].formula
+
+
+def test_looks_at_the_ledger_are_counted_as_often_as_the_stage_says(
+    synthesise: Callable[..., Assembly], resources: list[Resource]
+) -> None:
+    settings = json.loads(json.dumps(example_app.CONTEXT[CONTEXT_KEY]))
+    settings["stages"][0] |= {"poll_seconds": 1, "desired_count": 3}
+    often = count(read_resources(synthesise(settings, tasks=example_app.TASKS).path))
+    assert often == replace(count(resources), poll_seconds=1, service_tasks=3)
+    lines = {line.what: line for line in costs_page.bill(often, costs_page.IDLE)}
+    assert lines["ledger"].usd == pytest.approx(3 * 730 * 3600 / 1e6 * 0.125)
+    assert worth("ledger", lines["ledger"].formula) == pytest.approx(lines["ledger"].usd)
 
 
 def test_a_service_that_scales_is_counted_at_its_least(resources: list[Resource]) -> None:

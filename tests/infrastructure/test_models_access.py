@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.infrastructure.synthesised import Assembly, Json, listed
+import pytest
+
+from cdk_app.settings import CONTEXT_KEY, Settings, SettingsError
+from tests.infrastructure.synthesised import CONTEXT, Assembly, Json, listed
 
 
 def statements(assembly: Assembly, action: str) -> list[Json]:
@@ -130,3 +133,20 @@ def test_every_provider_says_what_its_role_needs_and_like_needs_are_one_statemen
         ":secret:prompt-hub/azure-??????",
         ":secret:prompt-hub/gateway-??????",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("https://x.openai.azure.com", "needs a secret, or on your own machine an api_key_env."),
+        ("https://u:p@x.openai.azure.com", "by secret, or on your own machine by api_key_env."),
+    ],
+)
+def test_who_names_no_key_is_asked_for_one_that_cdk_json_takes(address: str, words: str) -> None:
+    model: Json = {"provider": "azure-openai", "model": "d", "base_url": address}
+    settings = {**CONTEXT[CONTEXT_KEY], "models": {"own": model}}
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_context(settings)
+    assert str(caught.value).endswith(words)
+    model |= {"base_url": "https://x.openai.azure.com", "secret": "prompt-hub/azure"}
+    assert Settings.from_context(settings).models["own"].secret == "prompt-hub/azure"

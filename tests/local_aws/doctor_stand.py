@@ -126,7 +126,7 @@ FAULTS = [
         "bootstrap",
         lambda patient: patient.parameter("5"),
         f"{VERSION} says version '5'",
-        "make bootstrap",
+        f"make bootstrap PLACE=aws://{ACCOUNT}/{REGION}",
     ),
     Fault(
         "connection",

@@ -226,7 +226,7 @@ def test_people_read_problem_mend_and_command(
         "faulty       bootstrap",
         "    /cdk-bootstrap/catalogue/version says version '5'; templates need 6 at least.",
         "    Bootstrap this account and region (eu-central-1).",
-        "        make bootstrap",
+        f"        make bootstrap PLACE=aws://{ACCOUNT}/{REGION}",
         "healthy      connection",
     ]
 

@@ -156,7 +156,9 @@ class ModelConfig(BaseModel):
     @classmethod
     def _holds_no_key(cls, url: str | None) -> str | None:
         if url is not None and (problem := address_problem(url)):
-            raise ValueError(f"it {problem}; a key is named by secret or api_key_env")
+            raise ValueError(
+                f"it {problem}; a key is named by secret, or on your own machine by api_key_env"
+            )
         return url
 
     @model_validator(mode="after")

@@ -17,6 +17,16 @@ from prompt_hub.doctor.readers import Caller, Readers
 HOME, OTHER = "111111111111", "222222222222"
 
 
+class OneClient:
+    """A session that has one client."""
+
+    def __init__(self, client: object, region_name: str) -> None:
+        self._client, self.region_name = client, region_name
+
+    def client(self, name: str) -> object:
+        return {"ssm": self._client}[name]
+
+
 @pytest.mark.parametrize(
     ("account", "at_home", "version", "command"),
     [
@@ -35,22 +45,13 @@ def test_a_stage_elsewhere_is_bootstrapped_where_it_is_for_the_pipelines_account
         for region in ("us-east-1", "eu-west-1")
     )
 
-    class One:
-        """A session that has one client."""
-
-        def __init__(self, client: object, region_name: str) -> None:
-            self._client, self.region_name = client, region_name
-
-        def client(self, name: str) -> object:
-            return {"ssm": self._client}[name]
-
     readers = Readers(
         "prod",
         Path(),
-        cast("boto3.Session", One(here, "us-east-1")),
+        cast("boto3.Session", OneClient(here, "us-east-1")),
         CdkJson(),
         datetime.now(UTC),
-        there=cast("boto3.Session", One(there, "eu-west-1")),
+        there=cast("boto3.Session", OneClient(there, "eu-west-1")),
     )
     readers.caller = Caller(f"arn:aws:iam::{HOME}:user/ann", HOME)
     readers.stage_caller = Caller(f"arn:aws:iam::{account}:user/ann", account)
@@ -63,3 +64,17 @@ def test_a_stage_elsewhere_is_bootstrapped_where_it_is_for_the_pipelines_account
         (finding,) = bootstrap.CHECK.examine(readers)
     assert finding.command == command
     assert command.split("/")[-1].split()[0] in finding.mend
+
+
+def test_a_stage_beside_the_pipeline_is_bootstrapped_without_the_places_of_others() -> None:
+    """By itself, `make bootstrap` means every place of the app."""
+    ssm = boto3.client(
+        "ssm", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    session = cast("boto3.Session", OneClient(ssm, "us-east-1"))
+    readers = Readers("dev", Path(), session, CdkJson(), datetime.now(UTC))
+    readers.caller = Caller(f"arn:aws:iam::{HOME}:user/ann", HOME)
+    with Stubber(ssm) as stub:
+        stub.add_response("get_parameter", {"Parameter": {"Value": "5"}})
+        (finding,) = bootstrap.CHECK.examine(readers)
+    assert finding.command == f"make bootstrap PLACE=aws://{HOME}/us-east-1"

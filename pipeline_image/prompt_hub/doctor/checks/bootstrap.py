@@ -19,13 +19,13 @@ _COMMAND = "make bootstrap"
 def _examine(readers: Readers) -> Iterator[Finding]:
     parameter = f"/cdk-bootstrap/{readers.cdk_json.context.qualifier}/version"
     here, there = readers.session, readers.there
-    if there is None:
-        yield from _look(here.client("ssm"), parameter, _COMMAND, _COMMAND)
-        return
+    home = readers.caller.account
     # By itself it means every place of the app, and lets the pipeline into none.
-    home, account = readers.caller.account, readers.stage_caller.account
     again = f"{_COMMAND} PLACE=aws://{home}/{here.region_name}"
     yield from _look(here.client("ssm"), parameter, again, again)
+    if there is None:
+        return
+    account = readers.stage_caller.account
     again = f"{_COMMAND} PLACE=aws://{account}/{there.region_name}"
     first = f"{again} TRUST={home}" if account != home else again
     yield from _look(there.client("ssm"), parameter, first, again)

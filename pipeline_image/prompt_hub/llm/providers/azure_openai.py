@@ -56,7 +56,7 @@ class AzureOpenAIProvider(Provider):
         if model.reasoning is not None and model.api_version is None:
             return f"a model of {self.name} that reasons needs an api_version, {LEAST_REASONING}"
         if model.secret is None and model.api_key_env is None:
-            return f"a model of {self.name} needs a secret or an api_key_env"
+            return f"a model of {self.name} needs a secret, or on your own machine an api_key_env"
         return ""
 
     def request_parameters(
