@@ -228,6 +228,9 @@ class Promoter:
         champion = repository.production(task)
         view = TaskRegistryView(repository.registry(), task)
         gone = view.reuse_blocker(record.version)
+        override = repository.metadata(task).override
+        if gone is None and (override is None or override.version != record.version):
+            gone = view.refused_before_archive(record.version)
         if record.verdict.status is Status.UNCHANGED:
             # What was released when it was evaluated may have been taken out since.
             return ended("unchanged") if gone is None else ended("taken out", gone)
