@@ -136,7 +136,7 @@ class Promoter:
             repository = PromptRepository(self._checkout.root)
             # First, so that a candidate is held against what the stages really have active.
             written = write_back(repository, self._stage_words(), self._say)
-            outcomes = self._promote_each(repository)
+            outcomes = self._promote_each(repository, base.commit)
             message = commit_message(written, outcomes, self._execution)
             released = self._checkout.commit_bot_layers(base.commit, message)
             try:
@@ -179,10 +179,11 @@ class Promoter:
         for tag in self._checkout.push(released, self._written, tags):
             self._say(f"the tag {tag} is there already and stays where it is")
 
-    def _promote_each(self, repository: PromptRepository) -> dict[str, TaskOutcome]:
+    def _promote_each(self, repository: PromptRepository, base: str) -> dict[str, TaskOutcome]:
         outcomes = {}
         for task in repository.tasks():
-            outcome = self._with_author(repository, task, self._promote_one(repository, task))
+            promoted = self._promote_one(repository, task, base)
+            outcome = self._with_author(repository, task, promoted)
             self._say(f"{task} {outcome.version}: {outcome.outcome} ({'; '.join(outcome.reasons)})")
             outcomes[task] = outcome
         return outcomes
@@ -193,20 +194,17 @@ class Promoter:
         """Name whom it concerns, and what it was held against, where a candidate stays behind."""
         if outcome.outcome in ("promoted", "requalified", "unchanged", "released already"):
             return outcome
-        files = (
-            repository.candidate_path(task),
-            repository.path(EXAMPLES, f"{task}.jsonl"),
-            repository.path(METADATA, f"{task}.yaml"),
-        )
+        candidate = repository.relative(repository.candidate_path(task))
+        files = (candidate, *_human_files(repository, task))
         champion = repository.production(task)
         return outcome.model_copy(
             update={
-                "author": self._checkout.author_of([repository.relative(file) for file in files]),
+                "author": self._checkout.author_of(files),
                 "champion": champion.version if champion else None,
             }
         )
 
-    def _promote_one(self, repository: PromptRepository, task: str) -> TaskOutcome:
+    def _promote_one(self, repository: PromptRepository, task: str, base: str) -> TaskOutcome:
         found = evaluation_by(self._results, self._execution, task)
         if found is None:
             raise PromptHubError(
@@ -236,6 +234,8 @@ class Promoter:
             return ended("unchanged") if gone is None else ended("taken out", gone)
         if _released_already(view, record):
             return ended("released already", "an earlier execution has promoted it")
+        if not self._checkout.has_files(base, _human_files(repository, task)):
+            return ended("taken out", f"the branch has no files of {task} any more")
         if record.champion_sha256 != (champion.sha256 if champion else None):
             return ended("champion changed", _compared_with_another(record, champion))
         if gone is not None:
@@ -255,6 +255,13 @@ class Promoter:
             reasons = record.verdict.reasons if used is None else (used, *record.verdict.reasons)
             return ended("refused", *reasons, known=not changes)
         return ended("requalified" if view.state(record.version) is State.RELEASED else "promoted")
+
+
+def _human_files(repository: PromptRepository, task: str) -> tuple[str, str]:
+    """Return the files that make a task live."""
+    examples = repository.path(EXAMPLES, f"{task}.jsonl")
+    metadata = repository.path(METADATA, f"{task}.yaml")
+    return repository.relative(examples), repository.relative(metadata)
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:

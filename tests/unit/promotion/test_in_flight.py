@@ -1,0 +1,61 @@
+"""What people push, revert or retry while an execution is on its way to Promote, on real git."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.cli.verdict import newly_refused
+from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.validation.check import check
+from tests.unit.building import RepositoryFolder
+from tests.unit.promotion.checkouts import World, git
+
+pytestmark = pytest.mark.processes
+
+TASK = "part-class"
+
+
+def add_maker(folder: RepositoryFolder) -> None:
+    """Add a task that asks what `brand` asks."""
+    for layer, ending in (
+        ("00-templates", "yaml"),
+        ("01-examples", "jsonl"),
+        ("03-metadata", "yaml"),
+    ):
+        text = folder.read(f"prompts/{layer}/brand.{ending}")
+        renamed = text.replace("task: brand", "task: maker").replace("brand.yaml", "maker.yaml")
+        folder.write(f"prompts/{layer}/maker.{ending}", renamed)
+    folder.stamp("maker")
+
+
+def revert(world: World) -> str:
+    """Push a commit that takes the last one back."""
+    git(world.author.root, "revert", "--no-commit", "HEAD")
+    return world.push("revert")
+
+
+def released_at(world: World, execution: str) -> dict[str, str | None]:
+    registry = PromptRepository(world.folder / execution).registry()
+    return {task: entry.released for task, entry in registry.tasks.items()}
+
+
+def test_a_new_task_that_was_reverted_meanwhile_is_not_released(world: World) -> None:
+    """With it the branch would not validate: every later execution would be red, of any task."""
+    world.push("candidate")
+    add_maker(world.author)
+    world.evaluated("e1", world.push("a new task"))
+    revert(world)
+    promotion = world.promote("e1")
+    maker = promotion.tasks["maker"]
+    assert (maker.outcome, newly_refused(maker)) == ("taken out", False)
+    assert maker.reasons == ("the branch has no files of maker any more",)
+    assert promotion.tasks[TASK].outcome == "promoted"
+    git(world.folder, "clone", "--quiet", str(world.remote), "next")
+    assert check(PromptRepository(world.folder / "next"))[1] == []
+    assert "maker" not in released_at(world, "next")
+
+
+def test_a_new_task_of_the_branch_is_released_from_the_bots_own_branch(world: World) -> None:
+    add_maker(world.author)
+    world.evaluated("e1", world.push("a new task"))
+    assert world.promote("e1", waits_in="prompt-hub/promotion").tasks["maker"].outcome == "promoted"
