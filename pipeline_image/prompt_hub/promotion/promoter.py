@@ -204,6 +204,19 @@ class Promoter:
             }
         )
 
+    def _went_back(
+        self, view: TaskRegistryView, record: EvaluationRecord, champion: Prompt
+    ) -> bool:
+        """Whether this commit went back from what was released only after its evaluation.
+
+        An execution that a later commit has overtaken did not: it knows nothing of that version.
+        """
+        return (
+            view.state(record.version) is State.SUPERSEDED
+            and champion.lock is not None
+            and self._checkout.descends_from(champion.lock.commit)
+        )
+
     def _promote_one(self, repository: PromptRepository, task: str, base: str) -> TaskOutcome:
         found = evaluation_by(self._results, self._execution, task)
         if found is None:
@@ -231,7 +244,11 @@ class Promoter:
             gone = view.refused_before_archive(record.version)
         if record.verdict.status is Status.UNCHANGED:
             # What was released when it was evaluated may have been taken out since.
-            return ended("unchanged") if gone is None else ended("taken out", gone)
+            if gone is None:
+                return ended("unchanged")
+            if champion is not None and self._went_back(view, record, champion):
+                return ended("champion changed", _superseded_meanwhile(record, champion))
+            return ended("taken out", gone)
         if _released_already(view, record):
             return ended("released already", "an earlier execution has promoted it")
         if not self._checkout.has_files(base, _human_files(repository, task)):
@@ -262,6 +279,15 @@ def _human_files(repository: PromptRepository, task: str) -> tuple[str, str]:
     examples = repository.path(EXAMPLES, f"{task}.jsonl")
     metadata = repository.path(METADATA, f"{task}.yaml")
     return repository.relative(examples), repository.relative(metadata)
+
+
+def _superseded_meanwhile(record: EvaluationRecord, champion: Prompt) -> str:
+    """Say that a way back by hand came too late, and what leads back now."""
+    return (
+        f"{record.version} was superseded by {champion.version} meanwhile, which is released;"
+        f" raise the version, or go back to it: prompt-hub promote downgrade {record.task}"
+        f" --to {record.version} {SIGNED}"
+    )
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:

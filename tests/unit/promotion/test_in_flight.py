@@ -59,3 +59,30 @@ def test_a_new_task_of_the_branch_is_released_from_the_bots_own_branch(world: Wo
     add_maker(world.author)
     world.evaluated("e1", world.push("a new task"))
     assert world.promote("e1", waits_in="prompt-hub/promotion").tasks["maker"].outcome == "promoted"
+
+
+def test_a_version_that_was_reverted_too_late_is_told(world: World) -> None:
+    """Its author believes that it is gone, and the next person's push would be red."""
+    world.author.promote(TASK)
+    world.push("1.2.0")
+    world.author.edit("prompts/00-templates/catalogue-role.txt", "You", "Now you")
+    world.author.bump(TASK, "1.2.0", "1.3.0")
+    world.evaluated("e1", world.push("1.3.0"))
+    world.evaluated("e2", revert(world))
+    assert world.promote("e1").tasks[TASK].outcome == "promoted"
+    late = world.promote("e2").tasks[TASK]
+    assert (late.outcome, newly_refused(late)) == ("champion changed", True)
+    (reason,) = late.reasons
+    assert "1.2.0 was superseded by 1.3.0 meanwhile, which is released" in reason
+    assert f"prompt-hub promote downgrade {TASK} --to 1.2.0" in reason
+
+
+def test_who_never_saw_the_version_that_overtook_is_told_nothing(world: World) -> None:
+    world.author.promote(TASK)
+    world.evaluated("e1", world.push("1.2.0"))
+    world.author.edit("prompts/00-templates/catalogue-role.txt", "You", "Now you")
+    world.author.bump(TASK, "1.2.0", "1.3.0")
+    world.evaluated("e2", world.push("1.3.0"))
+    assert world.promote("e2").tasks[TASK].outcome == "promoted"
+    overtaken = world.promote("e1").tasks[TASK]
+    assert (overtaken.outcome, newly_refused(overtaken)) == ("taken out", False)
