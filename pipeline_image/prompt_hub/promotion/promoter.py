@@ -23,7 +23,7 @@ from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import EXAMPLES, METADATA, PromptRepository
-from prompt_hub.repository.schema import Prompt, Strict
+from prompt_hub.repository.schema import Prompt, Strict, version_key
 from prompt_hub.repository.transaction import apply
 
 PUSH_ATTEMPTS = 6
@@ -254,7 +254,8 @@ class Promoter:
         if not self._checkout.has_files(base, _human_files(repository, task)):
             return ended("taken out", f"the branch has no files of {task} any more")
         if record.champion_sha256 != (champion.sha256 if champion else None):
-            return ended("champion changed", _compared_with_another(record, champion))
+            why = _number_is_taken(repository, record, champion)
+            return ended("champion changed", why or _compared_with_another(record, champion))
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
@@ -288,6 +289,19 @@ def _superseded_meanwhile(record: EvaluationRecord, champion: Prompt) -> str:
         f" raise the version, or go back to it: prompt-hub promote downgrade {record.task}"
         f" --to {record.version} {SIGNED}"
     )
+
+
+def _number_is_taken(
+    repository: PromptRepository, record: EvaluationRecord, champion: Prompt | None
+) -> str | None:
+    """Why no later execution can promote this number either, None where one can."""
+    if champion is None or version_key(record.version) > version_key(champion.version):
+        return None
+    if record.version != champion.version:
+        return f"{champion.version} was released meanwhile; raise the version above it"
+    if repository.candidate(record.task).content_sha256 == champion.content_sha256:
+        return None
+    return f"{record.version} was released meanwhile with other content; raise the version"
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:

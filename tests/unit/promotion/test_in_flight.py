@@ -8,7 +8,7 @@ from prompt_hub.cli.verdict import newly_refused
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.validation.check import check
 from tests.unit.building import RepositoryFolder
-from tests.unit.promotion.checkouts import World, git
+from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
 
 pytestmark = pytest.mark.processes
 
@@ -86,3 +86,27 @@ def test_who_never_saw_the_version_that_overtook_is_told_nothing(world: World) -
     assert world.promote("e2").tasks[TASK].outcome == "promoted"
     overtaken = world.promote("e1").tasks[TASK]
     assert (overtaken.outcome, newly_refused(overtaken)) == ("taken out", False)
+
+
+def test_another_text_under_a_number_that_is_released_since_is_told_to_raise_it(
+    world: World,
+) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    world.author.edit("prompts/00-templates/catalogue-role.txt", "You", "Now you")
+    world.evaluated("e2", world.push("a word mended"))
+    world.promote("e1")
+    late = world.promote("e2").tasks[TASK]
+    assert (late.outcome, newly_refused(late)) == ("champion changed", True)
+    reason = "1.2.0 was released meanwhile with other content; raise the version"
+    assert late.reasons == (reason,)
+
+
+def test_the_same_text_measured_on_another_model_is_judged_by_the_next_execution(
+    world: World,
+) -> None:
+    world.evaluated("e1", world.push("candidate"))
+    world.author.write("models.md", "The alias names another model now.\n")
+    world.evaluated("e2", world.push("another model"), aliases=OTHER_MODEL)
+    world.promote("e1")
+    (reason,) = world.promote("e2").tasks[TASK].reasons
+    assert "an execution that starts now" in reason
