@@ -12,7 +12,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import ReadableResults, Results
-from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.evaluation.store import evaluation_by, logged_record
 from prompt_hub.gate.types import Status
 from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.promotion import transitions
@@ -250,7 +250,7 @@ class Promoter:
                 return ended("champion changed", _superseded_meanwhile(record, champion))
             return ended("taken out", gone)
         if _released_already(view, record):
-            return ended("released already", "an earlier execution has promoted it")
+            return ended("released already", "an execution has promoted it already")
         if not self._checkout.has_files(base, _human_files(repository, task)):
             return ended("taken out", f"the branch has no files of {task} any more")
         if record.champion_sha256 != (champion.sha256 if champion else None):
@@ -269,9 +269,11 @@ class Promoter:
             return ended("not allowed", error.message)
         apply(repository.root, changes)
         if not promotes:
-            # An execution that ended red elsewhere has judged it and told nobody.
+            # An execution that ended red elsewhere has judged it and told nobody; and a retry of
+            # this Promote meets its own refusal.
+            known = not changes and logged_record(repository, task, record.version) != record
             reasons = record.verdict.reasons if used is None else (used, *record.verdict.reasons)
-            return ended("refused", *reasons, known=not changes)
+            return ended("refused", *reasons, known=known)
         return ended("requalified" if view.state(record.version) is State.RELEASED else "promoted")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.cli.verdict import newly_refused
+from prompt_hub.evaluation.store import logged_record
 from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.schema import JsonObject
 from prompt_hub.validation.check import check
 from tests.unit.building import RepositoryFolder
 from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
@@ -13,6 +15,11 @@ from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
 pytestmark = pytest.mark.processes
 
 TASK = "part-class"
+
+
+def resistor(messages: list[dict[str, str]]) -> JsonObject:
+    """Answer every example wrong but those of resistors."""
+    return {"part_class": "resistor"}
 
 
 def add_maker(folder: RepositoryFolder) -> None:
@@ -110,3 +117,47 @@ def test_the_same_text_measured_on_another_model_is_judged_by_the_next_execution
     world.promote("e1")
     (reason,) = world.promote("e2").tasks[TASK].reasons
     assert "an execution that starts now" in reason
+
+
+def retried(world: World) -> None:
+    """Let Promote of e1 start over, in a clone of its own."""
+    clone = world.folder / "e1"
+    commit = git(clone, "rev-parse", "HEAD")
+    clone.rename(world.folder / "e1-before")
+    git(world.folder, "clone", "--quiet", str(world.remote), "e1")
+    git(clone, "checkout", "--quiet", "--detach", commit)
+
+
+def test_a_retry_logs_a_refusal_once_and_stays_red(world: World) -> None:
+    world.evaluated("e0", world.push("bad candidate"), resistor)
+    world.evaluated("e1", world.head(), resistor)
+    assert newly_refused(world.promote("e1").tasks[TASK])
+    head = world.head()
+    retried(world)
+    assert newly_refused(world.promote("e1").tasks[TASK]), "nobody may have been told"
+    assert world.head() == head
+    world.evaluated("e2", head, resistor)
+    assert not newly_refused(world.promote("e2").tasks[TASK])
+
+
+def test_a_retry_logs_once_that_the_champion_falls_short_on_another_model(world: World) -> None:
+    world.author.promote(TASK)
+    world.evaluated("e1", world.push("another model"), resistor, OTHER_MODEL)
+    assert newly_refused(world.promote("e1").tasks[TASK])
+    head = world.head()
+    retried(world)
+    assert newly_refused(world.promote("e1").tasks[TASK])
+    assert world.head() == head
+
+
+def test_other_words_that_are_refused_under_the_same_number_are_logged(world: World) -> None:
+    world.evaluated("e1", world.push("bad candidate"), resistor)
+    world.author.edit("prompts/00-templates/catalogue-role.txt", "You", "Now you")
+    world.evaluated("e2", world.push("as bad"), resistor)
+    world.promote("e1")
+    head = world.head()
+    assert newly_refused(world.promote("e2").tasks[TASK])
+    assert world.head() != head
+    record = logged_record(PromptRepository(world.folder / "e2"), TASK, "1.2.0")
+    assert record is not None
+    assert record.execution == "e2"
