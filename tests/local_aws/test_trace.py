@@ -133,6 +133,21 @@ def test_a_line_of_a_batch_output_is_traced(
     assert (code, broken([chain])) == (1, ["model"])
 
 
+def test_a_promotion_that_was_retried_is_no_broken_chain(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its second run finds the version released, and releases the newer head of the branch."""
+    promotion = json.loads(stand.results.get(aws_names.promotion_key(RELEASE)) or "")
+    promotion["tasks"]["part-class"]["outcome"] = "released already"
+    stand.change(aws_names.promotion_key(RELEASE), "tasks", promotion["tasks"])
+    before = git(stand.clone, "rev-parse", "HEAD~1")
+    git(stand.clone, "commit", "--quiet", "--allow-empty", "-m", "somebody pushed meanwhile")
+    for named, hops in ((git(stand.clone, "rev-parse", "HEAD"), []), (before, ["promotion"])):
+        stand.change(aws_names.promotion_key(RELEASE), "released_commit", named)
+        _, (chain,) = traced(capsys, "part-class@1.2.0")
+        assert [hop for hop in broken([chain]) if hop == "promotion"] == hops
+
+
 def test_what_older_versions_did_not_record_is_told(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,15 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter
 from prompt_hub.promotion.registry_view import TaskRegistryView
-from prompt_hub.promotion.states import OPEN, SAME, Decision, Event, TransitionContext, move
+from prompt_hub.promotion.states import (
+    OPEN,
+    SAME,
+    UNRELEASED,
+    Decision,
+    Event,
+    TransitionContext,
+    move,
+)
 from prompt_hub.promotion.write_back import StageWord
 from prompt_hub.repository.documents import read_text
 from prompt_hub.repository.edit import edited
@@ -98,6 +106,8 @@ def run(arguments: argparse.Namespace) -> ExitCode:
                 "then start the pipeline: aws codepipeline start-pipeline-execution --name"
                 f" {aws_names.pipeline()}"
             )
+        if arguments.action == "archive":
+            _warn_of_successor(repository, arguments.task)
     return ExitCode.OK
 
 
@@ -124,6 +134,18 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
             return transitions.downgrade(repository, task, arguments.to, decision, now)
         case _:
             assert_never(action)
+
+
+def _warn_of_successor(repository: PromptRepository, task: str) -> None:
+    """Name the candidate that the next execution may release where nothing is released now."""
+    view, version = TaskRegistryView(repository.registry(), task), repository.metadata(task).version
+    waits = view.released is None and view.state(version) in UNRELEASED
+    if waits and view.refused_before_archive(version) is None:
+        print(
+            f"WARNING: {task} {version} waits in 00-templates: the next execution releases it if"
+            " it passes. Where the task shall stay out of service, undo that change in the same"
+            " commit."
+        )
 
 
 def _promotion(repository: PromptRepository, task: str, now: datetime) -> Changes:

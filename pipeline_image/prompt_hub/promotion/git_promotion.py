@@ -69,6 +69,15 @@ class Checkout:
             "log", "-1", "--no-show-signature", "--format=%an <%ae>", "HEAD", "--", *paths
         )
 
+    def descends_from(self, commit: str) -> bool:
+        """Whether the commit that is checked out is `commit`, or comes after it."""
+        return self._run("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+
+    def has_files(self, commit: str, paths: Sequence[str]) -> bool:
+        """Whether a commit has every one of `paths`."""
+        there = self._git("ls-tree", "--name-only", commit, "--", *paths).splitlines()
+        return len(there) == len(paths)
+
     def fetch(self, branch: str) -> str:
         """Return the newest commit of `branch` at the remote."""
         return self._fetched(branch, "refs/prompt-hub/head")

@@ -12,7 +12,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import ReadableResults, Results
-from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.evaluation.store import evaluation_by, logged_record
 from prompt_hub.gate.types import Status
 from prompt_hub.ledger.messages import SIGNED
 from prompt_hub.promotion import transitions
@@ -23,7 +23,7 @@ from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
 from prompt_hub.repository.json import parse_model
 from prompt_hub.repository.reader import EXAMPLES, METADATA, PromptRepository
-from prompt_hub.repository.schema import Prompt, Strict
+from prompt_hub.repository.schema import Prompt, Strict, version_key
 from prompt_hub.repository.transaction import apply
 
 PUSH_ATTEMPTS = 6
@@ -136,7 +136,7 @@ class Promoter:
             repository = PromptRepository(self._checkout.root)
             # First, so that a candidate is held against what the stages really have active.
             written = write_back(repository, self._stage_words(), self._say)
-            outcomes = self._promote_each(repository)
+            outcomes = self._promote_each(repository, base.commit)
             message = commit_message(written, outcomes, self._execution)
             released = self._checkout.commit_bot_layers(base.commit, message)
             try:
@@ -179,10 +179,11 @@ class Promoter:
         for tag in self._checkout.push(released, self._written, tags):
             self._say(f"the tag {tag} is there already and stays where it is")
 
-    def _promote_each(self, repository: PromptRepository) -> dict[str, TaskOutcome]:
+    def _promote_each(self, repository: PromptRepository, base: str) -> dict[str, TaskOutcome]:
         outcomes = {}
         for task in repository.tasks():
-            outcome = self._with_author(repository, task, self._promote_one(repository, task))
+            promoted = self._promote_one(repository, task, base)
+            outcome = self._with_author(repository, task, promoted)
             self._say(f"{task} {outcome.version}: {outcome.outcome} ({'; '.join(outcome.reasons)})")
             outcomes[task] = outcome
         return outcomes
@@ -193,20 +194,30 @@ class Promoter:
         """Name whom it concerns, and what it was held against, where a candidate stays behind."""
         if outcome.outcome in ("promoted", "requalified", "unchanged", "released already"):
             return outcome
-        files = (
-            repository.candidate_path(task),
-            repository.path(EXAMPLES, f"{task}.jsonl"),
-            repository.path(METADATA, f"{task}.yaml"),
-        )
+        candidate = repository.relative(repository.candidate_path(task))
+        files = (candidate, *_human_files(repository, task))
         champion = repository.production(task)
         return outcome.model_copy(
             update={
-                "author": self._checkout.author_of([repository.relative(file) for file in files]),
+                "author": self._checkout.author_of(files),
                 "champion": champion.version if champion else None,
             }
         )
 
-    def _promote_one(self, repository: PromptRepository, task: str) -> TaskOutcome:
+    def _went_back(
+        self, view: TaskRegistryView, record: EvaluationRecord, champion: Prompt
+    ) -> bool:
+        """Whether this commit went back from what was released only after its evaluation.
+
+        An execution that a later commit has overtaken did not: it knows nothing of that version.
+        """
+        return (
+            view.state(record.version) is State.SUPERSEDED
+            and champion.lock is not None
+            and self._checkout.descends_from(champion.lock.commit)
+        )
+
+    def _promote_one(self, repository: PromptRepository, task: str, base: str) -> TaskOutcome:
         found = evaluation_by(self._results, self._execution, task)
         if found is None:
             raise PromptHubError(
@@ -228,13 +239,23 @@ class Promoter:
         champion = repository.production(task)
         view = TaskRegistryView(repository.registry(), task)
         gone = view.reuse_blocker(record.version)
+        override = repository.metadata(task).override
+        if gone is None and (override is None or override.version != record.version):
+            gone = view.refused_before_archive(record.version)
         if record.verdict.status is Status.UNCHANGED:
             # What was released when it was evaluated may have been taken out since.
-            return ended("unchanged") if gone is None else ended("taken out", gone)
+            if gone is None:
+                return ended("unchanged")
+            if champion is not None and self._went_back(view, record, champion):
+                return ended("champion changed", _superseded_meanwhile(record, champion))
+            return ended("taken out", gone)
         if _released_already(view, record):
-            return ended("released already", "an earlier execution has promoted it")
+            return ended("released already", "an execution has promoted it already")
+        if not self._checkout.has_files(base, _human_files(repository, task)):
+            return ended("taken out", f"the branch has no files of {task} any more")
         if record.champion_sha256 != (champion.sha256 if champion else None):
-            return ended("champion changed", _compared_with_another(record, champion))
+            why = _number_is_taken(repository, record, champion)
+            return ended("champion changed", why or _compared_with_another(record, champion))
         if gone is not None:
             return ended("taken out", gone)
         if record.verdict.status is Status.NOT_MEASURED:
@@ -248,10 +269,41 @@ class Promoter:
             return ended("not allowed", error.message)
         apply(repository.root, changes)
         if not promotes:
-            # An execution that ended red elsewhere has judged it and told nobody.
+            # An execution that ended red elsewhere has judged it and told nobody; and a retry of
+            # this Promote meets its own refusal.
+            known = not changes and logged_record(repository, task, record.version) != record
             reasons = record.verdict.reasons if used is None else (used, *record.verdict.reasons)
-            return ended("refused", *reasons, known=not changes)
+            return ended("refused", *reasons, known=known)
         return ended("requalified" if view.state(record.version) is State.RELEASED else "promoted")
+
+
+def _human_files(repository: PromptRepository, task: str) -> tuple[str, str]:
+    """Return the files that make a task live."""
+    examples = repository.path(EXAMPLES, f"{task}.jsonl")
+    metadata = repository.path(METADATA, f"{task}.yaml")
+    return repository.relative(examples), repository.relative(metadata)
+
+
+def _superseded_meanwhile(record: EvaluationRecord, champion: Prompt) -> str:
+    """Say that a way back by hand came too late, and what leads back now."""
+    return (
+        f"{record.version} was superseded by {champion.version} meanwhile, which is released;"
+        f" raise the version, or go back to it: prompt-hub promote downgrade {record.task}"
+        f" --to {record.version} {SIGNED}"
+    )
+
+
+def _number_is_taken(
+    repository: PromptRepository, record: EvaluationRecord, champion: Prompt | None
+) -> str | None:
+    """Why no later execution can promote this number either, None where one can."""
+    if champion is None or version_key(record.version) > version_key(champion.version):
+        return None
+    if record.version != champion.version:
+        return f"{champion.version} was released meanwhile; raise the version above it"
+    if repository.candidate(record.task).content_sha256 == champion.content_sha256:
+        return None
+    return f"{record.version} was released meanwhile with other content; raise the version"
 
 
 def _compared_with_another(record: EvaluationRecord, champion: Prompt | None) -> str:

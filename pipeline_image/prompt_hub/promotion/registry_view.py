@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from prompt_hub.gate.types import Status
 from prompt_hub.promotion.registry_writer import registry_text
 from prompt_hub.promotion.states import UNRELEASED, Decision, Event, State, TransitionContext, move
 from prompt_hub.repository.reader import REGISTRY
@@ -62,6 +63,25 @@ class TaskRegistryView:
         # The same words under another number are refused, too.
         mend = "mend the prompt and " if entry.state is VersionState.QUARANTINED else ""
         return f"{version} was {entry.state} ({why}); {mend}raise the version"
+
+    def refused_before_archive(self, version: str) -> str | None:
+        """Why a candidate may not take the place of an archived version, None where it may.
+
+        It was refused beside a version that somebody has archived since: without that comparison
+        it might pass, and the task that was taken out of service would go on with it.
+        """
+        verdict = self.verdict
+        if self.released is not None or verdict is None or verdict.version != version:
+            return None
+        if verdict.status == Status.PASS or self.state(version) not in UNRELEASED:
+            return None
+        for number, entry in self.entry.versions.items() if self.entry else ():
+            if entry.state is VersionState.ARCHIVED and entry.at >= verdict.at:
+                return (
+                    f"{version} was refused ({verdict.status}), and {number} was archived since"
+                    f" ({entry.reason or 'no reason given'}); raise the version"
+                )
+        return None
 
     def transition(
         self,

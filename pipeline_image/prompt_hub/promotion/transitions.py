@@ -15,6 +15,7 @@ from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.large_details import large_details_in
 from prompt_hub.evaluation.record import Arm, EvaluationRecord
+from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.registry_writer import prompt_text
@@ -107,7 +108,8 @@ def refuse(
 ) -> Changes:
     """Log a candidate that does not pass in `04-evals`, and name it in the registry.
 
-    A refusal that the registry knows already changes nothing, so it makes no second bot commit.
+    A refusal that the registry knows already changes nothing, so it makes no second bot commit:
+    of an earlier execution, or of this one whose Promote is retried.
 
     Raises:
         NotAllowedError: the version was released before, and is not the champion.
@@ -118,14 +120,13 @@ def refuse(
     candidate = repository.candidate(task).known_as(champion)
     arm = _measured(record, candidate)
     view = TaskRegistryView(repository.registry(), task)
-    last = view.verdict
+    last, state = view.verdict, view.state(record.version)
     if (
         last is not None
         and (last.version, last.status) == (record.version, record.verdict.status)
-        and record.remembered
+        and (record.remembered or _is_logged(repository, record, state, last))
     ):
         return {}
-    state = view.state(record.version)
     event = Event.BLOCK if record.verdict.status is Status.BLOCK else Event.LEAVE_OPEN
     if state is State.RELEASED:
         event = Event.FALL_SHORT
@@ -140,6 +141,15 @@ def refuse(
     return files | view.updated_registry(
         metadata, versions, released=view.released, verdict=verdict
     )
+
+
+def _is_logged(
+    repository: PromptRepository, record: EvaluationRecord, state: State, last: RegisteredVerdict
+) -> bool:
+    """Whether git has this very record, or of the released version its verdict alone."""
+    if state is State.RELEASED:
+        return last.at >= record.finished_at and last == _verdict(record, last.at)
+    return logged_record(repository, record.task, record.version) == record
 
 
 def downgrade(

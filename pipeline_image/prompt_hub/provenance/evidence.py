@@ -36,6 +36,8 @@ class Evidence:
     stage: str | None = None
     promotion: Promotion | None = None
     """What the execution that promoted the version left in the results bucket."""
+    promoted_sha256: str | None = None
+    """The version's hash, recomputed from its content at the commit that `promotion` names."""
     evaluation_text: str | None = None
     """The record that the results bucket has."""
 

@@ -118,12 +118,7 @@ class Tracer:
         found = self._release(release) if release and stage else None
         manifest = found.manifest if found else None
         commit = self._git.commit(manifest.commit) if manifest else None
-        released_sha256, promotion, evaluation_text = None, None, None
-        if commit is not None:
-            try:
-                released_sha256 = self._git.prompt_sha256(commit.sha, task, version)
-            except PromptHubError as error:
-                released_sha256 = f"none: {error.message}"
+        promotion, evaluation_text = None, None
         if stage is not None and git.released and git.released.execution:
             with _at_hop("promotion"):
                 promotion = stage.promotion(git.released.execution)
@@ -138,13 +133,22 @@ class Tracer:
             digest=digest,
             release=found,
             released_commit=commit,
-            released_sha256=released_sha256,
+            released_sha256=self._sha256_at(commit.sha, task, version) if commit else None,
             ledger=self._state() if stage else None,
             stage=stage.stage if stage else None,
             promotion=promotion,
+            promoted_sha256=(
+                self._sha256_at(promotion.released_commit, task, version) if promotion else None
+            ),
             evaluation_text=evaluation_text,
         )
         return Chain(task=task, version=version, hops=hops(evidence))
+
+    def _sha256_at(self, commit: str, task: str, version: str) -> str | None:
+        try:
+            return self._git.prompt_sha256(commit, task, version)
+        except PromptHubError as error:
+            return f"none: {error.message}"
 
     def _newest_release(self, task: str, version: str) -> str | None:
         """Return the release that runs, if it has the version; else the one that promoted it."""

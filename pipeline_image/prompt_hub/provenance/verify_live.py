@@ -55,8 +55,12 @@ def _promoted(evidence: Evidence, released: Commit) -> Iterator[Fault | None]:
         found = f"no record of execution {released.execution} in the results bucket"
         yield Fault(found, "what it promoted", RELEASE_ANEW)
         return
-    yield differs("a promotion in", promotion.released_commit, released.sha, source, RELEASE_ANEW)
     outcome = promotion.tasks.get(evidence.task)
+    # A retry of Promote finds the version released, and names the newer commit that it built on.
+    retried = outcome is not None and outcome.outcome == "released already"
+    if not (retried and evidence.promoted_sha256 == evidence.git.released_as):
+        found = promotion.released_commit
+        yield differs("a promotion in", found, released.sha, source, RELEASE_ANEW)
     promoted = outcome.version if outcome else None
     yield differs("a promotion of", promoted, evidence.version, source, RELEASE_ANEW)
 

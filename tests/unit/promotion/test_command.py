@@ -161,6 +161,19 @@ def test_downgrade_and_archive(
     assert folder.findings() == []
 
 
+def test_archive_names_the_candidate_that_the_next_execution_may_release(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warning = "part-class 1.2.0 waits in 00-templates: the next execution releases it if it passes"
+    assert main(["promote", "archive", "part-class", *BY_ADA, "--version", "1.0.0"]) == ExitCode.OK
+    assert warning not in capsys.readouterr().out
+    assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
+    assert warning in capsys.readouterr().out
+    # That of `brand` is the version that is retired.
+    assert main(["promote", "archive", "brand", *BY_ADA]) == ExitCode.OK
+    assert "WARNING" not in capsys.readouterr().out
+
+
 def test_what_was_taken_out_comes_back_by_an_explicit_override_only(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:

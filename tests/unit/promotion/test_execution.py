@@ -9,17 +9,16 @@ import pytest
 from prompt_hub.cli.verdict import newly_refused
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.gate.types import Status
 from prompt_hub.promotion.git_promotion import BOT_PATHS, Checkout
 from prompt_hub.promotion.states import Decision
-from prompt_hub.promotion.transitions import downgrade
+from prompt_hub.promotion.transitions import archive, downgrade
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import VersionState
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
-from tests.unit.building import (
-    RepositoryFolder,
-)
+from tests.unit.building import RepositoryFolder, catalogue_answer
 from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
 
 pytestmark = pytest.mark.processes
@@ -213,6 +212,41 @@ def test_a_version_taken_out_by_hand_does_not_come_back(world: World) -> None:
     assert promotion.tasks["part-class"].outcome == "taken out"
     registry = PromptRepository(world.folder / "e2").registry()
     assert registry.tasks["part-class"].released == "1.1.0"
+
+
+def resistor_of_the_candidate(messages: list[dict[str, str]]) -> JsonObject:
+    """Answer the candidate's question as `resistor` does, and the champion's right."""
+    return (resistor if "You sort" in messages[0]["content"] else catalogue_answer)(messages)
+
+
+@pytest.mark.parametrize("insisted", [False, True])
+def test_a_refused_candidate_takes_no_place_of_a_version_that_is_archived_since(
+    world: World, insisted: bool
+) -> None:
+    """It was the comparison that refused it, and with nothing released there is none."""
+    metadata = "prompts/03-metadata/part-class.yaml"
+    world.author.edit(metadata, "threshold: 0.7", "threshold: 0.1")
+    world.evaluated("e1", world.push("a worse candidate"), resistor_of_the_candidate)
+    assert world.promote("e1").tasks["part-class"].outcome == "refused"
+    git(world.author.root, "pull", "--quiet", "origin", "main")
+    ada, now = Decision("Ada Lovelace", "it names wrong classes"), datetime.now(UTC)
+    apply(world.author.root, archive(world.author.repository, "part-class", ada, now))
+    if insisted:
+        override = "override: {version: 1.2.0, person: Ada, reason: better than nothing}\n"
+        world.author.write(metadata, world.author.read(metadata) + override)
+    world.evaluated("e2", world.push("out of service"), resistor_of_the_candidate)
+    task = world.promote("e2").tasks["part-class"]
+    assert task.status is Status.PASS
+    released = PromptRepository(world.folder / "e2").registry().tasks["part-class"].released
+    if insisted:
+        assert (task.outcome, released) == ("promoted", "1.2.0")
+        return
+    assert (task.outcome, released, newly_refused(task)) == ("taken out", None, False)
+    (reason,) = task.reasons
+    assert reason.endswith("1.1.0 was archived since (it names wrong classes); raise the version")
+    world.author.bump("part-class", "1.2.0", "1.3.0")
+    world.evaluated("e3", world.push("written for it"), resistor_of_the_candidate)
+    assert world.promote("e3").tasks["part-class"].outcome == "promoted"
 
 
 def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobody(
