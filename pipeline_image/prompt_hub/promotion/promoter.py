@@ -19,6 +19,7 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Base, Checkout, PushRejectedError
 from prompt_hub.promotion.overrides import used_override
 from prompt_hub.promotion.registry_view import TaskRegistryView
+from prompt_hub.promotion.release_check import taken_out
 from prompt_hub.promotion.states import NotAllowedError, State
 from prompt_hub.promotion.write_back import StageWord, WrittenBack, write_back
 from prompt_hub.repository.json import parse_model
@@ -238,10 +239,7 @@ class Promoter:
 
         champion = repository.production(task)
         view = TaskRegistryView(repository.registry(), task)
-        gone = view.reuse_blocker(record.version)
-        override = repository.metadata(task).override
-        if gone is None and (override is None or override.version != record.version):
-            gone = view.refused_before_archive(record.version)
+        gone = taken_out(repository, view, record.version)
         if record.verdict.status is Status.UNCHANGED:
             # What was released when it was evaluated may have been taken out since.
             if gone is None:

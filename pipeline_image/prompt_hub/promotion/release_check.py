@@ -27,7 +27,7 @@ from prompt_hub.repository.schema import Prompt
 def release_blocker(repository: PromptRepository, record: EvaluationRecord) -> str | None:
     """Say why promotion leaves the candidate alone whatever its verdict; None where it does not."""
     view = TaskRegistryView(repository.registry(), record.task)
-    gone = view.reuse_blocker(record.version)
+    gone = taken_out(repository, view, record.version)
     if gone is not None:
         return gone
     champion = repository.production(record.task)
@@ -37,6 +37,15 @@ def release_blocker(repository: PromptRepository, record: EvaluationRecord) -> s
     except NotAllowedError as error:
         return str(error)
     return None
+
+
+def taken_out(repository: PromptRepository, view: TaskRegistryView, version: str) -> str | None:
+    """Say why a number is left alone quietly, as every execution meets it; None where it is not."""
+    override = repository.metadata(view.task).override
+    insisted = override is not None and override.version == version
+    return view.reuse_blocker(version) or (
+        None if insisted else view.refused_before_archive(version)
+    )
 
 
 def check_release(

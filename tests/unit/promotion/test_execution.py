@@ -9,8 +9,10 @@ import pytest
 from prompt_hub.cli.verdict import newly_refused
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.evaluation.store import evaluation_by
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.git_promotion import BOT_PATHS, Checkout
+from prompt_hub.promotion.release_check import release_blocker
 from prompt_hub.promotion.states import Decision
 from prompt_hub.promotion.transitions import archive, downgrade
 from prompt_hub.repository.reader import PromptRepository
@@ -243,6 +245,9 @@ def test_a_refused_candidate_takes_no_place_of_a_version_that_is_archived_since(
         return
     assert (task.outcome, released, newly_refused(task)) == ("taken out", None, False)
     (reason,) = task.reasons
+    found = evaluation_by(world.results, "e2", "part-class")
+    assert found is not None
+    assert release_blocker(PromptRepository(world.folder / "e2"), found.record) == reason
     assert reason.endswith("1.1.0 was archived since (it names wrong classes); raise the version")
     world.author.bump("part-class", "1.2.0", "1.3.0")
     world.evaluated("e3", world.push("written for it"), resistor_of_the_candidate)
