@@ -41,7 +41,7 @@ FILTERED_OUT = f"{FILTERED.reason}, which counts as not measured (gate.content_f
 
 
 class Ask(Protocol):
-    """Asks a model once; a second `repeat` of the same question is a call of its own."""
+    """Asks a model once; of a sampled one a second `repeat` of a question is a call of its own."""
 
     def __call__(
         self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
@@ -106,8 +106,13 @@ class PromptSession:
         self.last_failure = ""
 
     def key(self, request: Request, repeat: int) -> str:
-        """Where the response is kept; empty without a cache file."""
-        return self.cache_file.key(request.messages, repeat) if self.cache_file is not None else ""
+        """Where the response is kept; empty without a cache file.
+
+        What always says the same is asked once: its answer stands for every repeat.
+        """
+        if self.cache_file is None:
+            return ""
+        return self.cache_file.key(request.messages, repeat if self.prompt.model.sampled else 0)
 
     def learn(self, request: Request, response: ModelResponse | None) -> None:
         """Take note of what a request has cost."""
