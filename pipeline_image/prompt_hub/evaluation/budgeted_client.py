@@ -61,8 +61,8 @@ class Estimate:
     tokens: int
     usd: float | None
 
-    def in_words(self, budget: Budget) -> str:
-        """One line for people, beside what they allow."""
+    def in_words(self, budget: Budget, most: Estimate | None = None) -> str:
+        """One line for people, beside what they allow; `most` is of all that may be asked."""
         words = [count(self.calls, "call")]
         if self.cached:
             words.append(f"{self.cached:,} of them answered before")
@@ -73,13 +73,16 @@ class Estimate:
             f"{count(budget.calls, 'call')}, {count(budget.tokens, 'token')},"
             f" ${budget.usd:g}, {budget.seconds:g} s"
         )
-        enough = (
+        warning = "" if (most or self).fits(budget) else ", which will not do for all of it"
+        return f"{', '.join(words)} (budget: {allowed}{warning})"
+
+    def fits(self, budget: Budget) -> bool:
+        """Whether a budget will do for the calls that are left."""
+        return (
             self.calls - self.cached <= budget.calls
             and self.tokens <= budget.tokens
             and (self.usd or 0.0) <= budget.usd
         )
-        warning = "" if enough else ", which will not do for all of it"
-        return f"{', '.join(words)} (budget: {allowed}{warning})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
@@ -19,7 +21,7 @@ from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.response import ModelResponse
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
-from tests.unit.judging import add_judge, always_five, use_judge
+from tests.unit.judging import PROMPT, add_judge, always_five, use_judge
 from tests.unit.providers import ALIASES, FunctionProvider
 
 TASK = "part-class"
@@ -29,11 +31,17 @@ EXAMPLES = 6
 JUDGES = "judge"
 
 
+def right(messages: list[dict[str, str]]) -> JsonObject:
+    """Right, and as a judge content with everything."""
+    question = messages[-1]["content"]
+    return always_five(question) if question.startswith("JUDGE") else catalogue_answer(messages)
+
+
 class Provider(FunctionProvider):
     """Counts the calls of each temperature, those of the judge by themselves."""
 
-    def __init__(self, answer: Callable[[list[dict[str, str]]], JsonObject]) -> None:
-        super().__init__(answer)
+    def __init__(self) -> None:
+        super().__init__(right)
         self.of = Counter[float | str]()
 
     async def complete(
@@ -58,12 +66,11 @@ class Evaluation:
         *,
         gate: str = "margin: 0.01, confidence: 0.9, repeats: 3",
         candidate: float = 0.7,
-        answer: Callable[[list[dict[str, str]]], JsonObject] = catalogue_answer,
     ) -> None:
         folder.edit(METADATA, "gate: {margin: 0.5, confidence: 0.9}", f"gate: {{{gate}}}")
         template = "prompts/00-templates/part-class.yaml"
         folder.edit(template, "temperature: 0,", f"temperature: {candidate:g},")
-        self.provider = Provider(answer)
+        self.provider = Provider()
         self.said: list[str] = []
         self._folder = folder
 
@@ -109,12 +116,71 @@ def test_votes_on_an_answer_that_stays_the_same_are_drawn_anew(healthy: Reposito
     add_judge(healthy)
     use_judge(healthy)
 
-    def graded(messages: list[dict[str, str]]) -> JsonObject:
-        question = messages[-1]["content"]
-        return always_five(question) if question.startswith("JUDGE") else catalogue_answer(messages)
-
-    evaluation = Evaluation(healthy, answer=graded)
+    evaluation = Evaluation(healthy)
     evaluation.run()
     assert evaluation.provider.of[0] == EXAMPLES
     # Both arms answer alike, and so share the three votes of each round.
     assert evaluation.provider.of[JUDGES] == 3 * 3 * EXAMPLES
+
+
+# Once both arms are asked everything; twice more the sampled candidate alone.
+ROUNDS = "; up to 24 calls in 3 rounds, if the comparison stays open (gate.repeats)"
+
+
+@pytest.mark.parametrize(("calls", "enough"), [(24, True), (23, False)])
+def test_what_is_asked_in_further_rounds_is_said_before_the_first_call(
+    healthy: RepositoryFolder, calls: int, *, enough: bool
+) -> None:
+    gate = f"margin: 0.01, confidence: 0.9, repeats: 3, budget: {{calls: {calls}}}"
+    evaluation = Evaluation(healthy, gate=gate)
+    record = evaluation.run()
+    before = evaluation.said[0]
+    assert before.startswith("part-class: up to 12 calls, about ")
+    assert before.endswith(ROUNDS)
+    assert ("which will not do for all of it)" in before) is not enough
+    assert (record.verdict.status is Status.INCONCLUSIVE) is enough
+
+
+@pytest.mark.parametrize(
+    ("temperature", "once", "most"),
+    [
+        # 12 answers with 3 votes each; then in each of two rounds 6 answers, and 36 votes on 12.
+        (0.7, 12 + 3 * 12, 48 + 2 * (6 + 36)),
+        # One vote each, and a new one on the 6 answers of a round that may be others.
+        (0, 12 + 12, 24 + 2 * (6 + 6)),
+    ],
+)
+def test_votes_of_further_rounds_are_said(
+    healthy: RepositoryFolder, temperature: float, once: int, most: int
+) -> None:
+    judge = PROMPT.replace("temperature: 0.7", f"temperature: {temperature:g}")
+    add_judge(healthy, prompt=judge)
+    use_judge(healthy)
+    evaluation = Evaluation(healthy)
+    evaluation.run()
+    (before,) = (line for line in evaluation.said if "up to" in line)
+    assert f"up to {once} calls, about " in before
+    assert f"; up to {most} calls in 3 rounds" in before
+
+
+@pytest.mark.parametrize(
+    ("gate", "candidate"),
+    [("margin: 0.01, confidence: 0.9", 0.7), ("margin: 0.01, confidence: 0.9, repeats: 3", 0)],
+)
+def test_no_rounds_are_said_where_there_is_one(
+    healthy: RepositoryFolder, gate: str, candidate: float
+) -> None:
+    evaluation = Evaluation(healthy, gate=gate, candidate=candidate)
+    evaluation.run()
+    assert evaluation.said[0].endswith("3600 s)")
+    assert sum(evaluation.provider.of.values()) == 2 * EXAMPLES
+
+
+def test_no_rounds_are_said_without_a_champion(healthy: RepositoryFolder) -> None:
+    # It does not take these examples, so that no comparison stays open.
+    healthy.rename_field("title", "name")
+    healthy.stamp(TASK)
+    evaluation = Evaluation(healthy)
+    evaluation.run()
+    assert evaluation.said[0].startswith("part-class: up to 6 calls")
+    assert evaluation.said[0].endswith("3600 s)")
