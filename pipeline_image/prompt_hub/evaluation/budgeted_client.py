@@ -41,7 +41,7 @@ FILTERED_OUT = f"{FILTERED.reason}, which counts as not measured (gate.content_f
 
 
 class Ask(Protocol):
-    """Asks a model once; a second `repeat` of the same question is a call of its own."""
+    """Asks a model once; of a sampled one a second `repeat` of a question is a call of its own."""
 
     def __call__(
         self, prompt: Prompt, fields: Mapping[str, JsonValue], *, repeat: int = 0
@@ -61,8 +61,8 @@ class Estimate:
     tokens: int
     usd: float | None
 
-    def in_words(self, budget: Budget) -> str:
-        """One line for people, beside what they allow."""
+    def in_words(self, budget: Budget, most: Estimate | None = None) -> str:
+        """One line for people, beside what they allow; `most` is of all that may be asked."""
         words = [count(self.calls, "call")]
         if self.cached:
             words.append(f"{self.cached:,} of them answered before")
@@ -73,13 +73,16 @@ class Estimate:
             f"{count(budget.calls, 'call')}, {count(budget.tokens, 'token')},"
             f" ${budget.usd:g}, {budget.seconds:g} s"
         )
-        enough = (
+        warning = "" if (most or self).fits(budget) else ", which will not do for all of it"
+        return f"{', '.join(words)} (budget: {allowed}{warning})"
+
+    def fits(self, budget: Budget) -> bool:
+        """Whether a budget will do for the calls that are left."""
+        return (
             self.calls - self.cached <= budget.calls
             and self.tokens <= budget.tokens
             and (self.usd or 0.0) <= budget.usd
         )
-        warning = "" if enough else ", which will not do for all of it"
-        return f"{', '.join(words)} (budget: {allowed}{warning})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +109,13 @@ class PromptSession:
         self.last_failure = ""
 
     def key(self, request: Request, repeat: int) -> str:
-        """Where the response is kept; empty without a cache file."""
-        return self.cache_file.key(request.messages, repeat) if self.cache_file is not None else ""
+        """Where the response is kept; empty without a cache file.
+
+        What always says the same is asked once: its answer stands for every repeat.
+        """
+        if self.cache_file is None:
+            return ""
+        return self.cache_file.key(request.messages, repeat if self.prompt.model.sampled else 0)
 
     def learn(self, request: Request, response: ModelResponse | None) -> None:
         """Take note of what a request has cost."""

@@ -19,7 +19,7 @@ from prompt_hub.gate.types import Conclusion, Status
 from prompt_hub.llm.response import FILTERED
 from prompt_hub.repository.many_examples import facts_of
 from prompt_hub.repository.schema import Example
-from prompt_hub.scoring import SCORERS_CHANGED, majority_baseline
+from prompt_hub.scoring import EVERY_EXAMPLE_ATTACKED, majority_baseline
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ def build_record(
 def _baseline(inputs: Inputs) -> float | None:
     """Return the majority guess, as the scorers that are named took it."""
     candidate = inputs.candidate
-    attacked = None if inputs.scorers_version in SCORERS_CHANGED else candidate
+    attacked = None if inputs.scorers_version in EVERY_EXAMPLE_ATTACKED else candidate
     return majority_baseline(inputs.metadata.scorers, inputs.scored, candidate.output, attacked)
 
 

@@ -3,7 +3,8 @@
 A cache file holds the responses of one prompt version by one model with one set of parameters.
 A response is written before anybody uses it, so a run that is killed loses what was in flight and
 nothing else, and the next one finds the rest. Its key covers everything that can change the answer;
-how often the same thing was asked before is part of it, so that a repeat is a call of its own.
+how often the same thing was asked before is part of it, so that a repeat of what may answer
+otherwise is a call of its own.
 
 Every line carries a checksum; one that is damaged is left where it is, and its call made again.
 """

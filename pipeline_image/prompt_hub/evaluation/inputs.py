@@ -163,6 +163,11 @@ class Inputs:
         """Whether asking an example again can give another answer."""
         return any(prompt.model.sampled for prompt in self.arms.values())
 
+    @property
+    def most_rounds(self) -> int:
+        """How often every example may be asked: again where a comparison stays open."""
+        return self.metadata.gate.repeats if self.sampled and "champion" in self.arms else 1
+
     def digest(self, identity: Callable[[Prompt], str]) -> str:
         """Hash of everything that could change the verdict; `identity` names a prompt's model."""
         target = self.comparison_target

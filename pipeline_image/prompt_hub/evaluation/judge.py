@@ -101,7 +101,7 @@ async def grade(
         output: the answer to grade.
         example: what was asked, and what people expect.
         ask: the way to the model.
-        repeat: which repeat of the example this is; its votes are calls of their own.
+        repeat: which repeat of the example this is; a sampled judge is asked anew in each.
     """
     if output is None:
         return ScorerResult("judge", 0.0, weight, NO_OUTPUT)

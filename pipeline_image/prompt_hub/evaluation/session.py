@@ -12,9 +12,10 @@ from typing import overload
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
+from prompt_hub.core.wording import count
 from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.evaluation.answer_sums import sums_of
-from prompt_hub.evaluation.budgeted_client import BudgetedClient, Workload
+from prompt_hub.evaluation.budgeted_client import BudgetedClient, Estimate, Workload
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.calibration import Calibration, calibration_of, judging
@@ -304,34 +305,14 @@ class _Measuring:
         self._budgeted.release(but=self._inputs.judge)
 
     def estimate(self) -> str:
-        """In words, the most that looking at every example once will ask for."""
+        """In words, the most that looking at every example will ask for, once and in all rounds."""
         inputs = self._inputs
-        asked: dict[tuple[int, int], tuple[Prompt, _Questions]] = {}
-        for prompt in inputs.arms.values():
-            scoring = Scoring(inputs.metadata, prompt, inputs.judge)
-            if not scoring.asks_further:
-                questions = _Questions(inputs)
-                for place in range(len(inputs.scored)):
-                    questions.add(prompt, scoring, place, 0)
-                asked[id(prompt), 1] = (prompt, questions)
-                continue
-            for place, example in enumerate(inputs.scored):
-                for number, (item, _, times) in enumerate(scoring.asked(prompt, example)):
-                    key = (id(item), times)
-                    if key not in asked:
-                        asked[key] = (item, _Questions(inputs))
-                    asked[key][1].add(prompt, scoring, place, number)
-        workloads = [
-            Workload(prompt=prompt, questions=questions, repeats=times)
-            for (_, times), (prompt, questions) in asked.items()
-        ]
-        if self._prefetcher is None:
-            estimate = self._budgeted.estimate(workloads)
-        else:
-            looks = [*look_sizes(len(inputs.scored), inputs.metadata.gate.first_look)]
-            discount = partial(self._prefetcher.discount, looks=looks)
-            estimate = self._budgeted.estimate(workloads, discount)
-        words = f"{inputs.candidate.task}: up to {estimate.in_words(inputs.metadata.gate.budget)}"
+        once, rounds = self._estimated(1), inputs.most_rounds
+        most = once if rounds == 1 else self._estimated(rounds)
+        words = f"{inputs.candidate.task}: up to {once.in_words(inputs.metadata.gate.budget, most)}"
+        if most is not once:
+            words += f"; up to {count(most.calls, 'call')} in {rounds} rounds"
+            words += ", if the comparison stays open (gate.repeats)"
         corrupt = self._budgeted.corrupt_entries
         if corrupt:
             words += f"; {corrupt} stored responses cannot be read and are asked for again"
@@ -340,6 +321,36 @@ class _Measuring:
             if inputs.metadata.limits.seconds_p95 is not None:
                 words += ", whose latency nobody knows: limits.seconds_p95 will not be measured"
         return words
+
+    def _estimated(self, rounds: int) -> Estimate:
+        """Return the most that so many rounds ask for."""
+        inputs = self._inputs
+        asked: dict[tuple[int, int], tuple[Prompt, _Questions]] = {}
+        for prompt in inputs.arms.values():
+            scoring = Scoring(inputs.metadata, prompt, inputs.judge)
+            again = rounds if prompt.model.sampled else 1
+            if not scoring.asks_further:
+                questions = _Questions(inputs)
+                for place in range(len(inputs.scored)):
+                    questions.add(prompt, scoring, place, 0)
+                asked[id(prompt), again] = (prompt, questions)
+                continue
+            for place, example in enumerate(inputs.scored):
+                for number, (item, _, times) in enumerate(scoring.asked(prompt, example)):
+                    # A judge is asked about each answer, and a sampled one again about the same.
+                    key = (id(item), times * (rounds if item.model.sampled else again))
+                    if key not in asked:
+                        asked[key] = (item, _Questions(inputs))
+                    asked[key][1].add(prompt, scoring, place, number)
+        workloads = [
+            Workload(prompt=prompt, questions=questions, repeats=times)
+            for (_, times), (prompt, questions) in asked.items()
+        ]
+        if self._prefetcher is None:
+            return self._budgeted.estimate(workloads)
+        every = len(inputs.scored)
+        looks = [*look_sizes(every, inputs.metadata.gate.first_look), *[every] * (rounds - 1)]
+        return self._budgeted.estimate(workloads, partial(self._prefetcher.discount, looks=looks))
 
     async def prepare(self, examples: Sequence[Example], repeat: int) -> None:
         """Get answers about examples in batches, then what a judge is asked about these answers.

@@ -16,6 +16,7 @@ from prompt_hub.scoring.registry import Scorer, build_scorers, score_answer
 from prompt_hub.scoring.text_forms import normalise
 
 __all__ = [
+    "EVERY_EXAMPLE_ATTACKED",
     "SCORERS_CHANGED",
     "SCORERS_VERSION",
     "NotScoredError",
@@ -31,15 +32,20 @@ __all__ = [
     "weighted_mean",
 ]
 
-SCORERS_VERSION = "4"
+SCORERS_VERSION = "5"
 
 SCORERS_CHANGED = {
     "2": "since 3, a superscript, a subscript, a fraction or an enclosed digit in a text is no"
     " longer the same as plain digits (10³ was 103)",
     "3": "since 4, `partial` charges nothing for a field that no element of an expected list has",
+    "4": "since 5, `quantity` reads N as nano where the field's unit is not newton (100N, 4N7), and"
+    " U in the place of the decimal point (4U7)",
 }
 """Earlier versions, and what answers they scored otherwise.
 
 Where an answer is none of those, its score is the same by both: such a record is made again as it
-is, under the version that it names. Their majority guess counts every example as attacked.
+is, under the version that it names.
 """
+
+EVERY_EXAMPLE_ATTACKED = frozenset(("2", "3"))
+"""Earlier versions whose majority guess counts every example as attacked."""

@@ -238,13 +238,15 @@ def unread(how: Comparison, value: JsonValue) -> str:
     return ""
 
 
-def without_unit(how: Comparison, text: str) -> bool:
-    """Whether a text is a quantity without a unit, in a field that declares none."""
-    if how.compare != "quantity" or unread(how, text):
+def without_unit(how: Comparison, value: Leaf) -> bool:
+    """Whether a value is a quantity without a unit, in a field that declares none."""
+    if how.compare != "quantity" or unread(how, value):
         return False
+    if not isinstance(value, str):
+        return how.unit is None
     from prompt_hub.scoring.quantity import QuantityReader
 
-    return not QuantityReader(how.unit, how.decimal).read(text).value.dimension
+    return not QuantityReader(how.unit, how.decimal).read(value).value.dimension
 
 
 def _numbers(absolute: float, relative: float) -> Compare:

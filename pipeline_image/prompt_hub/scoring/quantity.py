@@ -105,7 +105,7 @@ def _read(text: str, unit: str | None, decimal: DecimalMark | None) -> Quantity:
 
 _POINT = re.compile(r"\d{1,3}(?:(,)\d{3})+(\.\d+)?|\d{1,3}(?:( )\d{3})+(\.\d+)?|\d*\.\d+|\d+")
 _COMMA = re.compile(r"\d{1,3}(?:(\.)\d{3})+(,\d+)?|\d{1,3}(?:( )\d{3})+(,\d+)?|\d*[,.]\d+|\d+")
-_CODE = re.compile(r"(\d{0,4})([RrΩkKMGTmpnuμVF])(\d{1,4})(?![.,]?\d)")
+_CODE = re.compile(r"(\d{0,4})([RrΩkKMGTmpnNuUμVF])(\d{1,4})(?![.,]?\d)")
 """A letter in the place of the decimal point, as IEC 60062 marks values."""
 _LEADING = frozenset("RrkKMmpnuμ")
 """Letters that stand for `0.` in front of digits: `R047`, `p33`."""
@@ -230,7 +230,7 @@ class _Reading:
         whole, letter, decimals = code.groups()
         unit = lettered("R" if letter == "Ω" else letter, self.declared)
         if unit is None:
-            raise NoQuantityError(f"{letter!r} inside a number of {self.declared}")
+            raise NoQuantityError(f"{letter!r} inside a number, which is no prefix there")
         named, position = self.unit(code.end())
         if named is not None:
             is_repeated = named == Unit(unit.dimension, takes_prefix=True)

@@ -87,7 +87,7 @@ _OTHERS: Mapping[str, Unit] = {
 _IMPLIED: Mapping[str, str] = {
     **dict.fromkeys("Rr", "Ω"),
     **dict.fromkeys("kKMGT", "Ω"),
-    **dict.fromkeys("pnμuUm", "F"),
+    **dict.fromkeys("pnNμuUm", "F"),
     **{"F": "F", "V": "V"},
 }
 """What IEC 60062's letters mark where no unit is stated: resistances, or capacitances.
@@ -182,11 +182,14 @@ def lettered(letter: str, declared: Unit | None) -> Unit | None:
     """Return the unit of a value that has a letter instead of a unit, as in `4k7`, `10k`, `47R`.
 
     A prefix belongs to the unit that the field declares, if that one takes prefixes, and to the
-    one that IEC 60062 implies otherwise.
+    one that IEC 60062 implies otherwise. A lone N is a prefix only where a field's unit says that
+    it is not newton.
     """
     if letter.casefold() == "meg":
         letter = "M"
     if letter not in _IMPLIED:
+        return None
+    if letter == "N" and (declared is None or declared.dimension == "N"):
         return None
     factor = PREFIXES.get(letter)
     if factor is None:

@@ -78,7 +78,7 @@ def test_a_verdict_is_remembered(previous: Copy, hub: Hub) -> None:
 def test_todays_code_decides_anew_from_the_same_answers(previous: Copy, hub: Hub) -> None:
     (record,) = json.loads(hub("evaluate", "part-class", "--json", code=1))
     assert not record["remembered"]
-    assert (record["scorers_version"], record["gate_version"]) == ("4", "3")
+    assert (record["scorers_version"], record["gate_version"]) == ("5", "3")
     assert record["candidate"]["cached"] == record["candidate"]["n"]
 
 

@@ -198,13 +198,12 @@ def test_the_majority_guess_of_earlier_scorers_is_made_again(
 ) -> None:
     attack = "{type: injection, fields: [title], share: 0.5}"
     healthy.edit(METADATA, "scorers:\n", f"scorers:\n  - {attack}\n")
-    today = Evaluated(healthy, catalogue_answer).replayed()
-    with monkeypatch.context() as then:
-        then.setattr("prompt_hub.evaluation.inputs.SCORERS_VERSION", "3")
-        evaluated = Evaluated(healthy, catalogue_answer)
-    earlier = evaluated.replayed()
     # A third is guessed right; of six examples three are attacked.
-    assert (today.baseline, earlier.baseline) == (pytest.approx(0.5), pytest.approx(2 / 3))
+    for version, guess in (("3", 2 / 3), ("4", 0.5)):
+        with monkeypatch.context() as then:
+            then.setattr("prompt_hub.evaluation.inputs.SCORERS_VERSION", version)
+            again = Evaluated(healthy, catalogue_answer).replayed()
+        assert (again.scorers_version, again.baseline) == (version, pytest.approx(guess))
 
 
 def test_an_answer_that_earlier_scorers_judged_otherwise_is_told(
@@ -224,8 +223,8 @@ def test_an_answer_that_earlier_scorers_judged_otherwise_is_told(
     assert evaluated.record.candidate is not None
     assert evaluated.record.candidate.score == 1.0
     changed = evaluated.changed()
-    assert changed["scorers"].startswith("2 then, 4 now: since 3, a superscript")
-    assert "; since 4, `partial`" in changed["scorers"]
+    assert changed["scorers"].startswith("2 then, 5 now: since 3, a superscript")
+    assert [*map(changed["scorers"].count, ("; since 4, `par", "; since 5, `quan"))] == [1, 1]
     assert changed["candidate.score"].startswith("1.0 in the record, 0.")
 
 

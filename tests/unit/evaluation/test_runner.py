@@ -60,6 +60,13 @@ def examples(count: int) -> list[Example]:
     ]
 
 
+def sampled(prompt: Prompt) -> Prompt:
+    """The prompt at a temperature at which another call may bring another answer."""
+    parameters = {**prompt.model.parameters, "temperature": 0.7}
+    model = prompt.model.model_copy(update={"parameters": parameters})
+    return prompt.model_copy(update={"model": model})
+
+
 @dataclass(frozen=True)
 class Measured:
     """What a run brought, and what it sums up to."""
@@ -196,6 +203,7 @@ def test_what_this_run_has_asked_itself_is_not_an_earlier_runs_answer(session: S
 
 
 def test_a_repeat_is_a_call_of_its_own_and_stored_as_one(session: Session) -> None:
+    session.prompt = sampled(session.prompt)
     with faulty_provider() as provider:
         session.run(on(provider))
         session.run(on(provider), repeat=1)
@@ -320,6 +328,7 @@ def test_calls_that_wait_are_reserved_at_what_the_first_answers_have_told(sessio
 def test_an_estimate_says_what_is_stored_and_what_the_rest_will_cost(
     session: Session,
 ) -> None:
+    session.prompt = sampled(session.prompt)
     with faulty_provider() as provider:
         session.run(on(provider), 30)
         store = ResponseStore(session.folder)

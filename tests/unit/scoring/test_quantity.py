@@ -20,6 +20,7 @@ SAME = [
     ("10 MΩ", "10M", "10 MEG", "10 Mohm", "10 megohms", "10000000 Ω", "10,000,000 Ω"),
     ("0.1 µF", "100 nF", "0.1uF", "0.1 μF", "0.1µF", "100n", "0.1UF", "100NF", "1e-7 F", ".1uf"),
     ("1.5 nF", "1n5", "1n5F", "1500 pF", "1.5nF"),
+    ("4.7 µF", "4u7", "4U7", "4U7F", "4.7U", "4.7UF"),
     ("0.33 pF", "p33", "0p33", "330 fF"),
     ("3.3 V", "3V3", "3.30 V", "3300 mV", "3.3 volts"),
     ("5 V DC", "5VDC", "5 VDC", "5Vdc"),
@@ -118,6 +119,21 @@ def test_a_unit_of_the_field_is_that_of_values_without_one() -> None:
     assert same("-55~125", "-55°C~+125°C", unit="°C")
     assert not same("100 nF", "100 nΩ", unit="Ω")
     assert not same(True, 1, unit="Ω")
+
+
+def test_n_is_nano_where_the_unit_of_the_field_is_not_newton() -> None:
+    for text in ("100N", "100 N", "100n", "100NF", "0U1"):
+        assert same(text, "100 nF", unit="F"), text
+    assert same("4N7", "4.7 nF", unit="F")
+    assert same("4N7F", "4.7 nF", unit="F")
+    assert same("4U7", "4.7 µH", unit="H")
+    assert same("10N", "10 nH", unit="H")
+    assert same("100N 50V X7R", "100 nF 50 V X7R", unit="F")
+    for options in ({}, {"unit": "N"}, {"unit": "kN"}):
+        assert same("100N", "0.1 kN", **options)
+        assert not same("100N", "100 nF", **options)
+        assert not same("4N7", "4.7 nN", **options)
+        assert not same("4N7", "4.7 N", **options)
 
 
 def test_k_is_kilo_unless_the_unit_says_kelvin() -> None:

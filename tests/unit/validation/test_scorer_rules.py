@@ -186,7 +186,10 @@ def test_a_value_that_no_path_leads_to_is_told_where_all_values_are_compared(
 # --- Warnings about what is expected ------------------------------------------------------------
 
 
-def expecting(folder: RepositoryFolder, scorer: JsonObject, *names: str | list[str]) -> list[str]:
+Expected = str | float | list[str] | list[str | float]
+
+
+def expecting(folder: RepositoryFolder, scorer: JsonObject, *names: Expected) -> list[str]:
     """What is said of a scorer whose examples expect these makers, or these tags."""
     with_scorer(folder, scorer)
     lines = folder.read(EXAMPLES).splitlines()
@@ -268,6 +271,32 @@ def test_an_expected_value_that_is_no_quantity_is_told(
     rich: RepositoryFolder, scorer: JsonObject, names: tuple[str, ...], says: str
 ) -> None:
     told = expecting(rich, scorer, *names)
+    assert len(told) == bool(says)
+    assert all(line.startswith("unread-quantity: ") and says in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "values", "says"),
+    [
+        (QUANTITY, ("64 kB", 64), "'64 kB' with a unit and 64 without one expected"),
+        (QUANTITY, (6.4, "64 kB"), "'64 kB' with a unit and 6.4 without one expected"),
+        ({"type": "set_f1", "field": "tags", "compare": "quantity"}, (["64 kB", 64],), "and 64 w"),
+        (QUANTITY, (64, "64", 10**50), ""),
+        (QUANTITY, (True, "64 kB"), ""),
+        ({**QUANTITY, "unit": "B"}, ("64 kB", 64), ""),
+        (TEXT, ("64 kB", 64, 64.0), ""),
+    ],
+)
+def test_numbers_beside_values_with_a_unit_are_told(
+    rich: RepositoryFolder, scorer: JsonObject, values: tuple[Expected, ...], says: str
+) -> None:
+    rich.edit(
+        CANDIDATE,
+        "properties: {name: {type: string}}}\n    any",
+        "properties: {name: {}}}\n    any",
+    )
+    rich.edit(CANDIDATE, "tags: {type: array, items: {type: string}}", "tags: {type: array}")
+    told = expecting(rich, scorer, *values)
     assert len(told) == bool(says)
     assert all(line.startswith("unread-quantity: ") and says in line for line in told)
 

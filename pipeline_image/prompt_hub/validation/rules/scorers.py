@@ -10,7 +10,7 @@ from prompt_hub.repository.contracts import schema_problems
 from prompt_hub.repository.documents import Problem
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.scoring.base import ComparedField, RuleContext
-from prompt_hub.scoring.comparison import lost, unread, without_unit
+from prompt_hub.scoring.comparison import Leaf, lost, unread, without_unit
 from prompt_hub.scoring.fields import at
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.judge import contract_complaints
@@ -80,7 +80,7 @@ def _differences_count(files: TaskFiles) -> Iterator[Problem]:
         how = field.how
         known, seen = _FirstOfEach(), set[str]()
         for line, text in values():
-            if text in seen:
+            if not isinstance(text, str) or text in seen:
                 continue
             if len(seen) < MANY:
                 seen.add(text)
@@ -130,14 +130,14 @@ def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
     for location, field, values in _compared(files):
         if field.how.compare != "quantity":
             continue
-        units: dict[bool, str] = {}
-        for line, text in values():
-            if reason := unread(field.how, text):
-                found = f"{text!r} expected in line {line} of the examples: {reason}"
+        units: dict[bool, Leaf] = {}
+        for line, value in values():
+            if reason := unread(field.how, value):
+                found = f"{value!r} expected in line {line} of the examples: {reason}"
                 yield _in_metadata(files, location, found, "a quantity, or another comparison")
                 break
-            has_unit = not without_unit(field.how, text)
-            units.setdefault(has_unit, text)
+            has_unit = not without_unit(field.how, value)
+            units.setdefault(has_unit, value)
         if len(units) > 1:
             found = f"{units[True]!r} with a unit and {units[False]!r} without one expected"
             yield _in_metadata(files, location, found, "`unit`, or a unit in every value")
@@ -145,8 +145,8 @@ def _quantities_are_read(files: TaskFiles) -> Iterator[Problem]:
 
 def _compared(
     files: TaskFiles,
-) -> Iterator[tuple[Location, ComparedField, Callable[[], Iterator[tuple[int, str]]]]]:
-    """Yield the fields that scorers name, where, and what yields the texts expected in them."""
+) -> Iterator[tuple[Location, ComparedField, Callable[[], Iterator[tuple[int, Leaf]]]]]:
+    """Yield the fields that scorers name, where, and what yields the values expected in them."""
     if files.metadata is None:
         return
     for index, scorer in enumerate(files.metadata.content.scorers):
@@ -155,18 +155,15 @@ def _compared(
             yield ("scorers", index, *field.location), field, partial(_expected, files, path)
 
 
-def _expected(files: TaskFiles, path: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Yield the texts that are expected in a field, each with its line."""
+def _expected(files: TaskFiles, path: Sequence[str]) -> Iterator[tuple[int, Leaf]]:
+    """Yield the texts and numbers that are expected in a field, each with its line."""
     # Most paths are one name.
     name = path[0] if len(path) == 1 else None
     for line, example in files.examples:
         value = at(example.expected, path) if name is None else example.expected.get(name)
-        if isinstance(value, str):
-            yield line, value
-        elif isinstance(value, list):
-            for item in value:
-                if isinstance(item, str):
-                    yield line, item
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, str | int | float) and not isinstance(item, bool):
+                yield line, item
 
 
 def _in_metadata(files: TaskFiles, location: Location, found: str, expected: str) -> Problem:
