@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
+from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.http import MAX_BODY_BYTES
 from tests.unit.ledger.fake_dynamodb import FakeLedger
@@ -268,6 +269,30 @@ def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
     assert "brand is retired" in answer.json()["error"]["message"]
     assert "Retry-After" not in answer.headers
     assert client.get("/readyz").status_code == 200
+
+
+def champions_of(built: Path) -> dict[str, VersionRef]:
+    carried = load(built).tasks["part-class"].version("1.1.0")
+    assert carried is not None
+    return {"part-class": carried.reference}
+
+
+@pytest.mark.parametrize("task", ["part-class", "brand"])
+def test_before_the_ledger_answers_nobody_says_what_is_active(built: Path, task: str) -> None:
+    ledger = FakeLedger()
+    ledger.table.away = True
+    client = unstarted(built, ledger, champions=champions_of(built))
+    answer = client.post(f"/v1/tasks/{task}/run", json={"fields": {}})
+    # Of `brand` nothing is released: once the ledger answers, it may be active here all the same.
+    assert (answer.status_code, answer.json()["error"]) == (
+        503,
+        {
+            "code": "not_active",
+            "message": "the ledger has not answered yet: what is active in dev is not known",
+        },
+    )
+    assert answer.headers["Retry-After"] == "5"
+    assert client.post("/v1/tasks/brnad/run", json={"fields": {}}).status_code == 404
 
 
 def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:
