@@ -34,6 +34,11 @@ from prompt_hub.service.execution_log import Call, log_call, log_unserved
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
+LAST_ATTEMPT = 0.95
+"""The part of a call's time after which no attempt is begun: it would be paid for, and ended.
+
+The end of a wait is then told by who waits, and knows what for, and not by the call's time limit.
+"""
 
 
 class StateSource(Protocol):
@@ -233,12 +238,12 @@ class PromptService:
         limit = self._limits.get(seconds)
         if limit is None:
             limit = self._limits[seconds] = TimeLimit(seconds)
-        attempt = _Attempt()
+        attempt, until = _Attempt(), time.monotonic() + seconds * LAST_ATTEMPT
         try:
             attempt.model = self._client.resolve(prompt)
             with limit():
                 request = await run_off_loop(size, self._client.request, prompt, fields)
-                response = await self._client.send(request, timeout=None)
+                response = await self._client.send(request, timeout=None, until=until)
                 attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)
         except RenderError:
             # The renderer's own words may quote the caller's fields.

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,11 @@ def unserved(capsys: pytest.CaptureFixture[str]) -> list[JsonObject]:
     return [line for line in lines if line["event"] == "call_unserved"]
 
 
+def calls(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [line for line in lines if line["event"] == "prompt_call"]
+
+
 def test_an_unknown_task_is_told_which_there_are(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,11 +204,7 @@ def test_a_refusals_words_stand_in_the_log_and_not_in_the_answer(
     assert (status, answer["error"]["code"]) == (503, "model_unavailable")
     assert answer["error"]["message"].endswith("gave no answer: HTTP 400.")
     assert answer["error"]["refused"] is True
-    (line,) = (
-        entry
-        for entry in map(json.loads, capsys.readouterr().out.splitlines())
-        if entry["event"] == "prompt_call"
-    )
+    (line,) = calls(capsys)
     assert line["problem"].endswith("HTTP 400: Part … is not allowed for this model (not_allowed).")
 
 
@@ -213,6 +215,27 @@ def test_a_slow_model_does_not_hold_the_caller_longer_than_the_limit(running: Ru
     assert status == 503
     assert "within 0.7 s" in answer["error"]["message"]
     assert time.monotonic() - started < 1.9
+
+
+def test_a_quota_that_is_used_up_is_told_as_one_and_at_once(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.provider.status, running.provider.retry_after = 429, "4"
+    running.provider.refusal = {"error": {"message": "Rate limit reached", "code": "rate_limit"}}
+    started = time.monotonic()
+    status, answer, headers = running.run("part-class", FIELDS)
+    assert time.monotonic() - started < 0.6, "it was waited for, though no answer could come"
+    assert (status, answer["error"]["code"], headers["Retry-After"]) == (
+        503,
+        "model_unavailable",
+        "5",
+    )
+    assert answer["error"]["message"] == (
+        "the model openai:small (alias 'catalogue-pinned') gave no answer: "
+        "HTTP 429, and there is no time left to ask again."
+    )
+    (line,) = calls(capsys)
+    assert "HTTP 429, and there is no time left to ask again: Rate limit" in line["problem"]
 
 
 def test_a_callers_trace_is_kept(running: Running) -> None:
