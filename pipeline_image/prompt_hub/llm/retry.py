@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -136,6 +136,7 @@ class Retries:
         timeout: float | None,
         stats: CallStats,
         until: float | None = None,
+        queued: AbstractContextManager[object] | None = None,
     ) -> Attempt[ResultT]:
         """Try until there is an answer.
 
@@ -146,6 +147,8 @@ class Retries:
             timeout: seconds that one attempt may take; None where the caller ends it in time.
             stats: counts.
             until: time of `clock` after which no attempt is begun.
+            queued: entered while the first attempt waits for its place, and may end the wait by an
+                exception.
 
         Raises:
             PermanentError: every attempt failed; says how often and the last reason.
@@ -153,7 +156,7 @@ class Retries:
         failure: TransientError | None = None
         for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
             place = limiter.acquire_now(tokens) or await self._acquire(
-                limiter, tokens, number, until, failure
+                limiter, tokens, number, until, failure, queued
             )
             stats.sent += 1
             started = self.clock()
@@ -170,6 +173,8 @@ class Retries:
                 logger.info("attempt %d: %s; next in %.2f s", number, _kind(error), wait)
                 # A copy: by its traceback the error leads here again, a ring that would be kept.
                 failure = TransientError(error.reason, detail=error.detail)
+                # What was sent is paid for, whoever still waits for it.
+                queued = None
                 stats.trouble = error.in_words()
                 stats.retried += 1
                 stats.busy += error.busy
@@ -191,13 +196,15 @@ class Retries:
         number: int,
         until: float | None,
         failure: TransientError | None,
+        queued: AbstractContextManager[object] | None,
     ) -> Slot:
         """Wait for a place; raises `PermanentError` when there is none in time."""
         try:
             if until is not None and self.clock() + limiter.pause > until:
                 raise TimeoutError
-            async with asyncio.timeout(None if until is None else until - self.clock()):
-                return await limiter.acquire(tokens)
+            with queued or nullcontext():
+                async with asyncio.timeout(None if until is None else until - self.clock()):
+                    return await limiter.acquire(tokens)
         except TimeoutError:
             logger.info("not asked: no time left before attempt %d", number)
             if failure is not None:
