@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -140,7 +141,12 @@ class ModelClient:
         )
 
     async def send(
-        self, request: Request, *, timeout: float | None = 60.0, until: float | None = None
+        self,
+        request: Request,
+        *,
+        timeout: float | None = 60.0,
+        until: float | None = None,
+        queued: AbstractContextManager[object] | None = None,
     ) -> ModelResponse:
         """Put a request to its model.
 
@@ -148,6 +154,7 @@ class ModelClient:
             request: the rendered prompt.
             timeout: seconds that one attempt may take; None where the caller ends it in time.
             until: monotonic time after which no attempt is begun.
+            queued: entered while the request waits to be sent for the first time, and may end it.
 
         Raises:
             ModelUnavailableError: the model gave no answer at all.
@@ -166,6 +173,7 @@ class ModelClient:
                 timeout=timeout,
                 stats=self.stats,
                 until=until,
+                queued=queued,
             )
         except PermanentError as error:
             raise _unavailable(model, error) from None

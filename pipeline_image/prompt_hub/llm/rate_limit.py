@@ -119,6 +119,11 @@ class Limiter:
                 rate.keep_to(share)
         self._room.set()
 
+    @property
+    def pause(self) -> float:
+        """Seconds for which nobody is let in, as the provider asks to wait; 0 if it does not."""
+        return max(0.0, self._paused_until - self._clock())
+
     async def acquire(self, tokens: int = 0) -> Slot:
         """Wait for a place; `tokens` is what the call is expected to use."""
         slot = self.acquire_now(tokens)

@@ -8,7 +8,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -136,6 +136,7 @@ class Retries:
         timeout: float | None,
         stats: CallStats,
         until: float | None = None,
+        queued: AbstractContextManager[object] | None = None,
     ) -> Attempt[ResultT]:
         """Try until there is an answer.
 
@@ -146,13 +147,16 @@ class Retries:
             timeout: seconds that one attempt may take; None where the caller ends it in time.
             stats: counts.
             until: time of `clock` after which no attempt is begun.
+            queued: entered while the first attempt waits for its place, and may end the wait by an
+                exception.
 
         Raises:
             PermanentError: every attempt failed; says how often and the last reason.
         """
+        failure: TransientError | None = None
         for number in range(1, max(self.attempts, self.attempts_if_busy) + 1):
             place = limiter.acquire_now(tokens) or await self._acquire(
-                limiter, tokens, number, until
+                limiter, tokens, number, until, failure, queued
             )
             stats.sent += 1
             started = self.clock()
@@ -167,6 +171,10 @@ class Retries:
                     logger.info("gave up after attempt %d: %s", number, _kind(error))
                     raise
                 logger.info("attempt %d: %s; next in %.2f s", number, _kind(error), wait)
+                # A copy: by its traceback the error leads here again, a ring that would be kept.
+                failure = TransientError(error.reason, detail=error.detail)
+                # What was sent is paid for, whoever still waits for it.
+                queued = None
                 stats.trouble = error.in_words()
                 stats.retried += 1
                 stats.busy += error.busy
@@ -182,15 +190,32 @@ class Retries:
         raise AssertionError("the last attempt returns or raises")
 
     async def _acquire(
-        self, limiter: Limiter, tokens: int, number: int, until: float | None
+        self,
+        limiter: Limiter,
+        tokens: int,
+        number: int,
+        until: float | None,
+        failure: TransientError | None,
+        queued: AbstractContextManager[object] | None,
     ) -> Slot:
         """Wait for a place; raises `PermanentError` when there is none in time."""
         try:
-            async with asyncio.timeout(None if until is None else until - self.clock()):
-                return await limiter.acquire(tokens)
+            if until is not None and self.clock() + limiter.pause > until:
+                raise TimeoutError
+            with queued or nullcontext():
+                async with asyncio.timeout(None if until is None else until - self.clock()):
+                    return await limiter.acquire(tokens)
         except TimeoutError:
             logger.info("not asked: no time left before attempt %d", number)
-            raise PermanentError("there was no time left to ask it") from None
+            if failure is not None:
+                raise _given_up(failure, _NO_TIME) from None
+            if limiter.pause:
+                raise PermanentError(
+                    f"it is busy, and asks to wait {limiter.pause:.0f} s more"
+                ) from None
+            raise PermanentError(
+                "there was no time left to ask it, its limits let no other call through"
+            ) from None
 
     def _wait(self, failed: int, error: TransientError, until: float | None) -> float:
         """Seconds before the next attempt; raises `PermanentError` if there is none."""
@@ -205,7 +230,7 @@ class Retries:
         if failed >= allowed:
             raise _given_up(error, count(failed, "time"))
         if until is not None and self.clock() + wait > until:
-            raise _given_up(error, "and there is no time left to ask again")
+            raise _given_up(error, _NO_TIME)
         return wait
 
 
@@ -217,6 +242,7 @@ async def _within(seconds: float, attempt: Callable[[], Awaitable[ResultT]]) -> 
         raise TransientError(f"it took longer than {seconds:g} s") from None
 
 
+_NO_TIME = "and there is no time left to ask again"
 _STATUS = re.compile(r"HTTP \d{3}")
 
 

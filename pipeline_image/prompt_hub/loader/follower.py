@@ -20,6 +20,9 @@ SETTLE_SECONDS = 1.0
 """Seconds, at most, between two looks of a start that waits for the ledger."""
 JOIN_SECONDS = 1.0
 """How long closing waits for a look at the ledger that is under way."""
+STARTING = threading.Lock()
+"""Held while a thread that follows is put in its place, and while a process forks: a child would
+never get it back from a thread that it does not have."""
 
 
 class OwnConnection:
@@ -121,6 +124,11 @@ class Follower:
         self._thread.start()
         _FOLLOWING.add(self)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Stop the thread; a look that takes its time is not waited for."""
         _FOLLOWING.discard(self)
@@ -144,6 +152,7 @@ _FOLLOWING: weakref.WeakSet[Follower] = weakref.WeakSet()
 
 def _follow_on() -> None:
     """Go on in a forked process: it has the pointers, and not the thread that follows them."""
+    STARTING.release()
     for follower in list(_FOLLOWING):
         # A new event: the thread that is not here may have held the lock of the old one.
         follower.follow(threading.Event())
@@ -151,4 +160,6 @@ def _follow_on() -> None:
 
 # Windows forks nothing.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_follow_on)
+    os.register_at_fork(
+        before=STARTING.acquire, after_in_parent=STARTING.release, after_in_child=_follow_on
+    )

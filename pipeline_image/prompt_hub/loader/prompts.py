@@ -16,7 +16,7 @@ from prompt_hub.core.errors import PromptHubError
 from prompt_hub.ledger.stage_session import table_of
 from prompt_hub.ledger.table import Ledger
 from prompt_hub.loader.active_prompt import ActivePrompt
-from prompt_hub.loader.follower import Follower, LogReporter, OwnConnection
+from prompt_hub.loader.follower import STARTING, Follower, LogReporter, OwnConnection
 from prompt_hub.release.carried import CarriedHashes, carried_prompts
 from prompt_hub.release.ledger_poller import (
     SNAPSHOT_AFTER_SECONDS,
@@ -86,7 +86,8 @@ class Prompts:
         Returns when the ledger has answered, or when the snapshot has taken its place.
 
         Raises:
-            PromptHubError: the folder lacks prompts or does not hold what its release promises.
+            PromptHubError: the folder lacks prompts or does not hold what its release promises, or
+                the ledger is followed already.
         """
         self._start(threading.Event())
         return self
@@ -114,7 +115,7 @@ class Prompts:
             await asyncio.to_thread(self._start, stop)
         except asyncio.CancelledError:
             # The thread cannot be cancelled; it stops by itself, whatever it is at.
-            stop.set()
+            self._give_up(stop)
             raise
         return self
 
@@ -184,8 +185,7 @@ class Prompts:
         )
 
     def _start(self, stop: threading.Event) -> None:
-        if self._follower is not None:
-            raise PromptHubError("the ledger is followed already.")
+        self._check_not_followed()
         given = None if self._root is None else {aws_names.ENV_ROOT: str(self._root)}
         repository = PromptRepository.from_environment(given)
         release = load(repository.root)
@@ -199,9 +199,26 @@ class Prompts:
             ),
             self._poll_seconds,
         )
-        if follower.settle(stop):
-            self._follower = follower
+        if not follower.settle(stop):
+            return
+        # A look takes its time: meanwhile this start may have been given up, another have ended.
+        with STARTING:
+            if stop.is_set():
+                return
+            self._check_not_followed()
             follower.follow(stop)
+            self._follower = follower
+
+    def _check_not_followed(self) -> None:
+        if self._follower is not None:
+            raise PromptHubError("the ledger is followed already.")
+
+    def _give_up(self, stop: threading.Event) -> None:
+        """End the start that was given `stop`, even one that has just succeeded."""
+        with STARTING:
+            stop.set()
+            if self._follower is not None and self._follower.stopped:
+                self._follower = None
 
 
 def _poll_seconds(chosen: float | None) -> float:

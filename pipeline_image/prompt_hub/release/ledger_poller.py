@@ -123,7 +123,7 @@ class WhyUnserved(StrEnum):
     RETIRED = "retired"
     """Git has nothing of the task released any more."""
     NOT_ACTIVE = "not_active"
-    """The stage has nothing of the task active yet."""
+    """The stage has nothing of the task active yet, or the ledger has not said yet what it has."""
 
 
 class UnservedTaskError(PromptHubError):
@@ -163,6 +163,9 @@ def _unserved(
     if task not in known:
         message = f"there is no task {task!r}; there are: {', '.join(known) or 'none'}"
         return UnservedTaskError(message, WhyUnserved.UNKNOWN_TASK, known)
+    if not (state.ready or state.ledger_answers or state.refused):
+        message = f"the ledger has not answered yet: what is active in {stage} is not known"
+        return UnservedTaskError(message, WhyUnserved.NOT_ACTIVE, known)
     if task not in release.champions:
         message = f"{task} is retired: no version of it is released any more"
         return UnservedTaskError(message, WhyUnserved.RETIRED, known)

@@ -104,7 +104,8 @@ class ErrorCode(StrEnum):
     )  # fmt: skip
     NOT_ACTIVE = (
         "not_active", 503, Fault.OPERATOR, True,
-        "The image has the task, and the stage has no version of it active yet.",
+        "The image has the task, and the stage has no version of it active yet, or the ledger has"
+        " not answered yet.",
     )  # fmt: skip
     NOT_CARRIED = (
         "not_carried", 503, Fault.OPERATOR, True,

@@ -38,6 +38,7 @@ from prompt_hub.core.wording import count
 from prompt_hub.release.ledger_poller import ServingState
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.admission import Admission, Refusals
+from prompt_hub.service.caller_watch import CallerLeftError, CallerWatch
 from prompt_hub.service.callers import Callers
 from prompt_hub.service.errors import ErrorCode, ServiceError
 from prompt_hub.service.execution_log import LinesOfAnswers, log_line
@@ -64,10 +65,6 @@ _LISTED = 32
 """Tasks in one part of the list of tasks."""
 _RUN_START, _RUN_END = "/v1/tasks/", "/run"
 _JSON_HEADER = (b"content-type", JSON.encode())
-
-
-class _CallerLeftError(Exception):
-    """The caller has left before the answer; nothing went wrong here."""
 
 
 class _Response(NamedTuple):
@@ -184,7 +181,9 @@ class ServiceApp:
             caller = None if callers is None else callers.admit(scope["headers"])
             body = await _body(receive, self._body_limit)
             fields = await run_off_loop(len(body), _fields, body)
-            answered = await service.run(task, fields, trace_id, size=len(body), caller=caller)
+            answered = await service.run(
+                task, fields, trace_id, size=len(body), caller=caller, queued=CallerWatch(receive)
+            )
         except ServiceError as error:
             if error.code is ErrorCode.OVER_QUOTA:
                 self._refusals.add(aws_names.CALLS_OVER_QUOTA)
@@ -262,7 +261,7 @@ class LastResort:
         try:
             await self._app(scope, receive, watch)
             return
-        except _CallerLeftError:
+        except CallerLeftError:
             return
         except asyncio.CancelledError:
             # The process has waited long enough for the calls in flight.
@@ -303,7 +302,7 @@ async def _body(receive: Receive, limit: TimeLimit) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise _CallerLeftError
+                    raise CallerLeftError
                 body += message.get("body", b"")
                 if len(body) > MAX_BODY_BYTES:
                     raise ServiceError(

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +35,11 @@ from prompt_hub.service.execution_log import Call, call_line, log_unserved, writ
 
 SECONDS_PER_CALL = 60.0
 """Longest wait for a model where metadata names none."""
+LAST_ATTEMPT = 0.95
+"""The part of a call's time after which no attempt is begun: it would be paid for, and ended.
+
+The end of a wait is then told by who waits, and knows what for, and not by the call's time limit.
+"""
 
 
 class StateSource(Protocol):
@@ -129,6 +135,7 @@ class PromptService:
         *,
         size: int = 0,
         caller: str | None = None,
+        queued: AbstractContextManager[object] | None = None,
     ) -> Answered:
         """Answer one record with the active version of `task`; raises `ServiceError`.
 
@@ -136,7 +143,8 @@ class PromptService:
         but for those that are refused for their caller's sake.
 
         `size` is that of the fields as they came: the work that large ones take is kept off the
-        event loop. `caller` is who asks, where that is known.
+        event loop. `caller` is who asks, where that is known. `queued` is entered while the call
+        waits to be sent to its model, and may end it by an exception.
         """
         served = self._served(task, trace_id, caller)
         prompt = self._prompts[task, served.reference.version]
@@ -144,7 +152,7 @@ class PromptService:
         if problems:
             raise ServiceError(ErrorCode.INVALID_FIELDS, in_words(problems), fields=problems)
         with log_context(task=task, version=prompt.version, trace_id=trace_id):
-            return await self._ask(task, served, prompt, fields, trace_id, size, caller)
+            return await self._ask(task, served, prompt, fields, trace_id, size, caller, queued)
 
     def _served(self, task: str, trace_id: str, caller: str | None) -> ServedVersion:
         try:
@@ -167,9 +175,10 @@ class PromptService:
         trace_id: str,
         size: int,
         caller: str | None,
+        queued: AbstractContextManager[object] | None,
     ) -> Answered:
         started = time.perf_counter()
-        attempt = await self._try_model(prompt, fields, size)
+        attempt = await self._try_model(prompt, fields, size, queued)
         seconds = time.perf_counter() - started
         line = partial(self._line, task, served, prompt, trace_id, attempt, seconds, caller)
         error = attempt.error
@@ -227,18 +236,26 @@ class PromptService:
             problem=problem,
         )
 
-    async def _try_model(self, prompt: Prompt, fields: JsonObject, size: int) -> _Attempt:
+    async def _try_model(
+        self,
+        prompt: Prompt,
+        fields: JsonObject,
+        size: int,
+        queued: AbstractContextManager[object] | None,
+    ) -> _Attempt:
         """Ask the model once, and say what came of it; never raises for what may go wrong there."""
         seconds = self._seconds_per_call.get(prompt.task, SECONDS_PER_CALL)
         limit = self._limits.get(seconds)
         if limit is None:
             limit = self._limits[seconds] = TimeLimit(seconds)
-        attempt = _Attempt()
+        attempt, until = _Attempt(), time.monotonic() + seconds * LAST_ATTEMPT
         try:
             attempt.model = self._client.resolve(prompt)
             with limit():
                 request = await run_off_loop(size, self._client.request, prompt, fields)
-                response = await self._client.send(request, timeout=None)
+                response = await self._client.send(
+                    request, timeout=None, until=until, queued=queued
+                )
                 attempt.answer = await run_off_loop(len(response.text), Answer.of, response, prompt)
         except RenderError:
             # The renderer's own words may quote the caller's fields.

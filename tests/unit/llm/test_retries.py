@@ -123,6 +123,40 @@ def test_a_call_that_was_not_let_in_before_the_end_is_not_made() -> None:
     assert in_virtual_time(main) == 5
 
 
+def test_a_wait_that_cannot_end_in_time_is_not_begun() -> None:
+    async def main() -> float:
+        limiter = Limiter(4, clock=clock)
+        for place in [await limiter.acquire(), await limiter.acquire()]:
+            place.release(busy=True, pause=30)
+        with pytest.raises(PermanentError, match=r"^it is busy, and asks to wait 30 s more$"):
+            await PATIENT.run(
+                Model(), limiter=limiter, tokens=0, timeout=9, stats=CallStats(), until=20
+            )
+        return clock()
+
+    assert in_virtual_time(main) == 0
+
+
+def test_who_waits_to_ask_again_in_vain_says_why_it_must() -> None:
+    async def main() -> float:
+        limiter = Limiter(2, clock=clock)
+
+        async def fail() -> str:
+            # The next place is somebody else's, for long.
+            await limiter.acquire()
+            raise TransientError("HTTP 429", detail="Rate limit reached", busy=True)
+
+        with pytest.raises(PermanentError, match="no time left to ask again") as caught:
+            await PATIENT.run(
+                fail, limiter=limiter, tokens=0, timeout=9, stats=CallStats(), until=20
+            )
+        assert caught.value.reason == "HTTP 429, and there is no time left to ask again"
+        assert caught.value.detail == "Rate limit reached"
+        return clock()
+
+    assert in_virtual_time(main) == 20
+
+
 def test_a_failure_that_stays_is_not_tried_again() -> None:
     model = Model(PermanentError("HTTP 401"))
     with pytest.raises(PermanentError, match=r"^HTTP 401$"):

@@ -8,8 +8,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,37 +29,9 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import render
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeLedger
+from tests.unit.loader.loading import SOON, TASK, eventually, follow, following, reference
 
-TASK = "part-class"
 FIELDS = {"part_number": "RC0603FR-0710KL", "title": "Thick film resistor 10 kΩ"}
-SOON = 10.0
-"""Seconds within which anything must have happened, on a busy machine."""
-
-
-def reference(root: Path, version: str, task: str = TASK) -> VersionRef:
-    carried = load(root).tasks[task].version(version)
-    assert carried is not None
-    return carried.reference
-
-
-def follow(root: Path, ledger: FakeLedger, *, snapshot_after: float = 60.0) -> Prompts:
-    return Prompts(
-        "prod", root=root, poll_seconds=0.01, snapshot_after=snapshot_after, connect=lambda: ledger
-    )
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SOON
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
-
-
-@pytest.fixture
-def ledger(built: Path) -> FakeLedger:
-    ledger = FakeLedger()
-    ledger.move(reference(built, "1.1.0"))
-    return ledger
 
 
 def test_the_active_prompt_is_what_the_service_would_ask_with(
@@ -311,10 +281,6 @@ def test_a_cancelled_start_leaves_no_thread(built: Path, ledger: FakeLedger) -> 
     eventually(lambda: not following())
 
 
-def following() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "prompt-hub-pointers"]
-
-
 def test_closed_or_not_yet_started_prompts_serve_nothing_stale(
     built: Path, ledger: FakeLedger
 ) -> None:
@@ -352,6 +318,7 @@ from prompt_hub.loader import Prompts
 from prompt_hub.release.manifest import load
 from tests.unit.building import build
 from tests.unit.ledger.fake_dynamodb import FakeLedger
+from tests.unit.loader.loading import SOON, TASK, eventually, follow, following, reference
 
 root = build(Path(sys.argv[1])).root
 versions = load(root).tasks["part-class"].versions

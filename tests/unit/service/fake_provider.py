@@ -16,12 +16,15 @@ from typing import Any
 class FakeProvider:
     """Answers every chat completion with `says`, or with `status` where that is not 200.
 
+    With `retry_after` it asks to wait so many seconds, else to come again at once.
+
     `thinks` makes the answer of the messages instead, where there is one.
     """
 
     url: str
     says: str = '{"part_class": "resistor"}'
     status: int = 200
+    retry_after: str | None = None
     refusal: dict[str, Any] = field(default_factory=dict)
     delay_seconds: float = 0.0
     thinks: Callable[[list[dict[str, str]]], object] | None = None
@@ -60,8 +63,10 @@ def fake_provider() -> Iterator[FakeProvider]:
             ).encode()
             self.send_response(provider.status)
             self.send_header("Content-Type", "application/json")
-            # Lets the SDK try again at once.
-            self.send_header("retry-after-ms", "1")
+            if provider.retry_after is None:
+                self.send_header("retry-after-ms", "1")
+            else:
+                self.send_header("retry-after", provider.retry_after)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             # A caller that lost its patience is what some tests are about.

@@ -168,6 +168,7 @@ def running(service: Running) -> Running:
     """The one service of this file, with its provider well again and 1.1.0 active."""
     provider = service.provider
     provider.says, provider.status, provider.delay_seconds = '{"part_class": "resistor"}', 200, 0.0
+    provider.retry_after, provider.refusal = None, {}
     service.move("part-class", "1.1.0")
     # What only the very first call does takes longer than a call may, on a busy machine.
     deadline = time.monotonic() + 10

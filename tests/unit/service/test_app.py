@@ -8,10 +8,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from prompt_hub.ledger.items import VersionRef
+from prompt_hub.release.manifest import load
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.service.http import MAX_BODY_BYTES
 from tests.unit.ledger.fake_dynamodb import FakeLedger
@@ -101,6 +103,11 @@ def test_a_body_that_is_not_one_is_refused_in_words(
 def unserved(capsys: pytest.CaptureFixture[str]) -> list[JsonObject]:
     lines = map(json.loads, capsys.readouterr().out.splitlines())
     return [line for line in lines if line["event"] == "call_unserved"]
+
+
+def calls(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return [line for line in lines if line["event"] == "prompt_call"]
 
 
 def test_an_unknown_task_is_told_which_there_are(
@@ -197,11 +204,7 @@ def test_a_refusals_words_stand_in_the_log_and_not_in_the_answer(
     assert (status, answer["error"]["code"]) == (503, "model_unavailable")
     assert answer["error"]["message"].endswith("gave no answer: HTTP 400.")
     assert answer["error"]["refused"] is True
-    (line,) = (
-        entry
-        for entry in map(json.loads, capsys.readouterr().out.splitlines())
-        if entry["event"] == "prompt_call"
-    )
+    (line,) = calls(capsys)
     assert line["problem"].endswith("HTTP 400: Part … is not allowed for this model (not_allowed).")
 
 
@@ -212,6 +215,27 @@ def test_a_slow_model_does_not_hold_the_caller_longer_than_the_limit(running: Ru
     assert status == 503
     assert "within 0.7 s" in answer["error"]["message"]
     assert time.monotonic() - started < 1.9
+
+
+def test_a_quota_that_is_used_up_is_told_as_one_and_at_once(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.provider.status, running.provider.retry_after = 429, "4"
+    running.provider.refusal = {"error": {"message": "Rate limit reached", "code": "rate_limit"}}
+    started = time.monotonic()
+    status, answer, headers = running.run("part-class", FIELDS)
+    assert time.monotonic() - started < 0.6, "it was waited for, though no answer could come"
+    assert (status, answer["error"]["code"], headers["Retry-After"]) == (
+        503,
+        "model_unavailable",
+        "5",
+    )
+    assert answer["error"]["message"] == (
+        "the model openai:small (alias 'catalogue-pinned') gave no answer: "
+        "HTTP 429, and there is no time left to ask again."
+    )
+    (line,) = calls(capsys)
+    assert "HTTP 429, and there is no time left to ask again: Rate limit" in line["problem"]
 
 
 def test_a_callers_trace_is_kept(running: Running) -> None:
@@ -268,6 +292,30 @@ def test_a_task_that_git_has_retired_is_gone(built: Path) -> None:
     assert "brand is retired" in answer.json()["error"]["message"]
     assert "Retry-After" not in answer.headers
     assert client.get("/readyz").status_code == 200
+
+
+def champions_of(built: Path) -> dict[str, VersionRef]:
+    carried = load(built).tasks["part-class"].version("1.1.0")
+    assert carried is not None
+    return {"part-class": carried.reference}
+
+
+@pytest.mark.parametrize("task", ["part-class", "brand"])
+def test_before_the_ledger_answers_nobody_says_what_is_active(built: Path, task: str) -> None:
+    ledger = FakeLedger()
+    ledger.table.away = True
+    client = unstarted(built, ledger, champions=champions_of(built))
+    answer = client.post(f"/v1/tasks/{task}/run", json={"fields": {}})
+    # Of `brand` nothing is released: once the ledger answers, it may be active here all the same.
+    assert (answer.status_code, answer.json()["error"]) == (
+        503,
+        {
+            "code": "not_active",
+            "message": "the ledger has not answered yet: what is active in dev is not known",
+        },
+    )
+    assert answer.headers["Retry-After"] == "5"
+    assert client.post("/v1/tasks/brnad/run", json={"fields": {}}).status_code == 404
 
 
 def test_a_pointer_that_the_image_lacks_shows_up_beside_what_is_served(running: Running) -> None:

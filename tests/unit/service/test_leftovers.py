@@ -27,9 +27,12 @@ async def ask(app: AsgiApp, fields: object) -> int:
     """Ask once, as a server would; returns the status."""
     body = json.dumps({"fields": fields}).encode()
     told: list[Message] = []
+    coming: list[Message] = [{"type": "http.request", "body": body}]
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": body}
+        if not coming:
+            await asyncio.Event().wait()
+        return coming.pop()
 
     async def send(message: Message) -> None:
         told.append(message)
@@ -50,8 +53,9 @@ async def ask(app: AsgiApp, fields: object) -> int:
         pytest.param("", 200, {"colour": "red"}, 422, id="fields that do not fit"),
     ],
 )
+@pytest.mark.parametrize("at_once", [1, 5])
 def test_no_call_is_left_to_the_collector(
-    built: Path, says: str, status: int, more: dict[str, str], answered: int
+    built: Path, says: str, status: int, more: dict[str, str], answered: int, at_once: int
 ) -> None:
     carried = load(built).tasks["part-class"].version("1.1.0")
     assert carried is not None
@@ -63,8 +67,18 @@ def test_no_call_is_left_to_the_collector(
             assert await ask(app, FIELDS | more) == answered
             gc.collect()
             gc.set_debug(gc.DEBUG_SAVEALL)
-            for number in range(5):
-                assert await ask(app, FIELDS | more | {"part_number": f"R{number}"}) == answered
+            numbers = iter(range(5))
+
+            async def caller() -> None:
+                for number in numbers:
+                    assert await ask(app, FIELDS | more | {"part_number": f"R{number}"}) == answered
+
+            # The model takes one of them at a time: others wait.
+            callers = [asyncio.create_task(caller()) for _ in range(at_once)]
+            await asyncio.wait(callers)
+            del callers
+            # What watched for who hangs up meanwhile has ended with the next turn.
+            await asyncio.sleep(0)
             gc.collect()
         left, gc.garbage[:] = list(gc.garbage), []
         # A frame holds what its call was about.
@@ -73,6 +87,7 @@ def test_no_call_is_left_to_the_collector(
     with fake_provider() as provider:
         provider.says, provider.status = says, status
         entry = {"provider": "openai", "model": "small", "base_url": provider.url}
+        entry["concurrency"] = 1
         aliases = ModelAliases.parse(json.dumps({"catalogue-pinned": entry}))
         client = ModelClient(aliases, retries=AT_ONCE)
         app = unstarted(built, ledger, client=client).application
