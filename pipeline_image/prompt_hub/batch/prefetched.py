@@ -82,7 +82,12 @@ class PrefetchedBackend(LocalBackend):
         """Whether an earlier run has left answers here."""
         self._store = ResponseStore(self._folder)
         self._budgeted = BudgetedClient(
-            client, budget=_UNBOUNDED, seconds_per_call=timeout, store=self._store
+            client,
+            budget=_UNBOUNDED,
+            seconds_per_call=timeout,
+            store=self._store,
+            # Each record is a question of its own.
+            repeats_greedy=True,
         )
         self._prefetcher = BatchPrefetcher(self._budgeted, say)
 

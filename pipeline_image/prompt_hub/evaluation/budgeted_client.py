@@ -98,9 +98,16 @@ class PromptSession:
     """What the client knows of one prompt: its model, its cache file and what its calls cost."""
 
     def __init__(
-        self, prompt: Prompt, model: ModelConfig, cache_file: ResponseCacheFile | None
+        self,
+        prompt: Prompt,
+        model: ModelConfig,
+        cache_file: ResponseCacheFile | None,
+        *,
+        asks_again: bool,
     ) -> None:
         self.prompt = prompt
+        self.asks_again = asks_again
+        """Whether a repeat of a question is a call of its own."""
         self.model = model
         self.cache_file = cache_file
         self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
@@ -111,11 +118,11 @@ class PromptSession:
     def key(self, request: Request, repeat: int) -> str:
         """Where the response is kept; empty without a cache file.
 
-        What always says the same is asked once: its answer stands for every repeat.
+        What is asked once has one place: its answer stands for every repeat.
         """
         if self.cache_file is None:
             return ""
-        return self.cache_file.key(request.messages, repeat if self.prompt.model.sampled else 0)
+        return self.cache_file.key(request.messages, repeat if self.asks_again else 0)
 
     def learn(self, request: Request, response: ModelResponse | None) -> None:
         """Take note of what a request has cost."""
@@ -138,6 +145,7 @@ class BudgetedClient:
         seconds_per_call: float = 60.0,
         store: ResponseStore | None = None,
         filtered_counts: bool = True,
+        repeats_greedy: bool = False,
     ) -> None:
         self.client = client
         self.tracker = BudgetTracker(budget or Budget())
@@ -149,6 +157,8 @@ class BudgetedClient:
         """Why nothing is asked any more that is not stored; empty while questions are asked."""
         self._filtered_counts = filtered_counts
         """Whether what a content filter has stopped is an answer, though a wrong one."""
+        self._repeats_greedy = repeats_greedy
+        """Whether even what always says the same is asked for each repeat."""
         self._sessions: dict[int, PromptSession] = {}
 
     @classmethod
@@ -335,5 +345,7 @@ class BudgetedClient:
         if session is None:
             model = self.client.resolve(prompt)
             cache_file = self._store.cache_file(prompt, model) if self._store else None
-            session = self._sessions[id(prompt)] = PromptSession(prompt, model, cache_file)
+            asks_again = prompt.model.sampled or self._repeats_greedy
+            session = PromptSession(prompt, model, cache_file, asks_again=asks_again)
+            self._sessions[id(prompt)] = session
         return session

@@ -311,7 +311,7 @@ class _Measuring:
         most = once if rounds == 1 else self._estimated(rounds)
         words = f"{inputs.candidate.task}: up to {once.in_words(inputs.metadata.gate.budget, most)}"
         if most is not once:
-            words += f"; up to {count(most.calls, 'call')} in {rounds} rounds"
+            words += f"; up to {count(most.calls, 'call')} in {count(rounds, 'round')}"
             words += ", if the comparison stays open (gate.repeats)"
         corrupt = self._budgeted.corrupt_entries
         if corrupt:
