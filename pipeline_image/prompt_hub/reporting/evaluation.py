@@ -384,13 +384,13 @@ def _arm(
 def _examples(
     examples: Sequence[Example], candidate: ArmView | None, champion: ArmView | None
 ) -> tuple[ExampleView, ...]:
-    """Return the measured examples: in file order, then those that the file no longer has."""
+    """Return the measured examples: in file order, then, as asked, those it no longer has."""
     asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
     if not asked:
         return ()
     # Of a large set a few were asked.
     labelled = named(examples, asked)
-    order = [*labelled, *(asked.keys() - labelled.keys())]
+    order = dict.fromkeys((*labelled, *asked))
     return tuple(
         ExampleView(
             name,

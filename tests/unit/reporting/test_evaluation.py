@@ -165,6 +165,17 @@ def test_examples_that_nobody_may_read_are_not_said_to_be_gone(
     assert "\n" not in note
 
 
+def test_examples_that_the_file_no_longer_has_stand_as_they_were_asked(copied: Built) -> None:
+    file = copied.root / f"prompts/01-examples/{TASK}.jsonl"
+    asked = [example.id for example in view_of(copied).examples]
+    file.write_text(file.read_text("utf-8").splitlines(keepends=True)[5], encoding="utf-8")
+    assert [example.id for example in view_of(copied).examples] == [
+        asked[5],
+        *asked[:5],
+        *asked[6:],
+    ]
+
+
 def test_a_record_that_no_repository_knows_can_still_be_read(copied: Built, tmp_path: Path) -> None:
     (tmp_path / "bare" / "prompts").mkdir(parents=True)
     evaluations = copied.evaluations
