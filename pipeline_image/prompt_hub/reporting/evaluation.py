@@ -145,7 +145,7 @@ class TagRow:
 
 @dataclass(frozen=True)
 class Past:
-    """One version of the task as it was judged; `here` marks the one that the report is about."""
+    """One version as it was judged, and when; `here` marks the one that the report is about."""
 
     version: str
     state: str
@@ -420,7 +420,7 @@ def _history(
             score=known.score,
             interval=arm.interval if arm else None,
             threshold=known.threshold,
-            at=known.at,
+            at=logged.finished_at if logged else known.at,
             here=False,
         )
     if record.candidate is not None:
