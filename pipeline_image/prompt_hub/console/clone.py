@@ -5,6 +5,7 @@ Nothing is fetched and nothing is written here, not even what a cut-off promotio
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -37,7 +38,7 @@ from prompt_hub.repository.reader import (
     evaluation_path,
 )
 from prompt_hub.repository.registry import Registry
-from prompt_hub.repository.schema import Metadata
+from prompt_hub.repository.schema import TASK_PATTERN, Metadata
 from prompt_hub.scoring.scorers.judge import contract_complaints
 
 EVALUATIONS = 3
@@ -102,6 +103,11 @@ class Clone:
             return Known(before.value, f"{problem} this is what it said.", reading=True)
         self._released = state, found
         return found
+
+    def tasks(self) -> tuple[str, ...]:
+        """Return the tasks, without what no task can be called: pages have commands to copy."""
+        names = self.repository.tasks() if self.exists else ()
+        return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
 
     def metadata(self, task: str) -> Known[Metadata | None]:
         """Return what people decided about a task; None where there is no such file."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from prompt_hub.core.hashing import canonical
 from prompt_hub.reporting.answers import object_in
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import EXAMPLES, no_task
-from prompt_hub.repository.schema import TASK_PATTERN, Prompt
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.scoring.scorers.judge import contract_complaints
 
 _QUEUES = 3
@@ -168,7 +167,7 @@ class Labelling:
             return missing(f"{self._clone.root} is no clone of the prompts' repository.")
         problems = [str(error)] if error else []
         known: dict[str, Labels] = {}
-        for task in self._task_names():
+        for task in self._clone.tasks():
             try:
                 known[task] = read_labels(self._clone.root, task)
             except PromptHubError as unreadable:
@@ -182,8 +181,8 @@ class Labelling:
     # --- sources -------------------------------------------------------------------------------
 
     def _desk(self, query: Query, task: str) -> _Desk:
-        if task not in self._task_names():
-            raise _NotThereError(str(no_task(task, self._task_names())))
+        if task not in (known := self._clone.tasks()):
+            raise _NotThereError(str(no_task(task, known)))
         prompt, source = self._clone.repository.draft(task), query.get("from", "")
         return _Desk(
             task=task,
@@ -193,11 +192,6 @@ class Labelling:
             form=LabelForm(prompt.output),
             queue=self._queue(task, prompt, source),
         )
-
-    def _task_names(self) -> tuple[str, ...]:
-        """Return the tasks, without what no task can be called: pages have commands to copy."""
-        names = self._clone.repository.tasks() if self._clone.exists else ()
-        return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
 
     def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:
         """Return what a source has to be graded: made once, until something of it changes."""

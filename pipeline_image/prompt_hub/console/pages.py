@@ -179,7 +179,7 @@ class Console:
         pointers, registry = self._pointers(), self.clone.registry()
         pointer = pointers.otherwise({}).get(task)
         registered = registry.value.tasks.get(task) if registry.value else None
-        if pointer is None and registered is None:
+        if pointer is None and registered is None and task not in self.clone.tasks():
             return _no_task(task, pointers.problem or registry.problem)
         recent = self._recent(task)
         states = self._ask(f"states of {task}", partial(self.stage.versions, task))
