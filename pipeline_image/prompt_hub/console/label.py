@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -81,11 +81,15 @@ class Labelling:
             if not desk.key and (left := desk.queue.left(read_labels(root, task))):
                 # Its name stands in the address, so that the way back leads to it.
                 return _see(desk.address(left[0]))
+            if desk.key in desk.queue.labelled:
+                there = self._of_example(desk)
+                return _see(there.address(there.key))
             return self._item(desk, take=query.get("take", ""), as_json=query.get("as") == "json")
         except PromptHubError as error:
             return self.tasks(query, error)
 
     def _grade(self, desk: _Desk, given: Given) -> Page:
+        asked, desk = desk.key, self._of_example(desk)
         root, item = self._clone.root, desk.queue.items.get(desk.key)
         if item is None or first(given, "contract") != desk.form.digest:
             what = "the output contract changed meanwhile: look at the label again."
@@ -95,7 +99,9 @@ class Labelling:
         if item.example and first(given, "about") != item.digest:
             # What was chosen stays on the page, so that the label of now is told here alone.
             label_now = shortened(canonical(item.example.expected).decode("utf-8"), 300)
-            what = f"the example changed meanwhile, and its label is {label_now} now"
+            is_new = asked != desk.key
+            what = f"it became the example {item.example.id}" if is_new else "the example changed"
+            what = f"{what} meanwhile, and its label is {label_now} now"
             error = MeanwhileError(f"{what}: look at it again, then save what is right.")
             return self._item(desk, given=given, error=error)
         try:
@@ -149,7 +155,7 @@ class Labelling:
                 "item": item,
                 "given": given or {},
                 "skip": next((desk.address(key) for key in left if key != desk.key), None),
-                "total": desk.queue.labelled + len(desk.queue.order),
+                "total": len(desk.queue.labelled) + len(desk.queue.order),
                 "left": len(left),
                 "pending": labels.pending,
                 "seen": seen,
@@ -192,6 +198,13 @@ class Labelling:
             form=LabelForm(prompt.output),
             queue=self._queue(task, prompt, source),
         )
+
+    def _of_example(self, desk: _Desk) -> _Desk:
+        """Return the desk on which lies, as an example, what became one since it was graded."""
+        key = desk.queue.labelled.get(desk.key)
+        if key is None:
+            return desk
+        return replace(desk, source="", key=key, queue=self._queue(desk.task, desk.prompt, ""))
 
     def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:
         """Return what a source has to be graded: made once, until something of it changes."""
