@@ -408,6 +408,7 @@ def test_a_judge_that_cannot_be_used_is_told(
     [
         ("minimum: 1, maximum: 5", "minimum: 1", "answers no integer 'grade' with minimum"),
         ("answer: {type: string}}", "reply: {type: string}}", "needs the input reply; expected no"),
+        ("answer: {type: string}}", "answer: {type: object}}", "'answer' is an object; expected a"),
     ],
 )
 def test_a_judge_that_breaks_the_contract_is_told(
