@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from prompt_hub.cli.main import main
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.evaluation.results import LOCAL_EXECUTION, FolderResults
+from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.repository import examples as example_files
 from prompt_hub.repository.example_sets import SETS_DIR
-from tests.unit.building import RepositoryFolder
+from prompt_hub.repository.schema import JsonObject
+from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
 from tests.unit.llm.batch_server import BatchServer
+from tests.unit.providers import FunctionProvider
 
 TASK = "part-class"
 EXAMPLES = f"prompts/01-examples/{TASK}.jsonl"
@@ -92,3 +99,36 @@ def test_a_kept_set_is_write_protected(healthy: RepositoryFolder, s3: BatchServe
         kept.unlink()
         main(["examples", "fetch", TASK])
     assert kept.stat().st_mode & 0o222 == 0
+
+
+@pytest.mark.parametrize("new", [b"inductor", b"a resistor"], ids=["same length", "longer"])
+def test_a_large_set_that_is_edited_while_it_is_judged_has_no_verdict(
+    healthy: RepositoryFolder,
+    s3: BatchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    new: bytes,
+) -> None:
+    """Each example is read again from its line: labels would not be those of the set's hash."""
+    monkeypatch.setattr(example_files, "FEW", 0)
+    push()
+    kept, results = kept_set(healthy), tmp_path / "results"
+    os.utime(kept, (0, 0))  # Fetched long ago.
+
+    def edits_at_first(messages: list[dict[str, str]]) -> JsonObject:
+        if kept.stat().st_mode & 0o222 == 0:
+            edit(kept, b"resistor", new)
+        return catalogue_answer(messages)
+
+    evaluator = Evaluator(
+        healthy.repository,
+        FunctionProvider(edits_at_first).caller(),
+        FolderResults(results),
+        execution=LOCAL_EXECUTION,
+        commit=COMMIT,
+        say=lambda line: None,
+    )
+    with pytest.raises(PromptHubError, match="changed while they were read") as caught:
+        asyncio.run(evaluator.evaluate(TASK))
+    assert caught.value.exit_code == ExitCode.NOT_MEASURED
+    assert [*results.rglob("*.json*")] == []
