@@ -49,9 +49,9 @@ def run_remotely(
         stage: whose bucket a file is dropped into, and in whose account the bucket is.
         version: of the file in its bucket; without one the newest.
     """
-    objects, key = _dropped(task, source, stage)
+    objects, key, dropped = _dropped(task, source, stage)
     address = f"{objects.address}/{key}"
-    version = version or objects.version_of(key)
+    version = version or dropped or objects.version_of(key)
     if version is None:
         raise PromptHubError(f"there is no file {address}.")
     run = name_run(key, version)
@@ -67,8 +67,8 @@ def run_remotely(
     return ExitCode.BLOCKED if manifest.failed else ExitCode.OK
 
 
-def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, str]:
-    """Return the bucket and the key of a file, which is dropped if it is here."""
+def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, str, str | None]:
+    """Return bucket and key of a file, and its version if it is here: then it is dropped."""
     if source.startswith(SCHEME):
         bucket, _, key = source.removeprefix(SCHEME).partition("/")
         if not key.startswith(f"{aws_names.INCOMING}{task}/"):
@@ -76,12 +76,11 @@ def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, 
                 f"{source} is no dropped file of {task}.",
                 hint=f"Write {SCHEME}BUCKET/{aws_names.INCOMING}{task}/NAME.",
             )
-        return bucket_of(bucket, stage), key
+        return bucket_of(bucket, stage), key, None
     assert stage is not None
     path, key = Path(source), f"{aws_names.INCOMING}{task}/{Path(source).name}"
     objects = stage_bucket(stage)
-    objects.put(key, path)
-    return objects, key
+    return objects, key, objects.drop(key, path)
 
 
 def _find_failed(objects: BucketObjects, key: str, version: str, stage: str | None) -> str | None:
