@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prompt_hub.batch.backends import Backend
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.merge import OUT
+from prompt_hub.batch.merge import OUT, TAKEN_UP
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.patience import PatientBackend
 from prompt_hub.batch.reading import mapper_of, mapping_sha256
@@ -107,7 +107,8 @@ async def answer_shard(
     # All of one run belongs together: what a record was answered with stands in its line.
     journal = Journal(output, {"run": plan.run, "shard": shard})
     segments = Segments(objects, plan.task, plan.run, shard, journal.path)
-    segments.restore()
+    if segments.restore():
+        objects.write(shard_key(plan.task, plan.run, TAKEN_UP, shard), b"")
     with journal:
         runner = Runner(
             mapper=mapper_of(records, contract, comma_decimals=plan.comma_decimals),
