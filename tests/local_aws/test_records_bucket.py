@@ -358,6 +358,51 @@ def test_who_follows_a_run_hears_that_it_failed(
     assert [each for each in sentences if each.format(execution) not in said] == []
 
 
+@pytest.mark.usefixtures("container")
+def test_a_shard_that_a_release_refuses_is_told_once_and_to_who_follows_the_run(
+    aws: LocalAws,
+    bucket: BucketObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    messages = Queue(aws, "refused-shards")
+    topic = aws.client("sns").create_topic(Name="refused-shards")["TopicArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=messages.arn)
+    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, topic)
+    machine = failing_machine(aws, "records-refused", "States.ExceedToleratedFailureThreshold")
+    execution = aws.client("stepfunctions").start_execution(stateMachineArn=machine)
+    key = "incoming/part-class/changed.csv"
+    bucket.write(key, (HEADER + "".join(ROWS)).encode())
+    version = str(bucket.version_of(key))
+    run = name_run(key, version)
+    plan = ["--key", key, "--version-id", version, "--run", run, "--shard-records", "2"]
+    with serving(Model().respond) as url:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps({"catalogue-pinned": alias}))
+        planned = [*plan, "--execution", execution["executionArn"]]
+        assert main(["records", "plan", *planned]) == ExitCode.OK
+        answer = ["records", "answer", "--task", "part-class", "--run", run, "--shard"]
+        assert main([*answer, "0"]) == ExitCode.OK
+        metadata = tmp_path / "repository/prompts/03-metadata/part-class.yaml"
+        metadata.write_text(metadata.read_text("utf-8").replace("[Brand]", "[Brand, Vendor]"))
+        for _ in range(2):
+            assert main([*answer, "1"]) == ExitCode.BLOCKED
+    capsys.readouterr()
+    command = ["run", "part-class", f"s3://{BUCKET}/{key}", str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.BLOCKED
+    heard = capsys.readouterr().err
+    (told,) = messages.receive(1)
+    assert told["Subject"] == "prompt-hub: records refused"
+    assert f"s3://{BUCKET}/{key}: shard 1 is refused" in told["Message"]
+    for text in (heard, told["Message"]):
+        assert "in each redrive while this release runs: records of part-class are read" in text
+        assert "Drop the file once more." in text
+        assert f"s3://{BUCKET}/work/part-class/{run}/out/ until they expire" in text
+    assert f"ended as FAILED: {execution['executionArn']}" in heard
+    assert "Have it go on" not in heard
+
+
 class Queue:
     """A queue that keeps what is sent to it."""
 

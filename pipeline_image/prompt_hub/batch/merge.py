@@ -20,7 +20,7 @@ from prompt_hub.repository.schema import Format
 OUT = "out"
 """Folder of a run with what is final of each shard."""
 TAKEN_UP = "taken-up"
-"""Folder of a run with an empty object for each shard that another process had begun."""
+"""Folder of a run with an empty object for each shard that waited for another process."""
 
 
 def merge(objects: Objects, plan: RunPlan, folder: Path) -> RunManifest:

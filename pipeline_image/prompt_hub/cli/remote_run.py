@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from prompt_hub.batch.announcement import in_words as describe_run
@@ -21,7 +22,13 @@ from prompt_hub.batch.merge import OUT
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
-from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan, refusal_of
+from prompt_hub.batch.run_plan import (
+    REFUSED_SHARD,
+    RunPlan,
+    execution_of,
+    read_plan,
+    refusal_of,
+)
 from prompt_hub.batch.table_output import table_beside
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
@@ -118,7 +125,8 @@ def _wait(
             # One that failed before its first container ran has not said that the run is its own.
             suspect = execution or (find_failed() if plan is None else None)
             if suspect is not None:
-                _require_alive(suspect, stage)
+                shard_refusal = partial(refusal_of, objects, task, run, REFUSED_SHARD)
+                _require_alive(suspect, stage, shard_refusal)
         if execution is None and plan is None and polls >= MOST_POLLS:
             raise PromptHubError(
                 f"nothing has begun run {run} of {task} for more than an hour.",
@@ -132,7 +140,9 @@ def _wait(
     return manifest
 
 
-def _require_alive(execution: str, stage: str | None) -> None:
+def _require_alive(
+    execution: str, stage: str | None, find_shard_refusal: Callable[[], str]
+) -> None:
     if (end := execution_end(execution, stage)) is None:
         return
     status, error = end
@@ -143,6 +153,10 @@ def _require_alive(execution: str, stage: str | None) -> None:
             hint="The log of the stage's service says why. When that is mended, drop the file"
             " again.",
             exit_code=ExitCode.NOT_MEASURED,
+        )
+    if refusal := find_shard_refusal():
+        raise PromptHubError(
+            f"the run has ended as {status}: {execution}. {refusal}", exit_code=ExitCode.BLOCKED
         )
     raise PromptHubError(
         f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",
