@@ -61,7 +61,7 @@ class RecordsMachine(Construct):
             self._build_alarm(
                 name,
                 f"A run over a file of records in {stage} {what}. What was answered is kept;"
-                " docs/operations.md says how it goes on.",
+                " docs/operations.md says whether a redrive helps or the file is dropped again.",
                 metric,
             )
         self._build_alarm(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from prompt_hub.batch import bucket_objects
 from prompt_hub.batch.bucket_objects import BucketObjects
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import read_manifest
-from prompt_hub.batch.run_plan import claim_run
+from prompt_hub.batch.run_plan import REFUSED, Refusal, claim_run
 from prompt_hub.cli import remote_run
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
@@ -72,6 +73,21 @@ def test_the_version_that_was_dropped_is_fetched(
     assert path.read_bytes() == b"second"
 
 
+@pytest.mark.parametrize("in_parts_from", [1 << 20, 1], ids=["whole", "in-parts"])
+def test_what_is_dropped_is_known_by_its_own_version(
+    bucket: BucketObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_parts_from: int
+) -> None:
+    monkeypatch.setattr(bucket_objects, "IN_PARTS_FROM", in_parts_from)
+    key, path = f"incoming/t/own-{in_parts_from}.csv", tmp_path / "own.csv"
+    path.write_bytes(b"own")
+    version = bucket.drop(key, path)
+    bucket.write(key, b"another's")
+    path.unlink()
+    assert bucket.fetch(key, path, version)
+    assert path.read_bytes() == b"own"
+    assert bucket.version_of(key) != version
+
+
 def test_more_keys_than_a_page_has_are_listed(aws: LocalAws, bucket: BucketObjects) -> None:
     for number in range(1005):
         bucket.write(f"pages/{number:06}", b"")
@@ -85,6 +101,7 @@ def test_a_bucket_that_is_not_there_is_a_sentence(aws: LocalAws, tmp_path: Path)
         lambda: missing.read("a"),
         lambda: missing.write("a", b""),
         lambda: missing.put("a", path),
+        lambda: missing.drop("a", path),
         lambda: missing.create("a", path),
         lambda: list(missing.keys("a")),
     ):
@@ -233,6 +250,40 @@ def test_a_file_of_this_machine_is_answered_by_a_stage(
     assert (manifest["records"], manifest["failed"]) == (4, 1)
 
 
+@pytest.mark.usefixtures("container")
+def test_a_file_that_another_drops_under_the_same_name_is_not_taken_for_ones_own(
+    aws: LocalAws,
+    bucket: BucketObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    s3, own = aws.client("s3"), tmp_path / "parts.csv"
+    own.write_text("own")
+
+    def drop_another(parsed: dict[str, str], **_: object) -> None:
+        s3.meta.events.unregister("after-call.s3.PutObject", drop_another)
+        key = f"{aws_names.INCOMING}part-class/parts.csv"
+        another = s3.put_object(Bucket=BUCKET, Key=key, Body=b"another's")
+        for reason, version in (("own", parsed["VersionId"]), ("other", another["VersionId"])):
+            run = name_run(key, version)
+            refusal = Refusal(
+                schema_="prompt-hub/run-refusal@1",
+                run=run,
+                task="part-class",
+                reason=reason,
+                at=datetime.now(UTC),
+            )
+            refused = aws_names.run_key("part-class", run, REFUSED)
+            bucket.write(refused, refusal.to_json().encode())
+
+    s3.meta.events.register("after-call.s3.PutObject", drop_another)
+    monkeypatch.setattr(remote_run, "stage_bucket", lambda stage: BucketObjects(s3, BUCKET))
+    command = ["run", "part-class", str(own), str(tmp_path / "out.jsonl"), "--stage", "dev"]
+    assert main(command) == ExitCode.BLOCKED
+    assert "refused: own" in capsys.readouterr().err
+
+
 def failing_machine(aws: LocalAws, name: str, error: str = "Mine") -> str:
     machine: str = aws.client("stepfunctions").create_state_machine(
         name=name,
@@ -305,6 +356,51 @@ def test_who_follows_a_run_hears_that_it_failed(
     assert main(command) == ExitCode.NOT_MEASURED
     said = capsys.readouterr().err
     assert [each for each in sentences if each.format(execution) not in said] == []
+
+
+@pytest.mark.usefixtures("container")
+def test_a_shard_that_a_release_refuses_is_told_once_and_to_who_follows_the_run(
+    aws: LocalAws,
+    bucket: BucketObjects,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    messages = Queue(aws, "refused-shards")
+    topic = aws.client("sns").create_topic(Name="refused-shards")["TopicArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=messages.arn)
+    monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, topic)
+    machine = failing_machine(aws, "records-refused", "States.ExceedToleratedFailureThreshold")
+    execution = aws.client("stepfunctions").start_execution(stateMachineArn=machine)
+    key = "incoming/part-class/changed.csv"
+    bucket.write(key, (HEADER + "".join(ROWS)).encode())
+    version = str(bucket.version_of(key))
+    run = name_run(key, version)
+    plan = ["--key", key, "--version-id", version, "--run", run, "--shard-records", "2"]
+    with serving(Model().respond) as url:
+        alias = {"provider": "openai", "model": "small", "base_url": f"{url}/v1"}
+        monkeypatch.setenv(aws_names.ENV_MODELS, json.dumps({"catalogue-pinned": alias}))
+        planned = [*plan, "--execution", execution["executionArn"]]
+        assert main(["records", "plan", *planned]) == ExitCode.OK
+        answer = ["records", "answer", "--task", "part-class", "--run", run, "--shard"]
+        assert main([*answer, "0"]) == ExitCode.OK
+        metadata = tmp_path / "repository/prompts/03-metadata/part-class.yaml"
+        metadata.write_text(metadata.read_text("utf-8").replace("[Brand]", "[Brand, Vendor]"))
+        for _ in range(2):
+            assert main([*answer, "1"]) == ExitCode.BLOCKED
+    capsys.readouterr()
+    command = ["run", "part-class", f"s3://{BUCKET}/{key}", str(tmp_path / "out.jsonl")]
+    assert main(command) == ExitCode.BLOCKED
+    heard = capsys.readouterr().err
+    (told,) = messages.receive(1)
+    assert told["Subject"] == "prompt-hub: records refused"
+    assert f"s3://{BUCKET}/{key}: shard 1 is refused" in told["Message"]
+    for text in (heard, told["Message"]):
+        assert "in each redrive while this release runs: records of part-class are read" in text
+        assert "Drop the file once more." in text
+        assert f"s3://{BUCKET}/work/part-class/{run}/out/ until they expire" in text
+    assert f"ended as FAILED: {execution['executionArn']}" in heard
+    assert "Have it go on" not in heard
 
 
 class Queue:

@@ -45,9 +45,8 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
         "repair_of": None if manifest.repair_of is None else manifest.repair_of.run,
     }
     _put_event(detail)
-    what = "answered" if manifest.repair_of is None else "repaired"
     tell_people(
-        f"{manifest.task}: {count(manifest.records, 'record')} {what}",
+        headline(manifest),
         "\n".join(
             [
                 f"{manifest.source.uri}: {in_words(manifest)}",
@@ -60,6 +59,15 @@ def announce(objects: Objects, manifest: RunManifest, folder: Path) -> bool:
     path = folder / ANNOUNCED
     path.write_text(json.dumps(detail), encoding="utf-8")
     return objects.create(key, path)
+
+
+def headline(manifest: RunManifest) -> str:
+    """Return what became of a run, short enough for the subject of a message."""
+    if manifest.repair_of is not None:
+        # Its manifest counts every line of the corrected output, also those that it left alone.
+        return f"{manifest.task}: a run of {manifest.repair_of.version} repaired"
+    result = f", {manifest.failed:,} failed" if manifest.failed else " answered"
+    return f"{manifest.task}: {count(manifest.records, 'record')}{result}"
 
 
 def in_words(manifest: RunManifest) -> str:

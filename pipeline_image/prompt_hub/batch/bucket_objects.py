@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypedDict
+from typing import TYPE_CHECKING, BinaryIO, NotRequired, TypedDict
 
 from prompt_hub.batch.objects import FolderObjects, Objects
 from prompt_hub.core import aws_names
@@ -21,6 +21,8 @@ SCHEME = "s3://"
 CONFLICTS = 5
 """How often an object is created again while somebody else is creating it, too."""
 CONFLICT_SECONDS = 0.5
+NO_VERSION = "null"
+"""What a bucket without versions calls the only one."""
 AT_ONCE = 2
 """Parts of a large object on their way at once: each takes 8 MiB of memory."""
 IN_PARTS_FROM = 256 << 20
@@ -69,9 +71,13 @@ def stage_bucket(stage: str) -> BucketObjects:
     return bucket_of(aws_names.records_bucket(stage, account), stage)
 
 
-class _Where(TypedDict):
+class _Place(TypedDict):
     Bucket: str
     Key: str
+
+
+class _Where(_Place):
+    IfNoneMatch: NotRequired[str]
 
 
 class BucketObjects:
@@ -109,8 +115,7 @@ class BucketObjects:
                 found = self._client.head_object(Bucket=self._bucket, Key=key)
         except _MissingError:
             return None
-        # What a bucket without versions calls the only one.
-        return found.get("VersionId", "null")
+        return found.get("VersionId", NO_VERSION)
 
     def fetch(self, key: str, path: Path, version: str | None = None) -> bool:
         """Copy what stands under `key` into the file at `path`; False if there is nothing."""
@@ -149,12 +154,21 @@ class BucketObjects:
                 Config=TransferConfig(max_concurrency=AT_ONCE),
             )
 
+    def drop(self, key: str, path: Path) -> str:
+        """Store the file at `path` under `key`, and return which version that has made of it.
+
+        The newest one may be another's already: asked for a moment later, it is no answer.
+        """
+        with self._explained("written", key), path.open("rb") as body:
+            return self._send({"Bucket": self._bucket, "Key": key}, body, path.stat().st_size)
+
     def create(self, key: str, path: Path) -> bool:
         """Store the file at `path` under `key` unless something is there; False if it is."""
+        condition: _Where = {"Bucket": self._bucket, "Key": key, "IfNoneMatch": "*"}
         for attempt in range(CONFLICTS):
             try:
                 with self._explained("written", key), path.open("rb") as body:
-                    self._create(key, body, path.stat().st_size)
+                    self._send(condition, body, path.stat().st_size)
             except _ThereAlreadyError:
                 return False
             except _ConflictError:
@@ -164,21 +178,23 @@ class BucketObjects:
                 return True
         raise self._error("written", key, f"{CONFLICTS} conflicts with another writer")
 
-    def _create(self, key: str, body: BinaryIO, size: int) -> None:
-        """Store `body` if nothing is there: boto3's own upload in parts knows no such condition."""
-        where: _Where = {"Bucket": self._bucket, "Key": key}
+    def _send(self, where: _Where, body: BinaryIO, size: int) -> str:
+        """Store `body`: boto3's own upload knows no condition, and says no version."""
+        place: _Place = {"Bucket": where["Bucket"], "Key": where["Key"]}
+        kind = _kind(where["Key"])
         if size < IN_PARTS_FROM:
-            self._client.put_object(**where, Body=body, IfNoneMatch="*", ContentType=_kind(key))
-            return
-        upload = self._client.create_multipart_upload(**where, ContentType=_kind(key))["UploadId"]
+            stored = self._client.put_object(**where, Body=body, ContentType=kind)
+            return stored.get("VersionId", NO_VERSION)
+        upload = self._client.create_multipart_upload(**place, ContentType=kind)["UploadId"]
         parts: list[CompletedPartTypeDef] = []
         for number, part in enumerate(iter(lambda: body.read(PART_BYTES), b""), 1):
-            sent = self._client.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)
+            sent = self._client.upload_part(**place, UploadId=upload, PartNumber=number, Body=part)
             parts.append({"ETag": sent["ETag"], "PartNumber": number})
         # Parts that belong to nothing in the end are deleted by a rule of the bucket, in a day.
-        self._client.complete_multipart_upload(
-            **where, UploadId=upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+        completed = self._client.complete_multipart_upload(
+            **where, UploadId=upload, MultipartUpload={"Parts": parts}
         )
+        return completed.get("VersionId", NO_VERSION)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with `prefix`, in their order."""

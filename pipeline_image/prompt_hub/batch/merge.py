@@ -19,6 +19,8 @@ from prompt_hub.repository.schema import Format
 
 OUT = "out"
 """Folder of a run with what is final of each shard."""
+TAKEN_UP = "taken-up"
+"""Folder of a run with an empty object for each shard that waited for another process."""
 
 
 def merge(objects: Objects, plan: RunPlan, folder: Path) -> RunManifest:
@@ -40,7 +42,8 @@ def merge(objects: Objects, plan: RunPlan, folder: Path) -> RunManifest:
     outputs = tuple(
         _stored(objects, plan, form, path) for form, path in make_forms(merged, plan.formats)
     )
-    manifest = summary.to_manifest(plan, outputs)
+    taken_up = any(objects.keys(aws_names.run_key(plan.task, plan.run, f"{TAKEN_UP}/")))
+    manifest = summary.to_manifest(plan, outputs, taken_up=taken_up)
     write_manifest(objects, manifest)
     return manifest
 

@@ -20,7 +20,8 @@ PLAN = "plan.json"
 """Name among a run's objects; where it is, the shards are, too."""
 REFUSED = "refused.json"
 """Name of what a refused run has instead of a plan."""
-
+REFUSED_SHARD = "refused-shard.json"
+"""Name of what a planned run has when a release has refused one of its shards."""
 
 CLAIM = "execution.json"
 """Name of what says by which execution a run is made; it comes first."""
@@ -87,7 +88,7 @@ class Claim(Strict):
 
 
 class Refusal(Strict):
-    """Why a file of records is not answered."""
+    """Why a file of records is not answered, or not to its end."""
 
     schema_: Annotated[Literal["prompt-hub/run-refusal@1"], Field(alias="schema")]
     run: str
@@ -104,9 +105,9 @@ def read_plan(objects: Objects, task: str, run: str) -> RunPlan | None:
     return _read(objects, aws_names.run_key(task, run, PLAN), RunPlan)
 
 
-def refusal_of(objects: Objects, task: str, run: str) -> str:
+def refusal_of(objects: Objects, task: str, run: str, name: str = REFUSED) -> str:
     """Return why a run was refused, empty if it was not; raises `InvalidDocumentsError`."""
-    refusal = _read(objects, aws_names.run_key(task, run, REFUSED), Refusal)
+    refusal = _read(objects, aws_names.run_key(task, run, name), Refusal)
     return "" if refusal is None else refusal.reason
 
 

@@ -31,8 +31,8 @@ class Segments:
         self._number = 0
         self._lock = threading.Lock()
 
-    def restore(self) -> None:
-        """Make the journal of what other processes have stored."""
+    def restore(self) -> bool:
+        """Make the journal of what other processes have stored; False if none has begun."""
         piece = self._journal.with_name("segment")
         with explain_write_errors(self._journal), self._journal.open("wb") as journal:
             for key in self._objects.keys(self._prefix):
@@ -41,6 +41,7 @@ class Segments:
                     shutil.copyfileobj(stream, journal)
                 self._number = max(self._number, _number(key))
             self._stored = journal.tell()
+        return self._stored > 0
 
     def store(self) -> None:
         """Store the lines that have come since; raises `PromptHubError`."""

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from prompt_hub.batch.announcement import tell_people
 from prompt_hub.batch.backends import Backend
 from prompt_hub.batch.journal import Journal
-from prompt_hub.batch.merge import OUT
+from prompt_hub.batch.merge import OUT, TAKEN_UP
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.patience import PatientBackend
 from prompt_hub.batch.reading import mapper_of, mapping_sha256
-from prompt_hub.batch.run_plan import RunPlan, shard_key
+from prompt_hub.batch.run_plan import REFUSED_SHARD, Refusal, RunPlan, shard_key
 from prompt_hub.batch.runner import BatchStats, Runner
 from prompt_hub.batch.segments import Segments
 from prompt_hub.batch.shards import read_shard
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.wording import count
 from prompt_hub.llm.config import ModelAliases, ModelConfig
@@ -54,6 +57,30 @@ def _changed(what: str) -> PromptHubError:
         hint="Drop the file once more.",
         exit_code=ExitCode.BLOCKED,
     )
+
+
+def tell_refused(
+    objects: Objects, plan: RunPlan, shard: int, error: PromptHubError, folder: Path
+) -> None:
+    """Let who follows a run hear that a release refuses a shard of it, and once its people, too.
+
+    Step Functions says of such a run no more than that a shard has failed.
+    """
+    answered = f"{objects.address}/{aws_names.run_key(plan.task, plan.run, f'{OUT}/')}"
+    refusal = Refusal(
+        schema_="prompt-hub/run-refusal@1",
+        run=plan.run,
+        task=plan.task,
+        reason=f"shard {shard} is refused, and in each redrive while this release runs: {error}"
+        f" Shards that were answered stay in {answered} until they expire.",
+        at=datetime.now(UTC),
+    )
+    # Nothing of it may have been begun, but how long a redrive is waited for is no time of calls.
+    objects.write(shard_key(plan.task, plan.run, TAKEN_UP, shard), b"")
+    path = folder / REFUSED_SHARD
+    path.write_text(refusal.to_json(), encoding="utf-8")
+    if objects.create(aws_names.run_key(plan.task, plan.run, REFUSED_SHARD), path):
+        tell_people("records refused", f"{plan.source.uri}: {refusal.reason}")
 
 
 def divided(aliases: ModelAliases, children: int) -> ModelAliases:
@@ -107,7 +134,8 @@ async def answer_shard(
     # All of one run belongs together: what a record was answered with stands in its line.
     journal = Journal(output, {"run": plan.run, "shard": shard})
     segments = Segments(objects, plan.task, plan.run, shard, journal.path)
-    segments.restore()
+    if segments.restore():
+        objects.write(shard_key(plan.task, plan.run, TAKEN_UP, shard), b"")
     with journal:
         runner = Runner(
             mapper=mapper_of(records, contract, comma_decimals=plan.comma_decimals),

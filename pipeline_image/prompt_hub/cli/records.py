@@ -26,13 +26,19 @@ from prompt_hub.batch.planning import Drop, plan_run
 from prompt_hub.batch.run_manifest import read_manifest
 from prompt_hub.batch.run_plan import RunPlan, require_plan
 from prompt_hub.batch.runner import BatchStats, known_example
-from prompt_hub.batch.shard_run import answer_shard, divided, is_final, require_planned
+from prompt_hub.batch.shard_run import (
+    answer_shard,
+    divided,
+    is_final,
+    require_planned,
+    tell_refused,
+)
 from prompt_hub.cli.options import positive
 from prompt_hub.cli.progress import Progress, say
 from prompt_hub.cli.stage import named, translate_aws_errors
 from prompt_hub.core import aws_names
 from prompt_hub.core.concurrency import cancel_on_sigterm
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.wording import count
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
@@ -136,6 +142,10 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
     except asyncio.CancelledError:
         say("stopped: what was answered is stored, and the same command goes on")
         return ExitCode.NOT_MEASURED
+    except PromptHubError as error:
+        if error.exit_code is ExitCode.BLOCKED:
+            tell_refused(objects, plan, arguments.shard, error, folder)
+        raise
     if stats.unanswered:
         say(f"{count(stats.unanswered, 'record')} without an answer: the same command asks again")
         return ExitCode.NOT_MEASURED

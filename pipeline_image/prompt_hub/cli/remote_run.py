@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from prompt_hub.batch.announcement import in_words as describe_run
@@ -21,7 +22,13 @@ from prompt_hub.batch.merge import OUT
 from prompt_hub.batch.output_summary import file_as_read
 from prompt_hub.batch.planning import name_run
 from prompt_hub.batch.run_manifest import MANIFEST, RunManifest, read_manifest
-from prompt_hub.batch.run_plan import RunPlan, execution_of, read_plan, refusal_of
+from prompt_hub.batch.run_plan import (
+    REFUSED_SHARD,
+    RunPlan,
+    execution_of,
+    read_plan,
+    refusal_of,
+)
 from prompt_hub.batch.table_output import table_beside
 from prompt_hub.cli.progress import say
 from prompt_hub.core import aws_names
@@ -49,9 +56,9 @@ def run_remotely(
         stage: whose bucket a file is dropped into, and in whose account the bucket is.
         version: of the file in its bucket; without one the newest.
     """
-    objects, key = _dropped(task, source, stage)
+    objects, key, dropped = _dropped(task, source, stage)
     address = f"{objects.address}/{key}"
-    version = version or objects.version_of(key)
+    version = version or dropped or objects.version_of(key)
     if version is None:
         raise PromptHubError(f"there is no file {address}.")
     run = name_run(key, version)
@@ -67,8 +74,8 @@ def run_remotely(
     return ExitCode.BLOCKED if manifest.failed else ExitCode.OK
 
 
-def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, str]:
-    """Return the bucket and the key of a file, which is dropped if it is here."""
+def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, str, str | None]:
+    """Return bucket and key of a file, and its version if it is here: then it is dropped."""
     if source.startswith(SCHEME):
         bucket, _, key = source.removeprefix(SCHEME).partition("/")
         if not key.startswith(f"{aws_names.INCOMING}{task}/"):
@@ -76,12 +83,11 @@ def _dropped(task: str, source: str, stage: str | None) -> tuple[BucketObjects, 
                 f"{source} is no dropped file of {task}.",
                 hint=f"Write {SCHEME}BUCKET/{aws_names.INCOMING}{task}/NAME.",
             )
-        return bucket_of(bucket, stage), key
+        return bucket_of(bucket, stage), key, None
     assert stage is not None
     path, key = Path(source), f"{aws_names.INCOMING}{task}/{Path(source).name}"
     objects = stage_bucket(stage)
-    objects.put(key, path)
-    return objects, key
+    return objects, key, objects.drop(key, path)
 
 
 def _find_failed(objects: BucketObjects, key: str, version: str, stage: str | None) -> str | None:
@@ -119,7 +125,8 @@ def _wait(
             # One that failed before its first container ran has not said that the run is its own.
             suspect = execution or (find_failed() if plan is None else None)
             if suspect is not None:
-                _require_alive(suspect, stage)
+                shard_refusal = partial(refusal_of, objects, task, run, REFUSED_SHARD)
+                _require_alive(suspect, stage, shard_refusal)
         if execution is None and plan is None and polls >= MOST_POLLS:
             raise PromptHubError(
                 f"nothing has begun run {run} of {task} for more than an hour.",
@@ -133,7 +140,9 @@ def _wait(
     return manifest
 
 
-def _require_alive(execution: str, stage: str | None) -> None:
+def _require_alive(
+    execution: str, stage: str | None, find_shard_refusal: Callable[[], str]
+) -> None:
     if (end := execution_end(execution, stage)) is None:
         return
     status, error = end
@@ -144,6 +153,10 @@ def _require_alive(execution: str, stage: str | None) -> None:
             hint="The log of the stage's service says why. When that is mended, drop the file"
             " again.",
             exit_code=ExitCode.NOT_MEASURED,
+        )
+    if refusal := find_shard_refusal():
+        raise PromptHubError(
+            f"the run has ended as {status}: {execution}. {refusal}", exit_code=ExitCode.BLOCKED
         )
     raise PromptHubError(
         f"the run has ended as {status}{f' ({error})' if error else ''}: {execution}.",

@@ -178,6 +178,37 @@ def test_a_child_whose_patience_is_over_says_to_try_again(
     assert asked_of(model) == dict.fromkeys(range(1, 61), 1)
 
 
+def seconds_of(store: Path) -> object:
+    return json.loads(of_run(store, "manifest.json").read_bytes())["spent"]["seconds"]
+
+
+@pytest.mark.parametrize("first", [1, 20])
+def test_a_run_with_a_shard_that_was_taken_up_does_not_say_the_seconds_of_the_pause(
+    records: Records, model: Faulty, store: Path, first: int
+) -> None:
+    """A process that had no answer was there, too."""
+    key = drop(store, HEADER + "".join(ROWS))
+    assert records("plan", "--key", key, "--shard-records", "30") == ExitCode.OK
+    model.down = range(first, 1000)
+    assert records("answer", "--shard", "0", "--patience", "0") == ExitCode.NOT_MEASURED
+    model.down = range(0)
+    for shard in ("0", "1"):
+        assert records("answer", "--shard", shard) == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    assert seconds_of(store) is None
+
+
+def test_a_run_of_shards_that_nothing_interrupted_says_its_seconds(
+    records: Records, model: Faulty, store: Path
+) -> None:
+    key = drop(store, HEADER + "".join(ROWS))
+    assert records("plan", "--key", key, "--shard-records", "30") == ExitCode.OK
+    for shard in ("0", "1"):
+        assert records("answer", "--shard", shard) == ExitCode.OK
+    assert records("merge") == ExitCode.OK
+    assert isinstance(seconds_of(store), float)
+
+
 def failed_in_first_shard(store: Path) -> dict[int, str]:
     """The errors of the first shard's output, by the record's number."""
     lines = of_run(store, "out/00000.jsonl").read_text("utf-8").splitlines()

@@ -269,8 +269,10 @@ def test_a_pinned_run_is_answered_by_its_version_or_not_at_all(
     healthy.edit(METADATA, "[Brand, Vendor]", "[Brand]")
     assert records("answer", "--shard", "1") == ExitCode.OK
     assert records("merge") == ExitCode.OK
-    (count,) = json.loads(of_run(store, "manifest.json").read_bytes())["answered_by"]
+    manifest = json.loads(of_run(store, "manifest.json").read_bytes())
+    (count,) = manifest["answered_by"]
     assert (count["version"], count["records"]) == ("1.1.0", 3)
+    assert manifest["spent"]["seconds"] is None, "nobody called while a release refused it"
 
 
 def test_a_run_that_follows_says_which_version_answered_what(

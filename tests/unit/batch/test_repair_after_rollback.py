@@ -98,7 +98,7 @@ def test_after_a_rollback_it_repairs_and_tells_the_stage(
     [old] = local_manifests(healthy, "1.1.0")
     assert old.run in event
     [message] = [parse_qs(body) for body in told if "Action=Publish" in body]
-    assert message["Subject"] == ["prompt-hub: part-class: 4 records repaired"]
+    assert message["Subject"] == ["prompt-hub: part-class: a run of 1.1.0 repaired"]
     assert "diodes come out as resistors" in message["Message"][0]
     assert str(tmp_path / "out-repaired-1.0.0.jsonl") in message["Message"][0]
 
@@ -131,7 +131,7 @@ def test_after_a_rollback_a_run_over_the_budget_keeps_no_other_from_being_repair
     assert not (tmp_path / "out-repaired-1.0.0.jsonl").exists()
     messages = [parse_qs(body) for body in told if "Action=Publish" in body]
     assert [message["Subject"] for message in messages] == [
-        ["prompt-hub: part-class: 1 record repaired"],
+        ["prompt-hub: part-class: a run of 1.1.0 repaired"],
         ["prompt-hub: part-class: 1.1.0 not repaired"],
     ]
     assert "records.budget allows 2" in messages[1]["Message"][0]
@@ -168,7 +168,7 @@ def test_after_a_rollback_what_is_left_out_is_told_once_however_long_an_outage_l
     assert main([*AFTER]) == ExitCode.OK
     messages = [parse_qs(body) for body in told if "Action=Publish" in body]
     assert [message["Subject"] for message in messages] == [
-        ["prompt-hub: part-class: 4 records repaired"],
+        ["prompt-hub: part-class: a run of 1.1.0 repaired"],
         ["prompt-hub: part-class: 1.1.0 not repaired"],
     ]
     assert "it was changed since" in messages[1]["Message"][0]
