@@ -327,7 +327,7 @@ def refuse_candidate(folder: RepositoryFolder) -> None:
     apply(folder.root, refuse(folder.repository, found.record, found.details_text, at))
 
 
-@pytest.mark.parametrize("another_since", [False])
+@pytest.mark.parametrize("another_since", [False, True])
 def test_what_was_refused_before_its_task_was_archived_is_released_by_name_only(
     folder: RepositoryFolder, capsys: pytest.CaptureFixture[str], another_since: bool
 ) -> None:
