@@ -80,9 +80,11 @@ def _way_to_release(repository: PromptRepository, task: str) -> str:
     entry = repository.registry().tasks.get(task)
     known = entry.versions.values() if entry is not None and entry.released is None else ()
     if any(version.state is not VersionState.BLOCKED for version in known):
+        from prompt_hub.ledger.messages import SIGNED
+
         return (
-            "Its versions were taken out: bring one back with prompt-hub promote downgrade"
-            f" {task} --to VERSION --override, or release a candidate that has a higher version."
+            "Its versions were taken out: release a candidate that has a higher version, or bring"
+            f" one back: prompt-hub promote downgrade {task} --to VERSION --override {SIGNED}"
         )
     return (
         "Where the pipeline has released one, `git pull` brings it; else push the candidate, or"

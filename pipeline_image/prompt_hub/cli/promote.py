@@ -20,11 +20,10 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter
 from prompt_hub.promotion.registry_view import TaskRegistryView
-from prompt_hub.promotion.release_check import changed_since
+from prompt_hub.promotion.release_check import changed_since, waits_for_release
 from prompt_hub.promotion.states import (
     OPEN,
     SAME,
-    UNRELEASED,
     Decision,
     Event,
     TransitionContext,
@@ -138,9 +137,9 @@ def _changes(arguments: argparse.Namespace, repository: PromptRepository) -> Cha
 
 def _warn_of_successor(repository: PromptRepository, task: str) -> None:
     """Name the candidate that the next execution may release where nothing is released now."""
-    view, version = TaskRegistryView(repository.registry(), task), repository.metadata(task).version
-    waits = view.released is None and view.state(version) in UNRELEASED
-    if waits and view.refused_before_archive(version) is None:
+    nothing_released = repository.registry().tasks[task].released is None
+    if nothing_released and waits_for_release(repository, task):
+        version = repository.metadata(task).version
         print(
             f"WARNING: {task} {version} waits in 00-templates: the next execution releases it if"
             " it passes. Where the task shall stay out of service, undo that change in the same"

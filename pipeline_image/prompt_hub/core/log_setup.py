@@ -153,7 +153,7 @@ def timestamp() -> str:
 def share_output() -> None:
     """Keep lines whole that this process and its forks write: from now on one writes at a time.
 
-    A pipe takes no more than 4 KB of a line at once.
+    A pipe takes no more than 4 KB at once.
     """
     global _output_lock
     # Locks of a file are held by processes, and are free when their process ends.
@@ -161,7 +161,10 @@ def share_output() -> None:
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Write one line at once. A line that cannot be written is lost, and stops nothing."""
+    """Write a line, or several in one text, with nobody's between.
+
+    What cannot be written is lost, and stops nothing.
+    """
     try:
         with _thread_lock:
             if _output_lock is None:

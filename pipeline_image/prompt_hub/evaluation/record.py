@@ -80,6 +80,12 @@ class Arm(Strict):
     fields: dict[str, FieldScore]
     tags: dict[str, Slice]
 
+    @property
+    def usd_paid(self) -> float | None:
+        """What its calls have cost; at temperature 0 one call stands for every repeat."""
+        once = self.parameters.get("temperature") == 0
+        return self.usd / self.repeats if self.usd is not None and once else self.usd
+
 
 class Verdict(Strict):
     """The decision and its reasons; `overridden_by` names who promotes against it.

@@ -70,15 +70,22 @@ class TaskRegistryView:
         It was refused beside a version that somebody has archived since: without that comparison
         it might pass, and the task that was taken out of service would go on with it.
         """
-        verdict = self.verdict
-        if self.released is not None or verdict is None or verdict.version != version:
+        if self.released is not None or self.state(version) not in UNRELEASED:
             return None
-        if verdict.status == Status.PASS or self.state(version) not in UNRELEASED:
+        verdict, blocked = self.verdict, self.version(version)
+        if verdict is not None and verdict.version == version:
+            status, refused_at = verdict.status, verdict.at
+        elif blocked is not None:
+            # The last verdict is that of another candidate.
+            status, refused_at = Status.BLOCK.value, blocked.at
+        else:
+            return None
+        if status == Status.PASS:
             return None
         for number, entry in self.entry.versions.items() if self.entry else ():
-            if entry.state is VersionState.ARCHIVED and entry.at >= verdict.at:
+            if entry.state is VersionState.ARCHIVED and entry.at >= refused_at:
                 return (
-                    f"{version} was refused ({verdict.status}), and {number} was archived since"
+                    f"{version} was refused ({status}), and {number} was archived since"
                     f" ({entry.reason or 'no reason given'}); raise the version"
                 )
         return None

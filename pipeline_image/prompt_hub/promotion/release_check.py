@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.promotion.overrides import used_override
 from prompt_hub.promotion.registry_view import TaskRegistryView
@@ -31,7 +32,7 @@ def release_blocker(repository: PromptRepository, record: EvaluationRecord) -> s
     view = TaskRegistryView(repository.registry(), record.task)
     gone = taken_out(repository, view, record.version)
     if gone is not None:
-        return gone
+        return gone  # It says who took it out and why; the table of moves knows neither.
     champion = repository.production(record.task)
     candidate = repository.candidate(record.task).known_as(champion)
     try:
@@ -56,8 +57,7 @@ def changed_since(repository: PromptRepository, record: EvaluationRecord) -> str
 
 def taken_out(repository: PromptRepository, view: TaskRegistryView, version: str) -> str | None:
     """Say why a number is left alone quietly, as every execution meets it; None where it is not."""
-    override = repository.metadata(view.task).override
-    insisted = override is not None and override.version == version
+    insisted = _decision(repository, view.task, version) is not None
     return view.reuse_blocker(version) or (
         None if insisted else view.refused_before_archive(version)
     )
@@ -77,33 +77,66 @@ def check_release(
     Raises `NotAllowedError` where it may not be released; guards that are asked `later` are left
     out.
     """
-    task, override = record.task, repository.metadata(record.task).override
-    decision = None
-    if override is not None and override.version == record.version:
-        decision = Decision(override.person, override.reason)
+    task, version = record.task, record.version
+    decision = _decision(repository, task, version)
     case = replace(
         context_of(record, candidate, champion, decision),
         quarantined_as=_quarantined_as(repository, view, candidate),
     )
-    state = view.state(record.version)
+    refused = view.refused_before_archive(version)
+    if refused is not None and decision is None:
+        raise NotAllowedError(
+            f"{task} {version} may not be released: {refused}.",
+            hint="Or override by name with `prompt-hub promote override`.",
+        )
+    state = view.state(version)
     reason = None
     if state is not State.RELEASED:
         reason = placeholder_reason(candidate, repository.stream_examples(task))
     if reason is not None:
         raise NotAllowedError(
-            f"{task} {record.version} may not be released: {reason}.",
+            f"{task} {version} may not be released: {reason}.",
             hint="Replace what `prompt-hub new` wrote, and stamp the task.",
         )
     used = used_override(repository, record)
     if used is not None:
-        raise NotAllowedError(f"{task} {record.version} may not be released: {used}.")
+        raise NotAllowedError(f"{task} {version} may not be released: {used}.")
     event = Event.REQUALIFY if state is State.RELEASED else Event.PROMOTE
     if record.verdict.overridden_by is not None:
         event = Event.OVERRIDE
     move(task, state, event, case, later=later)
-    # Who insists on what did harm is named, also where the gate would have passed it.
-    named = event is Event.OVERRIDE or case.quarantined_as is not None
+    # Who insists on what did harm, or was refused, is named, also where the gate passes it now.
+    named = event is Event.OVERRIDE or case.quarantined_as is not None or refused is not None
     return event, decision if named else None
+
+
+def waits_for_release(repository: PromptRepository, task: str) -> bool:
+    """Whether a candidate that was not released yet will be, as soon as its verdict is PASS."""
+    view, champion = TaskRegistryView(repository.registry(), task), repository.production(task)
+    version = repository.metadata(task).version
+    if taken_out(repository, view, version) is not None:
+        return False
+    try:
+        case = TransitionContext(
+            version=version,
+            released=champion.version if champion else None,
+            quarantined_as=_quarantined_as(repository, view, repository.candidate(task)),
+            decision=_decision(repository, task, version),
+        )
+        move(task, view.state(version), Event.PROMOTE, case, later=(PASSED,))
+    except NotAllowedError:
+        return False
+    except PromptHubError:
+        pass  # It cannot be read as it is, and its author will mend that.
+    return True
+
+
+def _decision(repository: PromptRepository, task: str, version: str) -> Decision | None:
+    """Return who insists on a version in the metadata, and why; None where nobody does."""
+    override = repository.metadata(task).override
+    if override is None or override.version != version:
+        return None
+    return Decision(override.person, override.reason)
 
 
 def _quarantined_as(

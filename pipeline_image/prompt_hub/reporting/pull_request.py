@@ -101,8 +101,8 @@ class _Cost:
             return
         self._asked_more = self._asked_more or _asks_more(view)
         for arm in view.arms:
-            if arm.arm.usd is not None:
-                self._usd.append(arm.arm.usd)
+            if arm.arm.usd_paid is not None:
+                self._usd.append(arm.arm.usd_paid)
             elif arm.arm.tokens_in or arm.arm.tokens_out:
                 # Without an answer there is no cost either, whatever the price.
                 self._unknown += 1

@@ -107,9 +107,10 @@ PAGE = {"object": "list", "first_id": "o1", "last_id": "o2", "unheard_of": {"by"
 
 @pytest.mark.parametrize("more", [True, False])
 @pytest.mark.parametrize("of", ["rows", "versions"])
-def test_a_page_of_a_list_says_whether_it_is_all(
+def test_a_page_of_rows_says_whether_it_is_all(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path, of: str, more: bool
 ) -> None:
+    """Of a list of prompts one is taken: a second file of them would be refused."""
     row = {"input": {"film": "Metropolis"}, "expected": {"answer": "yes"}}
     version = {"name": "critic", "version": 1, "prompt": "Do you like {{film}}?"}
     files = {"versions.json": [version], "rows.json": [row]}
@@ -118,9 +119,24 @@ def test_a_page_of_a_list_says_whether_it_is_all(
         (tmp_path / name).write_text(json.dumps(page), encoding="utf-8")
     said = take(workshop, capsys, *(str(tmp_path / name) for name in files))
     why = "more follow on the next page: name its file, too (fetched with 'after=o2')"
-    assert (f"{of}.json:1: a list with 'has_more': {why}" in said) is more
+    assert (f"{of}.json:1: a list with 'has_more': {why}" in said) is (more and of == "rows")
+    assert not [line for line in said if "'has_more' of the list" in line]
     assert f"{of}.json:1: 'unheard_of' of the list: a task has no such setting" in said
     assert not [line for line in said if "last_id" in line]
+
+
+def test_only_the_last_page_that_is_named_asks_for_the_next(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = [str(FIXTURES / "langfuse_text.json")]
+    for number in (1, 2):
+        row = {"input": {"film": "Metropolis"}, "expected": {"answer": "yes"}}
+        page = {**PAGE, "last_id": f"o{number}", "data": [row], "has_more": True}
+        files.append(str(tmp_path / f"page{number}.json"))
+        Path(files[-1]).write_text(json.dumps(page), encoding="utf-8")
+    (asked,) = [line for line in take(workshop, capsys, *files) if "on the next page" in line]
+    assert asked.startswith("page2.json:1:")
+    assert "after=o2" in asked
 
 
 def test_a_page_that_is_not_the_last_may_tell_no_id(

@@ -83,8 +83,12 @@ def test_an_answer_that_is_called_a_text_is_plain_text(
 NULLABLE = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "age"],
-    "properties": {"name": {"type": "string"}, "age": {"type": ["integer", "null"]}},
+    "required": ["name", "age", "born"],
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": ["integer", "null"]},
+        "born": {"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "Born"},
+    },
 }
 
 
@@ -105,11 +109,11 @@ def test_a_field_that_may_be_null_is_compared_as_the_others_are(
     text: str,
     labelled: bool,
 ) -> None:
-    row = {"input": {"x": "a"}, "expected": {"name": "Ada", "age": None}}
+    row = {"input": {"x": "a"}, "expected": {"name": "Ada", "age": None, "born": 1815}}
     (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
     files = [str(tmp_path / file) for file in (name, "rows.jsonl")]
     take(workshop, capsys, *(files if labelled else files[:1]))
     (scorer,) = metadata_of(workshop).scorers
-    assert (scorer.type, [*scorer.model_dump()["fields"]]) == ("json_fields", ["name", "age"])
+    assert (scorer.type, [*scorer.model_dump()["fields"]]) == ("json_fields", [*row["expected"]])
     assert workshop.evaluated("imported").verdict.status is Status.PASS

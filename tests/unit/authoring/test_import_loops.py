@@ -103,7 +103,7 @@ def test_a_loop_over_what_nothing_declares_is_refused_with_its_line(
     assert workshop.take("x", str(tmp_path / "a.prompty")) == ExitCode.BLOCKED
     said = capsys.readouterr().err
     assert f"a.prompty:{5 + front.count(chr(10))}:1: found a loop over '" in said
-    assert "; expected a field that is declared as an array" in said
+    assert "; expected a field that is declared as an array and" in said
 
 
 @pytest.mark.parametrize(

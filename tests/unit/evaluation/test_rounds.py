@@ -110,6 +110,10 @@ def test_what_always_says_the_same_is_not_asked_again(healthy: RepositoryFolder)
     assert record.candidate is not None
     assert (record.champion.repeats, record.candidate.repeats) == (3, 3)
     assert evaluation.replayed() == record
+    # The record has what each round would cost; it is paid once.
+    price = {"usd": 0.9}
+    assert record.champion.model_copy(update=price).usd_paid == pytest.approx(0.3)
+    assert record.candidate.model_copy(update=price).usd_paid == pytest.approx(0.9)
 
 
 def test_votes_on_an_answer_that_stays_the_same_are_drawn_anew(healthy: RepositoryFolder) -> None:

@@ -12,13 +12,21 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.evaluation.results import results_from_environment
 from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.evaluation.store import evaluation_by
+from prompt_hub.promotion.transitions import refuse
 from prompt_hub.repository.registry import VersionState
-from prompt_hub.repository.transaction import Writer
+from prompt_hub.repository.transaction import Writer, apply
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
 from tests.unit.providers import FunctionProvider
 
 METADATA = "prompts/03-metadata/part-class.yaml"
 BY_ADA = ("--person", "Ada Lovelace", "--reason", "customers see wrong units")
+
+SAME_AS_1_1 = (
+    "prompts/00-templates/catalogue-role.txt",
+    "You classify electronic parts for a catalogue.\n",
+)
+"""The role that makes the candidate the released version word for word."""
 
 
 @pytest.fixture
@@ -167,11 +175,27 @@ def test_archive_names_the_candidate_that_the_next_execution_may_release(
     warning = "part-class 1.2.0 waits in 00-templates: the next execution releases it if it passes"
     assert main(["promote", "archive", "part-class", *BY_ADA, "--version", "1.0.0"]) == ExitCode.OK
     assert warning not in capsys.readouterr().out
+    # One that is half written waits, too.
+    folder.write("prompts/00-templates/part-class.yaml", "messages: [")
     assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
     assert warning in capsys.readouterr().out
     # That of `brand` is the version that is retired.
     assert main(["promote", "archive", "brand", *BY_ADA]) == ExitCode.OK
     assert "WARNING" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("insisted", [False, True])
+def test_archive_names_no_candidate_that_no_verdict_releases(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str], insisted: bool
+) -> None:
+    """It is word for word what did harm, under another number."""
+    harm = ["promote", "quarantine", "part-class", *BY_ADA, "--version", "1.1.0", "--to", "1.0.0"]
+    assert main(harm) == ExitCode.OK
+    folder.write(*SAME_AS_1_1)
+    if insisted:
+        assert main(["promote", "override", "part-class", *BY_ADA]) == ExitCode.OK
+    assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
+    assert ("WARNING: part-class 1.2.0 waits" in capsys.readouterr().out) is insisted
 
 
 def test_what_was_taken_out_comes_back_by_an_explicit_override_only(
@@ -281,10 +305,7 @@ def test_an_interrupted_promotion_is_finished_by_the_next_command_whatever_it_is
 
 
 def test_a_new_version_with_the_same_words_is_released_as_itself(folder: RepositoryFolder) -> None:
-    folder.write(
-        "prompts/00-templates/catalogue-role.txt",
-        "You classify electronic parts for a catalogue.\n",
-    )
+    folder.write(*SAME_AS_1_1)
     champion = folder.repository.production("part-class")
     assert champion is not None
     assert champion.sha256 == folder.repository.candidate("part-class").sha256
@@ -295,3 +316,38 @@ def test_a_new_version_with_the_same_words_is_released_as_itself(folder: Reposit
     # Measured beside the champion, whose words it has: nothing that qualified again.
     folder.edit("prompts/02-production/part-class.yaml", COMMIT, "b" * 40)
     assert folder.rules_broken() == ["registry-lock"]
+
+
+def refuse_candidate(folder: RepositoryFolder) -> None:
+    """Judge the candidate with wrong answers, and log that, as Promote does."""
+    asyncio.run(evaluated(folder, "resistor"))
+    found = evaluation_by(results_from_environment(folder.root, {}), "local", "part-class")
+    assert found is not None
+    at = found.record.finished_at
+    apply(folder.root, refuse(folder.repository, found.record, found.details_text, at))
+
+
+@pytest.mark.parametrize("another_since", [False, True])
+def test_what_was_refused_before_its_task_was_archived_is_released_by_name_only(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str], another_since: bool
+) -> None:
+    """With nothing to be compared with it may pass: Promote leaves it alone, and so do authors."""
+    refuse_candidate(folder)
+    if another_since:
+        folder.bump("part-class", "1.2.0", "1.3.0")
+        refuse_candidate(folder)
+        folder.bump("part-class", "1.3.0", "1.2.0")
+    assert main(["promote", "archive", "part-class", *BY_ADA]) == ExitCode.OK
+    asyncio.run(evaluated(folder))
+    before = folder.repository.registry()
+    capsys.readouterr()
+    assert main(["promote", "release", "part-class"]) == ExitCode.BLOCKED
+    why = "1.2.0 was refused (BLOCK), and 1.1.0 was archived since (customers see wrong units)"
+    assert f"part-class 1.2.0 may not be released: {why}" in capsys.readouterr().err
+    assert folder.repository.registry() == before
+    assert main(["promote", "override", "part-class", *BY_ADA]) == ExitCode.OK
+    asyncio.run(evaluated(folder))
+    assert main(["promote", "release", "part-class"]) == ExitCode.OK
+    entry = folder.repository.registry().tasks["part-class"].versions["1.2.0"]
+    assert (released(folder), entry.person) == ("1.2.0", "Ada Lovelace")
+    assert folder.findings() == []

@@ -72,6 +72,16 @@ def test_a_model_that_gave_no_answer_is_no_model_without_a_price(evaluated: Buil
     assert "1 task changed. Cost of the model calls: $0.00.\n" in message
 
 
+def test_what_was_asked_once_for_every_round_is_paid_once(evaluated: Builder) -> None:
+    view = view_of(evaluated())
+    assert view.champion is not None
+    once = {"usd": 0.9, "repeats": 3, "parameters": {"temperature": 0}}
+    greedy = replace(view.champion, arm=view.champion.arm.model_copy(update=once))
+    message = pull_request_summary([without_answers(view, champion=greedy)])
+    assert "1 task changed. Cost of the model calls: $0.30.\n" in message
+    assert " × 3 | $0.30 |" in message
+
+
 def test_what_is_left_of_an_evaluation_whose_judge_failed_was_not_free(evaluated: Builder) -> None:
     view = without_answers(view_of(evaluated(judged=True)), champion=None)
     assert "1 task changed. Cost of the model calls: unknown.\n" in pull_request_summary([view])

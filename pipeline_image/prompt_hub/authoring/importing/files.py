@@ -15,7 +15,13 @@ from prompt_hub.authoring.importing.documents import (
     parsed_records,
     text_in,
 )
-from prompt_hub.authoring.importing.form import Choices, Draft, Imported, UnusablePromptError
+from prompt_hub.authoring.importing.form import (
+    Choices,
+    Draft,
+    Imported,
+    UnusablePromptError,
+    note_next_page,
+)
 from prompt_hub.authoring.importing.formats import (
     dotprompt,
     langfuse,
@@ -91,6 +97,7 @@ def imported(paths: Sequence[Path], choices: Choices, given: Format | None = Non
     drafts: list[Draft] = []
     rows: list[Row] = []
     references: list[Reference] = []
+    last_rows: Node | None = None
     for index, path in enumerate(paths):
         format_, node = _recognised(path, given if index == 0 else None)
         if format_ == "promptfoo":
@@ -107,11 +114,15 @@ def imported(paths: Sequence[Path], choices: Choices, given: Format | None = Non
             drafts.append(read(chosen(node, choices.prompt, notes, what), notes))
         elif format_ == "rows":
             rows += rows_of(node, notes)
+            last_rows = node
         else:
             draft, found, graders = openai_eval.evaluation_of(node, notes)
             drafts += [draft] if draft is not None else []
             rows += found
             references += graders
+    if last_rows is not None:
+        # Of the files of rows before it, the next page is one that is named.
+        note_next_page(last_rows, notes)
     return assembled(_only(drafts, paths), rows, references, choices, notes)
 
 

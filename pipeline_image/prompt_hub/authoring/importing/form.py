@@ -260,15 +260,21 @@ def listed(node: Node, notes: Notes) -> list[Node]:
         return [*node.elements()]
     page = Fields(node, notes)
     page.take("data")
-    page.text("object")
-    page.text("first_id")
-    last, more = page.text("last_id"), page.take("has_more")
-    if more is not None and more.data is True:
-        fetched = f" (fetched with 'after={last}')" if last else ""
-        why = f"more follow on the next page: name its file, too{fetched}"
-        notes.lost(more.place, "a list with 'has_more'", why)
+    for key in ("object", "first_id", "last_id"):
+        page.text(key)
+    page.take("has_more")
     page.rest("the list")
     return [*data.elements()]
+
+
+def note_next_page(node: Node, notes: Notes) -> None:
+    """Note that more follows a list, where it says so and all of it is meant to be taken."""
+    more, last = node.get("has_more"), node.get("last_id")
+    if more is None or more.data is not True:
+        return
+    fetched = f" (fetched with 'after={last.data}')" if last is not None and last.data else ""
+    why = f"more follow on the next page: name its file, too{fetched}"
+    notes.lost(more.place, "a list with 'has_more'", why)
 
 
 def end_front_matter(front: Fields, read: Container[str], declared: Mapping[str, Place]) -> None:

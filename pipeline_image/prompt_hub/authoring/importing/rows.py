@@ -192,7 +192,13 @@ def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
 
 def _is_scalar(schema: JsonValue) -> bool:
     """Whether a schema names types of single values, of which null may be one."""
-    kinds = {*types_of(schema)} - {"null"} if isinstance(schema, dict) else set()
+    if not isinstance(schema, dict):
+        return False
+    # As pydantic writes an optional field.
+    if isinstance(ways := schema.get("anyOf"), list):
+        others = [way for way in ways if way != {"type": "null"}]
+        return bool(others) and all(map(_is_scalar, others))
+    kinds = {*types_of(schema)} - {"null"}
     return bool(kinds) and kinds <= _SCALARS
 
 
@@ -268,6 +274,8 @@ def _value(schema: JsonValue) -> JsonValue:
         return enum[0]
     if "const" in known:
         return known["const"]
+    if isinstance(ways := known.get("anyOf"), list) and ways:
+        return _value(ways[0])
     match kind:
         case "object":
             return {name: _value(inner) for name, inner in properties(known).items()}

@@ -108,7 +108,7 @@ def bound(path: str, schema: JsonObject, place: Place, notes: Notes) -> None:
         InvalidDocumentsError: it is no list.
     """
     if kind_of(schema) != "array":
-        expected = "a field that is declared as an array in the input's schema"
+        expected = "a field that is declared as an array and as nothing else in the input's schema"
         raise broken(*place, f"a loop over {path!r}", expected)
     if "maxItems" not in schema:
         why = f"holds {_LONGEST} elements at most: a loop needs a bound, set yours"

@@ -74,7 +74,7 @@ def _properties(view: EvaluationView, arm: ArmView) -> list[tuple[str, str]]:
         ("threshold", record.threshold),
         ("majority_guess", record.baseline),
         ("verdict", record.verdict.status),
-        ("usd", arm.arm.usd),
+        ("usd", arm.arm.usd_paid),
         ("commit", record.commit),
         ("execution", record.execution),
     ]

@@ -72,7 +72,7 @@ def _row(arm: ArmView, scores: Sequence[float | None]) -> list[str]:
         f"**{words.score(arm.arm.score, *scores)}**",
         f"{low:.3f} to {high:.3f}" if measured else "",
         f"{arm.arm.n:,}" + (f" × {arm.arm.repeats}" if arm.arm.repeats > 1 else ""),
-        words.money(arm.arm.usd),
+        words.money(arm.arm.usd_paid),
         words.latency(arm.arm.seconds_p95),
     ]
 
