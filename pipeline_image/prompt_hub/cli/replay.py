@@ -156,4 +156,5 @@ def _inputs_of_then(path: Path, record: EvaluationRecord) -> str:
     return f"it was made at commit {record.commit}: look there for the inputs of then"
 
 
-_INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}
+_INPUTS = {"examples", "metadata", "candidate", "champion"}
+"""What a commit has of then; scorers and gate are the program's."""
