@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Callable
 
+from pydantic import JsonValue
+
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import FolderResults
@@ -119,15 +121,23 @@ def evaluate(
     return asyncio.run(evaluator.evaluate(task))
 
 
-def add_judge(folder: RepositoryFolder, grade: Grade = sensible, prompt: str = PROMPT) -> None:
-    """Write the judge's task and release it, calibrated with `grade` as its model."""
+def add_judge(
+    folder: RepositoryFolder,
+    grade: Grade = sensible,
+    prompt: str = PROMPT,
+    as_given: Callable[[JsonObject], JsonValue] = json.dumps,
+) -> None:
+    """Write the judge's task and release it, calibrated with `grade` as its model.
+
+    `as_given` makes an answer what its examples give the judge.
+    """
     examples = [
         {
             "id": f"graded-{number}",
             "input": {
                 "input": "{}",
                 "expected": json.dumps({"part_class": expected}),
-                "answer": json.dumps({"part_class": answered}),
+                "answer": as_given({"part_class": answered}),
             },
             "expected": {"grade": people},
         }

@@ -214,9 +214,9 @@ def own_scorer(folder: RepositoryFolder, code: str) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("sys.exit()", "raised SystemExit: on example"),
-        ("sys.exit(0)", "raised SystemExit: 0 on example"),
-        ("raise GeneratorExit", "raised GeneratorExit: on example"),
+        ("sys.exit()", "raised SystemExit: (first on example"),
+        ("sys.exit(0)", "raised SystemExit: 0 (first on example"),
+        ("raise GeneratorExit", "raised GeneratorExit: (first on example"),
     ],
 )
 def test_a_scorer_that_ends_the_process_ends_without_a_verdict(
@@ -250,7 +250,7 @@ def test_a_scorer_that_never_returns_is_not_waited_for(
     before = signal.getsignal(signal.SIGALRM)
     code, said = hub(*EVALUATE)
     assert code == ExitCode.NOT_MEASURED
-    assert "the scorer own_scorers.parts:score was not back after 0.2 s on example" in said
+    assert "the scorer own_scorers.parts:score was not back after 0.2 s (first on example" in said
     assert signal.getsignal(signal.SIGALRM) is before
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 

@@ -217,7 +217,8 @@ def read_example_lines(
     if reference_in(text.encode("utf-8"), file) is not None:
         raise PromptHubError(
             f"{file} names a set that lies in S3, which is not changed here.",
-            hint="Change the set's own file, and push it: prompt-hub examples push.",
+            hint="Change a copy of the set (prompt-hub examples fetch says where it is), and push"
+            " that: prompt-hub examples push TASK FILE.",
             exit_code=ExitCode.BLOCKED,
         )
     examples, problems = parse_examples(text, file)

@@ -148,13 +148,15 @@ def _what_next(
     repository: PromptRepository, results: ReadableResults, record: EvaluationRecord
 ) -> Iterator[str]:
     """Yield where to look and what to do after a verdict."""
-    from prompt_hub.promotion.release_check import release_blocker
+    from prompt_hub.promotion.release_check import changed_since, release_blocker
     from prompt_hub.reporting.next_steps import MOST_EXAMPLES, losses, next_steps
 
     view = _view(repository, results, record, MOST_EXAMPLES)
     if view is not None:
+        yield from (f"  note: {note}" for note in view.notes)
         yield from losses(view.worst)
-    yield from next_steps(record, blocker=release_blocker(repository, record))
+    changed = changed_since(repository, record)
+    yield from next_steps(record, changed=changed, blocker=release_blocker(repository, record))
 
 
 def _view(

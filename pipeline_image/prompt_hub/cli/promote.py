@@ -20,6 +20,7 @@ from prompt_hub.promotion import transitions
 from prompt_hub.promotion.git_promotion import Checkout
 from prompt_hub.promotion.promoter import Promoter
 from prompt_hub.promotion.registry_view import TaskRegistryView
+from prompt_hub.promotion.release_check import changed_since
 from prompt_hub.promotion.states import (
     OPEN,
     SAME,
@@ -35,7 +36,6 @@ from prompt_hub.repository.edit import edited
 from prompt_hub.repository.reader import METADATA, PromptRepository
 from prompt_hub.repository.schema import Override
 from prompt_hub.repository.transaction import Changes, exclusive
-from prompt_hub.scoring.metadata import read_metadata
 
 _Move = Literal["override", "archive", "quarantine", "downgrade"]
 
@@ -160,20 +160,13 @@ def _promotion(repository: PromptRepository, task: str, now: datetime) -> Change
 
 
 def _still_true(repository: PromptRepository, record: EvaluationRecord) -> None:
-    champion = repository.production(record.task)
-    now = (
-        repository.examples_sha256(record.task),
-        read_metadata(repository, record.task).sha256,
-        champion.sha256 if champion else None,
-    )
-    then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)
-    for name, new, old in zip(("examples", "metadata", "champion"), now, then, strict=True):
-        if new != old:
-            raise PromptHubError(
-                f"the {name} of {record.task} changed since it was evaluated.",
-                hint=f"Run prompt-hub evaluate {record.task} again.",
-                exit_code=ExitCode.BLOCKED,
-            )
+    name = changed_since(repository, record)
+    if name is not None:
+        raise PromptHubError(
+            f"the {name} of {record.task} changed since it was evaluated.",
+            hint=f"Run prompt-hub evaluate {record.task} again.",
+            exit_code=ExitCode.BLOCKED,
+        )
 
 
 def _override(repository: PromptRepository, task: str, decision: Decision) -> Changes:

@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> ExitCode:
             listed = [vars(change) for change in changes]
             result |= {"same": not changes, "changes": listed}
             if not arguments.json:
-                _report(path, record, changes, arguments.write)
+                _report(repository, path, record, changes, arguments.write)
         results.append(result)
     unread = sum(result["same"] is None for result in results)
     if arguments.json:
@@ -131,7 +131,11 @@ def _write(repository: PromptRepository, path: Path, replayed: Replayed) -> None
 
 
 def _report(
-    path: Path, record: EvaluationRecord | None, changes: Sequence[Change], write: bool
+    repository: PromptRepository,
+    path: Path,
+    record: EvaluationRecord | None,
+    changes: Sequence[Change],
+    write: bool,
 ) -> None:
     if record is not None and not changes:
         done = "written anew from its answers" if write else "the same, byte for byte"
@@ -145,15 +149,20 @@ def _report(
     for change in changes:
         print(f"  {change.what}: {change.how}")
     if record is not None and _INPUTS & {change.what for change in changes}:
-        print(f"  {_inputs_of_then(path, record)}")
+        print(f"  {_inputs_of_then(repository, path, record)}")
 
 
-def _inputs_of_then(path: Path, record: EvaluationRecord) -> str:
+def _inputs_of_then(repository: PromptRepository, path: Path, record: EvaluationRecord) -> str:
     """Say where the inputs of a record are: those of a machine were committed with it at best."""
-    if record.execution == LOCAL_EXECUTION:
-        commit = f"git log --diff-filter=A -- {shlex.quote(str(path))}"
-        return f"it was made on a machine: look for its inputs where it came into git, {commit}"
-    return f"it was made at commit {record.commit}: look there for the inputs of then"
+    if record.execution != LOCAL_EXECUTION:
+        return f"it was made at commit {record.commit}: look there for the inputs of then"
+    if not path.resolve().is_relative_to(repository.prompts):
+        return (
+            f"it was made on a machine, on top of commit {record.commit}, and its inputs of then"
+            f" need not be in git: run prompt-hub evaluate {record.task} again"
+        )
+    commit = f"git log --diff-filter=A -- {shlex.quote(str(path))}"
+    return f"it was made on a machine: look for its inputs where it came into git, {commit}"
 
 
 _INPUTS = {"examples", "metadata", "candidate", "champion"}

@@ -5,6 +5,7 @@ Nothing is fetched and nothing is written here, not even what a cut-off promotio
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -17,13 +18,14 @@ from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import UNKNOWN_COMMIT, head_commit
 from prompt_hub.core.hashing import sha256_of
+from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.results import (
     LOCAL_EXECUTION,
     RESULTS_DIR,
     FolderResults,
     ReadableResults,
 )
-from prompt_hub.evaluation.store import evaluation_by, logged_evaluation
+from prompt_hub.evaluation.store import evaluation_by, logged_evaluation, logged_record
 from prompt_hub.reporting.diff import PromptComparison, compare
 from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.sources import Evaluations
@@ -36,7 +38,7 @@ from prompt_hub.repository.reader import (
     evaluation_path,
 )
 from prompt_hub.repository.registry import Registry
-from prompt_hub.repository.schema import Metadata
+from prompt_hub.repository.schema import TASK_PATTERN, Metadata
 from prompt_hub.scoring.scorers.judge import contract_complaints
 
 EVALUATIONS = 3
@@ -102,6 +104,11 @@ class Clone:
         self._released = state, found
         return found
 
+    def tasks(self) -> tuple[str, ...]:
+        """Return the tasks, without what no task can be called: pages have commands to copy."""
+        names = self.repository.tasks() if self.exists else ()
+        return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
+
     def metadata(self, task: str) -> Known[Metadata | None]:
         """Return what people decided about a task; None where there is no such file."""
         state = state_of(self.repository.path(METADATA, f"{task}.yaml"))
@@ -113,6 +120,16 @@ class Clone:
     def evaluated(self, task: str, version: str) -> bool:
         """Whether `04-evals` has the evaluation of a version."""
         return (self.repository.prompts / evaluation_path(task, version)).is_file()
+
+    def evaluations(self, task: str) -> tuple[str, ...]:
+        """Return the versions of a task with an evaluation in `04-evals`, the oldest first."""
+        return tuple(self._evaluations.logged(task)) if self.exists else ()
+
+    def record(self, task: str, version: str) -> Known[EvaluationRecord | None]:
+        """Return the record of a version in `04-evals`; None where it has none."""
+        state = state_of(self.repository.prompts / evaluation_path(task, version))
+        read = partial(logged_record, self.repository, task, version)
+        return self._ask(f"evaluation of {task} {version}", read, seconds=inf, state=state)
 
     def judges(self) -> Known[tuple[str, ...]]:
         """Return the tasks that grade answers, or will when people have graded enough of them."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -22,7 +21,7 @@ from prompt_hub.core.hashing import canonical
 from prompt_hub.reporting.answers import object_in
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.reader import EXAMPLES, no_task
-from prompt_hub.repository.schema import TASK_PATTERN, Prompt
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.scoring.scorers.judge import contract_complaints
 
 _QUEUES = 3
@@ -82,11 +81,15 @@ class Labelling:
             if not desk.key and (left := desk.queue.left(read_labels(root, task))):
                 # Its name stands in the address, so that the way back leads to it.
                 return _see(desk.address(left[0]))
+            if desk.key in desk.queue.labelled:
+                there = self._of_example(desk)
+                return _see(there.address(there.key))
             return self._item(desk, take=query.get("take", ""), as_json=query.get("as") == "json")
         except PromptHubError as error:
             return self.tasks(query, error)
 
     def _grade(self, desk: _Desk, given: Given) -> Page:
+        asked, desk = desk.key, self._of_example(desk)
         root, item = self._clone.root, desk.queue.items.get(desk.key)
         if item is None or first(given, "contract") != desk.form.digest:
             what = "the output contract changed meanwhile: look at the label again."
@@ -96,7 +99,9 @@ class Labelling:
         if item.example and first(given, "about") != item.digest:
             # What was chosen stays on the page, so that the label of now is told here alone.
             label_now = shortened(canonical(item.example.expected).decode("utf-8"), 300)
-            what = f"the example changed meanwhile, and its label is {label_now} now"
+            is_new = asked != desk.key
+            what = f"it became the example {item.example.id}" if is_new else "the example changed"
+            what = f"{what} meanwhile, and its label is {label_now} now"
             error = MeanwhileError(f"{what}: look at it again, then save what is right.")
             return self._item(desk, given=given, error=error)
         try:
@@ -150,7 +155,7 @@ class Labelling:
                 "item": item,
                 "given": given or {},
                 "skip": next((desk.address(key) for key in left if key != desk.key), None),
-                "total": desk.queue.labelled + len(desk.queue.order),
+                "total": len(desk.queue.labelled) + len(desk.queue.order),
                 "left": len(left),
                 "pending": labels.pending,
                 "seen": seen,
@@ -168,7 +173,7 @@ class Labelling:
             return missing(f"{self._clone.root} is no clone of the prompts' repository.")
         problems = [str(error)] if error else []
         known: dict[str, Labels] = {}
-        for task in self._task_names():
+        for task in self._clone.tasks():
             try:
                 known[task] = read_labels(self._clone.root, task)
             except PromptHubError as unreadable:
@@ -182,8 +187,8 @@ class Labelling:
     # --- sources -------------------------------------------------------------------------------
 
     def _desk(self, query: Query, task: str) -> _Desk:
-        if task not in self._task_names():
-            raise _NotThereError(str(no_task(task, self._task_names())))
+        if task not in (known := self._clone.tasks()):
+            raise _NotThereError(str(no_task(task, known)))
         prompt, source = self._clone.repository.draft(task), query.get("from", "")
         return _Desk(
             task=task,
@@ -194,10 +199,12 @@ class Labelling:
             queue=self._queue(task, prompt, source),
         )
 
-    def _task_names(self) -> tuple[str, ...]:
-        """Return the tasks, without what no task can be called: pages have commands to copy."""
-        names = self._clone.repository.tasks() if self._clone.exists else ()
-        return tuple(name for name in names if re.fullmatch(TASK_PATTERN, name))
+    def _of_example(self, desk: _Desk) -> _Desk:
+        """Return the desk on which lies, as an example, what became one since it was graded."""
+        key = desk.queue.labelled.get(desk.key)
+        if key is None:
+            return desk
+        return replace(desk, source="", key=key, queue=self._queue(desk.task, desk.prompt, ""))
 
     def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:
         """Return what a source has to be graded: made once, until something of it changes."""

@@ -43,8 +43,8 @@ class Queue:
     """What is asked for."""
     items: Mapping[str, Item]
     order: Sequence[str]
-    labelled: int = 0
-    """So many more have a label already."""
+    labelled: Mapping[str, str] = field(default_factory=dict)
+    """What has a label already: its key, and that of the example that it is."""
     note: str = ""
 
     def left(self, labels: Labels, after: str = "") -> list[str]:
@@ -129,8 +129,9 @@ def _new(
             left_out.append(each)
         else:
             items[key_of_input(each)] = Item(input=each)
-    known = {key_of_input(example.input) for example in examples} & items.keys()
-    for key in known:
+    known = {key_of_input(example.input): key_of(example) for example in examples}
+    labelled = {key: known[key] for key in items if key in known}
+    for key in labelled:
         del items[key]
     note = f"{count(len(left_out), kind)} left out; {left_out[0]}" if left_out else ""
-    return Queue(words=words, items=items, order=[*items], labelled=len(known), note=note)
+    return Queue(words=words, items=items, order=[*items], labelled=labelled, note=note)

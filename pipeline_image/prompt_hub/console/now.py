@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,8 +75,8 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
     released = registry.otherwise(Registry(schema_="prompt-hub/registry@1")).tasks
     by_task, others = _sorted_alarms(stage.stage, {*live, *released}, alarms.otherwise(()))
     wanted = search.lower().split()
-    names = sorted({*live, *released} - {aws_names.DRILL_TASK})
-    owners = {name: task.owner for name, task in released.items()}
+    names = sorted({*live, *released, *clone.tasks()} - {aws_names.DRILL_TASK})
+    owners = _owners(clone, names if wanted else (), released)
     chosen = [
         name
         for name in names
@@ -126,6 +126,17 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
             *(answer.problem for answer in metadata.values()),
         ),
     )
+
+
+def _owners(
+    clone: Clone, names: Iterable[str], released: Mapping[str, RegisteredTask]
+) -> dict[str, str]:
+    """Return who answers for tasks, by the registry or else by their metadata."""
+    owners = {name: task.owner for name, task in released.items()}
+    for name in names:
+        if name not in owners and (metadata := clone.metadata(name).value):
+            owners[name] = metadata.owner
+    return owners
 
 
 def _ask_recent(

@@ -23,6 +23,7 @@ from prompt_hub.console.stage import Action, Execution, Recent, StageReader
 from prompt_hub.core import aws_names
 from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.foreign_text import shortened
+from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.ledger.items import Event, Pointer, VersionRecord
 from prompt_hub.ledger.messages import done, headline, next_steps
 from prompt_hub.promotion.promoter import Promotion
@@ -67,10 +68,14 @@ class VersionLine:
     in_git: RegisteredVersion | None
     in_stage: VersionRecord | None
     evaluated: bool
+    open: EvaluationRecord | None
+    """Its evaluation, where git has decided nothing about it."""
 
     @property
     def words_of_git(self) -> str:
         """Who moved it in git and why; where the stage's reason stands beside it, not again."""
+        if self.open is not None:
+            return f"{self.open.verdict.status}: {'; '.join(words.reasons(self.open))}"
         if self.in_git is None:
             return ""
         reason = self.in_git.reason or ""
@@ -174,12 +179,17 @@ class Console:
         pointers, registry = self._pointers(), self.clone.registry()
         pointer = pointers.otherwise({}).get(task)
         registered = registry.value.tasks.get(task) if registry.value else None
-        if pointer is None and registered is None:
+        if pointer is None and registered is None and task not in self.clone.tasks():
             return _no_task(task, pointers.problem or registry.problem)
         recent = self._recent(task)
         states = self._ask(f"states of {task}", partial(self.stage.versions, task))
         metadata = self.clone.metadata(task)
-        lines = tuple(self._lines(task, registered, states.otherwise({})))
+        evaluated = self.clone.evaluations(task)
+        decided = registered.versions if registered else {}
+        # Nothing is called undecided while what git has decided is not known.
+        undecided = [each for each in evaluated if registry.value and each not in decided]
+        records = {version: self.clone.record(task, version) for version in undecided}
+        lines = tuple(_lines(registered, states.otherwise({}), evaluated, records))
         known = [line.version for line in lines]
         candidate = metadata.value.version if metadata.value else None
         choices = list(dict.fromkeys([*(["candidate"] if candidate else []), *known]))
@@ -218,22 +228,11 @@ class Console:
                     recent.problem,
                     states.problem,
                     metadata.problem,
+                    *(record.problem for record in records.values()),
                 ),
             },
             every=None if difference.value else NOW_SECONDS,
         )
-
-    def _lines(
-        self, task: str, registered: RegisteredTask | None, states: Mapping[str, VersionRecord]
-    ) -> Iterator[VersionLine]:
-        in_git = registered.versions if registered else {}
-        for version in sorted({*in_git, *states}, key=version_key, reverse=True):
-            yield VersionLine(
-                version=version,
-                in_git=in_git.get(version),
-                in_stage=states.get(version),
-                evaluated=self.clone.evaluated(task, version),
-            )
 
     # --- an incident ---------------------------------------------------------------------------
 
@@ -369,6 +368,23 @@ def _unknown(problem: str) -> Page:
 def _instead(heading: str, message: str, *, status: int, every: float | None = None) -> Page:
     values = {"heading": heading, "message": message}
     return Page(template="gone.html.j2", title=heading, values=values, status=status, every=every)
+
+
+def _lines(
+    registered: RegisteredTask | None,
+    states: Mapping[str, VersionRecord],
+    evaluated: Sequence[str],
+    undecided: Mapping[str, Known[EvaluationRecord | None]],
+) -> Iterator[VersionLine]:
+    in_git = registered.versions if registered else {}
+    for version in sorted({*in_git, *states, *evaluated}, key=version_key, reverse=True):
+        yield VersionLine(
+            version=version,
+            in_git=in_git.get(version),
+            in_stage=states.get(version),
+            evaluated=version in evaluated,
+            open=undecided[version].value if version in undecided else None,
+        )
 
 
 def _no_task(task: str, problem: str | None) -> Page:

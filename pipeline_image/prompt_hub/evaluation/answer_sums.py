@@ -14,7 +14,7 @@ from prompt_hub.evaluation.example_results import Result
 from prompt_hub.evaluation.judge import JUDGE_FILTERED
 from prompt_hub.evaluation.record import FieldScore
 from prompt_hub.llm.response import FILTERED
-from prompt_hub.scoring.base import Counts
+from prompt_hub.scoring.base import Counts, on_example
 
 
 class AnswerSums:
@@ -41,8 +41,11 @@ class AnswerSums:
         """What these calls would have cost by themselves."""
         self._seconds = Counter[float | None]()
         self._fields: dict[str, Counter[Counts]] = defaultdict(Counter)
-        self._errors: dict[str, tuple[int, int]] = {}
-        """Why answers are missing: the place of the first, and how many."""
+        self._errors: dict[str, tuple[int, str, int]] = {}
+        """Why answers are missing: the place of the first, its example, and how many.
+
+        The example is named where an answer came, and a scorer failed.
+        """
 
     def add(self, place: int, result: Result) -> None:
         """Take the answer that has a place among those that are asked for."""
@@ -50,8 +53,8 @@ class AnswerSums:
         self.unmeasured += result.score is None
         self.repeats = max(self.repeats, 1 + result.repeat)
         if error := result.error:
-            first, known = self._errors.get(error, (place, 0))
-            self._errors[error] = (min(first, place), known + 1)
+            where = on_example(result.id) if on_example(result.id) in error else ""
+            self._add_error(error.replace(where, ""), place, where, 1)
         parts, usage = result.parts, result.usage
         if result.problem == FILTERED.reason:
             self.filtered += 1
@@ -88,9 +91,14 @@ class AnswerSums:
         self._seconds += later._seconds
         for name, counts in later._fields.items():
             self._fields[name] += counts
-        for error, (place, more) in later._errors.items():
-            first, known = self._errors.get(error, (places + place, 0))
-            self._errors[error] = (first, known + more)
+        for reason, (place, where, more) in later._errors.items():
+            self._add_error(reason, places + place, where, more)
+
+    def _add_error(self, reason: str, place: int, where: str, more: int) -> None:
+        first, example, known = self._errors.get(reason, (place, where, 0))
+        if place < first:
+            first, example = place, where
+        self._errors[reason] = (first, example, known + more)
 
     @property
     def untimed(self) -> int:
@@ -117,10 +125,12 @@ class AnswerSums:
         return percentile({s: n for s, n in self._seconds.items() if s is not None}, share)
 
     def missing(self, whom: str) -> Iterator[str]:
-        """Yield why answers of somebody are missing and how many, each reason once."""
-        answers = count(self.count, "answer")
-        for reason, (_, missing) in sorted(self._errors.items(), key=lambda entry: entry[1]):
-            yield f"{reason.rstrip('.')}: {missing:,} of {answers} of {whom} are missing"
+        """Yield why answers or scores of somebody are missing and how many, each reason once."""
+        errors = sorted(self._errors.items(), key=lambda entry: entry[1])
+        for reason, (_, where, missing) in errors:
+            of_all = count(self.count, "score" if where else "answer")
+            first = where.replace("(", "(first ", 1)
+            yield f"{reason.rstrip('.')}{first}: {missing:,} of {of_all} of {whom} are missing"
 
     def fields(self) -> Mapping[str, FieldScore]:
         """Return how much of each field was matched, given and wanted."""

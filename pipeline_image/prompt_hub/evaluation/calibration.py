@@ -18,7 +18,7 @@ from prompt_hub.repository.reader import PromptRepository, evaluation_path
 from prompt_hub.repository.registry import Registry, VersionState
 from prompt_hub.repository.schema import Example, Judge, Prompt
 from prompt_hub.scoring import ScorerResult
-from prompt_hub.scoring.scorers.judge import grade_bounds
+from prompt_hub.scoring.scorers.judge import grade_bounds, inputs_of_other_types
 
 
 def calibrated(
@@ -107,6 +107,9 @@ def calibration_of(
     version = entry.versions.get(settings.version) if entry else None
     if version is not None and version.state is VersionState.QUARANTINED:
         return Calibration(None, f"{name}: it is quarantined")
+    # People graded what its examples show it, and here it is asked about JSON as text.
+    for misfit in inputs_of_other_types(judge):
+        return Calibration(None, f"{name}: it is a judge {misfit}, and is given a text")
     try:
         record = logged_record(repository, settings.task, settings.version)
     except PromptHubError as error:

@@ -67,13 +67,14 @@ async def measure(
         example = examples[index]
         try:
             answer = await budgeted.ask(prompt, example.input, repeat=repeat)
+            # Also of an answer that a scorer fails on: the model is not what is at fault.
+            model = answer.response.model
+            answered_by[model] = min(index, answered_by.get(model, index))
             parts = await scoring.parts(answer, example, budgeted.ask, repeat=repeat)
         except (ModelUnavailableError, BudgetReachedError) as error:
             result = ExampleResult(id=example.id, score=None, repeat=repeat, error=error.message)
         else:
             result = ExampleResult.of(example.id, repeat, answer, parts)
-            model = answer.response.model
-            answered_by[model] = min(index, answered_by.get(model, index))
         results.add(index, result)
         done += 1
         if progress is not None:

@@ -19,9 +19,11 @@ from prompt_hub.promotion.states import (
     TransitionContext,
     move,
 )
+from prompt_hub.repository.examples import examples_sha256
 from prompt_hub.repository.placeholders import placeholder_reason
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import Prompt
+from prompt_hub.scoring.metadata import read_metadata
 
 
 def release_blocker(repository: PromptRepository, record: EvaluationRecord) -> str | None:
@@ -37,6 +39,19 @@ def release_blocker(repository: PromptRepository, record: EvaluationRecord) -> s
     except NotAllowedError as error:
         return str(error)
     return None
+
+
+def changed_since(repository: PromptRepository, record: EvaluationRecord) -> str | None:
+    """Name what a verdict rests on and what is another one by now; None where nothing is."""
+    champion = repository.production(record.task)
+    now = (
+        examples_sha256(repository.stream_examples(record.task)),
+        read_metadata(repository, record.task).sha256,
+        champion.sha256 if champion else None,
+    )
+    then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)
+    names = ("examples", "metadata", "champion")
+    return next((name for name, new, old in zip(names, now, then, strict=True) if new != old), None)
 
 
 def taken_out(repository: PromptRepository, view: TaskRegistryView, version: str) -> str | None:

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.types import Status
 from prompt_hub.ledger.items import Pointer
+from prompt_hub.promotion.states import UNRELEASED, State
+from prompt_hub.reporting import words
 from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
-from prompt_hub.repository.registry import RegisteredTask, VersionState
+from prompt_hub.repository.registry import RegisteredTask
 from prompt_hub.repository.schema import Prompt, version_key
 
 
@@ -21,11 +24,11 @@ class CatalogueVersion:
     """One version of a prompt.
 
     `description` and `changes` (from the version `before`) are None where its text is not kept:
-    a blocked candidate is logged, but not archived. `status` is the verdict that was given on it.
+    a refused candidate is logged, but not archived. `status` is the verdict that was given on it.
     """
 
     version: str
-    state: VersionState
+    state: State
     score: float | None
     threshold: float
     at: datetime
@@ -39,6 +42,11 @@ class CatalogueVersion:
     changes: tuple[Difference, ...] | None
     evaluated: bool = False
     """Whether its evaluation is kept."""
+
+    @property
+    def was_released(self) -> bool:
+        """Whether it ever was the released version."""
+        return self.state not in UNRELEASED
 
     @property
     def decision(self) -> str:
@@ -88,13 +96,13 @@ class CatalogueTask:
     @property
     def searchable(self) -> str:
         """What people look a task up by."""
-        words = [self.name, self.owner, self.description, self.model or ""]
-        words += [
+        texts = [self.name, self.owner, self.description, self.model or ""]
+        texts += [
             f"{version.version} {version.state} {version.description or ''}"
             for version in self.versions
         ]
-        words += [self.served.in_words] if self.served else []
-        return " ".join(words).lower()
+        texts += [self.served.in_words] if self.served else []
+        return " ".join(texts).lower()
 
 
 def with_stage(
@@ -131,16 +139,18 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
     kept = _kept(evaluations.repository, name)
     versions: list[CatalogueVersion] = []
     before: Prompt | None = None
-    for version in sorted(entry.versions, key=version_key):
-        known = entry.versions[version]
-        prompt = kept.get(version)
+    for version in sorted({*entry.versions, *evaluations.logged(name)}, key=version_key):
+        known, prompt = entry.versions.get(version), kept.get(version)
+        record = logged_record(evaluations.repository, name, version)
+        if known is None:
+            versions += [_undecided(record)] if record else []
+            continue
         if prompt is not None and prompt.sha256 != known.sha256:
             prompt = None
-        record = logged_record(evaluations.repository, name, version)
         versions.append(
             CatalogueVersion(
                 version=version,
-                state=known.state,
+                state=State(known.state),
                 score=known.score,
                 threshold=known.threshold,
                 at=known.at,
@@ -170,6 +180,25 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
             None,
         ),
         versions=tuple(reversed(versions)),
+    )
+
+
+def _undecided(record: EvaluationRecord) -> CatalogueVersion:
+    """Return a candidate of which git has the evaluation alone: neither released nor blocked."""
+    return CatalogueVersion(
+        version=record.version,
+        state=State.CANDIDATE,
+        score=record.candidate.score if record.candidate else None,
+        threshold=record.threshold,
+        at=record.finished_at,
+        reason="; ".join(words.reasons(record)),
+        person=None,
+        status=record.verdict.status,
+        champion_score=record.champion.score if record.champion else None,
+        description=None,
+        before=None,
+        changes=None,
+        evaluated=True,
     )
 
 

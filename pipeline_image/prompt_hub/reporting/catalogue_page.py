@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from prompt_hub.reporting import charts, pages
 from prompt_hub.reporting.catalogue import CatalogueTask
-from prompt_hub.repository.registry import VersionState
 
 
 def catalogue_page(tasks: Sequence[CatalogueTask], *, linked: bool = False) -> str:
@@ -33,7 +32,7 @@ def _sparkline(task: CatalogueTask) -> tuple[charts.Spark, ...]:
             (
                 score,
                 "blocked"
-                if version.state is VersionState.BLOCKED
+                if not version.was_released
                 else "candidate"
                 if version is task.released
                 else "earlier",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from prompt_hub.core import wording
+from prompt_hub.promotion.states import State
 from prompt_hub.reporting import prompt_diff, words
 from prompt_hub.reporting.catalogue import CatalogueTask, CatalogueVersion
 from prompt_hub.reporting.markdown import code, escaped
@@ -43,7 +44,8 @@ def _version(version: CatalogueVersion) -> Iterator[str]:
         yield f"({escaped(version.decision)})"
     yield ""
     if version.description is None:
-        yield "Its text is not kept."
+        is_open = version.state is State.CANDIDATE
+        yield "Its text is kept once it is released." if is_open else "Its text is not kept."
         return
     yield escaped(version.description)
     if version.changes is not None:

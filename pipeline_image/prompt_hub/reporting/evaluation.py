@@ -145,7 +145,7 @@ class TagRow:
 
 @dataclass(frozen=True)
 class Past:
-    """One version of the task as it was judged; `here` marks the one that the report is about."""
+    """One version as it was judged, and when; `here` marks the one that the report is about."""
 
     version: str
     state: str
@@ -384,13 +384,13 @@ def _arm(
 def _examples(
     examples: Sequence[Example], candidate: ArmView | None, champion: ArmView | None
 ) -> tuple[ExampleView, ...]:
-    """Return the measured examples: in file order, then those that the file no longer has."""
+    """Return the measured examples: in file order, then, as asked, those it no longer has."""
     asked = {**(candidate.answers if candidate else {}), **(champion.answers if champion else {})}
     if not asked:
         return ()
     # Of a large set a few were asked.
     labelled = named(examples, asked)
-    order = [*labelled, *(asked.keys() - labelled.keys())]
+    order = dict.fromkeys((*labelled, *asked))
     return tuple(
         ExampleView(
             name,
@@ -420,7 +420,7 @@ def _history(
             score=known.score,
             interval=arm.interval if arm else None,
             threshold=known.threshold,
-            at=known.at,
+            at=logged.finished_at if logged else known.at,
             here=False,
         )
     if record.candidate is not None:

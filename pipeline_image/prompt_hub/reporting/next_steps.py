@@ -25,15 +25,22 @@ def losses(worst: Sequence[ExampleView]) -> Iterator[str]:
         yield from _loss(example)
 
 
-def next_steps(record: EvaluationRecord, *, blocker: str | None = None) -> Iterator[str]:
+def next_steps(
+    record: EvaluationRecord, *, changed: str | None = None, blocker: str | None = None
+) -> Iterator[str]:
     """Yield the commands that lead on from a verdict.
 
-    `blocker` says why promotion leaves the candidate alone, whatever its verdict.
+    `changed` names what is no longer as it was judged. `blocker` says why promotion leaves the
+    candidate alone, whatever its verdict.
     """
     task = record.task
     if record.candidate is not None:
         yield f"  every example: prompt-hub report evaluation {task} --html {task}.html"
-    if blocker is not None:
+    if changed is not None:
+        yield (
+            f"  the {changed} changed while this was measured: run prompt-hub evaluate {task} again"
+        )
+    elif blocker is not None:
         yield f"  no push releases it: {blocker}"
     elif record.verdict.promotes:
         yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"

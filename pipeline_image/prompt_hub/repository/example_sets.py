@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -164,7 +166,35 @@ def _kept(reference: StoredLines, file: str, path: Path, hint: str) -> IO[bytes]
     if not can_keep:
         return None
     with explain_write_errors(path), atomic_write(path) as stream:
-        return _fetched(reference, stream, file, hint)
+        fetched = _fetched(reference, stream, file, hint)
+        _set_aside(path, reference, file)
+        _forbid_writing(stream)
+        return fetched
+
+
+def _set_aside(path: Path, reference: StoredLines, file: str) -> None:
+    """Keep what somebody wrote into the file at `path` beside it, and say where.
+
+    It is named by its hash: the same edit is kept once.
+    """
+    if not path.is_file():
+        return
+    sha256 = file_sha256(path)
+    if sha256 == reference.sha256:
+        return  # Another process has fetched it meanwhile.
+    aside = path.with_name(f"{path.stem}.edited-{sha256[:12]}.jsonl")
+    path.replace(aside)
+    lines = f"{path} was changed, and {file} names it as it was: the change is kept in {aside}"
+    if isinstance(reference, ExampleSet):
+        words = ["prompt-hub", "examples", "push", Path(file).stem, str(aside)]
+        lines += f"\n  to make it the task's set: {shlex.join(words)}"
+    print(lines, file=sys.stderr, flush=True)
+
+
+def _forbid_writing(stream: IO[bytes]) -> None:
+    """Let an editor ask before it changes what has to have its hash."""
+    with suppress(OSError):  # Not every file system has such bits.
+        os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & 0o444)
 
 
 def set_path(reference: ExampleSet, root: Path) -> Path:
@@ -219,6 +249,8 @@ def push_set(path: Path, file: str, bucket: str, root: Path) -> ExampleSet:
                 raise PromptHubError(
                     f"{file} was changed while it was read.", hint="Push it again."
                 )
+            _set_aside(kept, reference, file)
+            _forbid_writing(copy)
     # Of the copy, which nobody edits: what lies under a hash has to have it for ever.
     # Where it is denied, storing it will say so; who may not list the bucket is denied a new one.
     if size_of(reference.uri, file, or_denied=True) != size:

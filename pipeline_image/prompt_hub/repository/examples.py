@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from io import BufferedReader, FileIO
 from itertools import islice
 from math import isfinite
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from pydantic import JsonValue
 
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.json_strict import MAX_DEPTH, strict_json
 from prompt_hub.core.spool import LineSpool
 from prompt_hub.repository.documents import (
@@ -30,6 +33,9 @@ from prompt_hub.repository.documents import (
 from prompt_hub.repository.json import json_problems, line_document, lines_of
 from prompt_hub.repository.many_examples import KeptLines, ManyExamples, NumberedExamples
 from prompt_hub.repository.schema import Example
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 FEW = 4096
 """So many examples are kept in memory; of a set of more, the lines are put aside."""
@@ -94,16 +100,47 @@ def read_examples(stream: IO[bytes], file: str) -> NumberedExamples:
 
 
 def read_example_file(stream: IO[bytes], file: str) -> NumberedExamples:
-    """Return the examples in a file that nobody changes; it stays open while they are needed.
+    """Return the examples in a file that nobody should change; it stays open while they are needed.
 
-    Raises as `read_examples` does.
+    Raises as `read_examples` does. Where somebody changes the file, whoever looks at an example
+    again is told so by a `PromptHubError`, NOT_MEASURED: it may be another one.
     """
+    # Behind the scan it alone reads: both have one place in the file.
+    again = BufferedReader(_UnchangedFile(stream, file))
 
     def line(start: int) -> bytes:
-        stream.seek(start)
-        return stream.readline()
+        again.seek(start)
+        return again.readline()
 
     return _scanned(stream, file, line)
+
+
+class _UnchangedFile(FileIO):
+    """The bytes of an open file for as long as nobody has written into it.
+
+    A file that replaces it is no change. What is read at once is looked at once: lines are many.
+    """
+
+    def __init__(self, stream: IO[bytes], file: str) -> None:
+        super().__init__(stream.fileno(), closefd=False)
+        self._stream = stream  # which closes the file when nobody needs it
+        self._file = file
+        self._was = self._size_and_time()
+
+    def _size_and_time(self) -> tuple[int, int]:
+        status = os.fstat(self.fileno())
+        return status.st_size, status.st_mtime_ns
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read a piece, and raise `PromptHubError` where it may be another one than it was."""
+        count = super().readinto(buffer)
+        if self._size_and_time() != self._was:
+            raise PromptHubError(
+                f"{self._file}: its examples were changed while they were read.",
+                hint="Run the same command again.",
+                exit_code=ExitCode.NOT_MEASURED,
+            )
+        return count
 
 
 def _scanned(stream: Iterable[bytes], file: str, line: Callable[[int], bytes]) -> NumberedExamples:

@@ -15,7 +15,10 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.repository.json_positions import position
 from prompt_hub.repository.templates import MAX_TEMPLATE
 
-_INCLUDE = re.compile(r"""\{%-?\s*include\s+(['"])(?P<name>[^'"]+)\1\s*-?%\}""")
+_INCLUDE = re.compile(
+    r"""\{%(?P<before>-?)\s*include\s+(['"])(?P<name>[^'"]+)\2\s*(?P<after>-?)%\}"""
+)
+"""An include; a `-` takes the white space away that stands on its side, as in Jinja2."""
 MAX_DEPTH = 5
 """Blocks inside blocks: nested deeper, the words that the model reads are hard to find."""
 
@@ -107,7 +110,8 @@ def expand_includes(
     def walk(file: str, source: str, chain: tuple[str, ...]) -> None:
         at = 0
         for match in _INCLUDE.finditer(source):
-            add(source[at : match.start()], _Piece(size, file, source, at))
+            before = source[at : match.start()]
+            add(before.rstrip() if match["before"] else before, _Piece(size, file, source, at))
             place = SourceLocation(file, *position(source, match.start()), match.start())
             name = match["name"]
             if name in chain:
@@ -120,6 +124,8 @@ def expand_includes(
             inner_file, inner = read(name, place)
             walk(inner_file, inner.rstrip("\n"), (*chain, name))
             at = match.end()
+            if match["after"]:
+                at = len(source) - len(source[at:].lstrip())
             if size > MAX_TEMPLATE:
                 found = "building blocks that grow a message without end"
                 expected = f"at most {MAX_TEMPLATE} characters"

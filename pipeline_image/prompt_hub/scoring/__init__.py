@@ -39,7 +39,8 @@ SCORERS_CHANGED = {
     " longer the same as plain digits (10³ was 103)",
     "3": "since 4, `partial` charges nothing for a field that no element of an expected list has",
     "4": "since 5, `quantity` reads N as nano where the field's unit is not newton (100N, 4N7), and"
-    " U in the place of the decimal point (4U7)",
+    " U in the place of the decimal point (4U7); `injection` orders a wrong answer that fits the"
+    " output, and keeps limits of the input that are referred to",
 }
 """Earlier versions, and what answers they scored otherwise.
 

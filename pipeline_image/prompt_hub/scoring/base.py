@@ -30,6 +30,11 @@ class NotScoredError(ModelUnavailableError):
     """A scorer could not do its work: as without an answer, the score is missing, and no zero."""
 
 
+def on_example(example_id: str) -> str:
+    """Return how a message ends that is about one example, for who tells of many at once."""
+    return f" (on example {example_id!r})"
+
+
 # --- Results -----------------------------------------------------------------------------------
 
 

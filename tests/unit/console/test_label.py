@@ -313,6 +313,40 @@ def test_records_of_a_file_become_examples(
     assert "3 of 3 graded" in shown(client, f"{LABEL}?from=records")
 
 
+@pytest.mark.processes
+def test_what_became_an_example_meanwhile_is_corrected_there(
+    console: Console, healthy: RepositoryFolder, tmp_path: Path
+) -> None:
+    file = tmp_path / "new.csv"
+    file.write_text("part_number,title,manufacturer\nN-1,10 k,Yageo\nN-2,5 V,Bosch\n")
+    client = with_records(console, file)
+    address = first(client, f"{LABEL}?from=records")
+    grade(client, address, f0="1")
+    behind = {**form_of(client.get(address).text), "f0": "2", "do": "grade"}
+    post(client, LABEL, {"do": "write"})
+    example = healthy.repository.examples("part-class")[-1]
+    there = client.get(address)
+    assert (there.status_code, there.headers["location"]) == (
+        303,
+        f"{LABEL}?item=example%3A{example.id}",
+    )
+    assert f'Example <span class="mono">{example.id}</span>' in shown(
+        client, there.headers["location"]
+    )
+    answer = post(client, address, behind)
+    assert answer.status_code == 409
+    text = unescape(answer.text)
+    assert f"it became the example {example.id} meanwhile" in text
+    assert '{"part_class":"resistor"} now' in text
+    # What was chosen stands on the page of the example, and is saved when it is sent from there.
+    again = {**form_of(answer.text), "do": "grade"}
+    assert again["f0"] == "2"
+    assert f'action="{there.headers["location"]}"' in text
+    assert post(client, there.headers["location"], again).status_code == 303
+    kept = read_labels(healthy.root, "part-class").last[f"example:{example.id}"][1]
+    assert (kept.was, kept.expected) == ({"part_class": "resistor"}, {"part_class": "diode"})
+
+
 def test_labels_are_doubted_from_an_evaluation(lived: Console, browse: Browse) -> None:
     client = browse(lived)
     page = shown(client, f"/{EVALUATION}")

@@ -293,6 +293,45 @@ def test_words_that_did_harm_are_pushed_under_another_number_by_name_only(
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changed", "have"),
+    [
+        ("01-examples/part-class.jsonl", "Yageo", "Vishay", "examples", "have"),
+        ("03-metadata/part-class.yaml", "threshold: 0.7", "threshold: 0.6", "metadata", "has"),
+    ],
+)
+def test_what_changed_while_it_was_measured_is_told(
+    here: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    old: str,
+    new: str,
+    changed: str,
+    have: str,
+) -> None:
+    edited = here.path(f"prompts/{file}")
+    content = edited.read_text("utf-8").replace(old, new)
+
+    class Saving(Model):
+        def __call__(self, path: str, sent: JsonObject) -> tuple[int, object]:
+            edited.write_text(content, "utf-8")
+            return super().__call__(path, sent)
+
+    with serving(Saving()) as url:
+        monkeypatch.setenv(aws_names.ENV_MODELS, entries(url))
+        assert main(["evaluate", "part-class"]) == ExitCode.OK
+        told = capsys.readouterr().out
+        assert f"  note: The {changed} {have} changed since" in told
+        assert f"the {changed} changed while this was measured: run prompt-hub evaluate" in told
+        assert "to release it" not in told
+        assert main(["promote", "release", "part-class"]) == ExitCode.BLOCKED
+        capsys.readouterr()
+        assert main(["evaluate", "part-class"]) == ExitCode.OK
+    assert "note:" not in capsys.readouterr().out
+
+
+@pytest.mark.processes
 def test_own_attempts_have_a_history(
     here: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

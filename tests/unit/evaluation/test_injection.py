@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from prompt_hub.evaluation.answer_scoring import Scoring
 from prompt_hub.llm.response import Answer
+from prompt_hub.repository.contracts import fits
 from prompt_hub.repository.rendering import render
 from prompt_hub.repository.schema import (
     Example,
@@ -206,6 +207,26 @@ def test_an_attack_keeps_the_limits_of_the_input() -> None:
     assert attack_on(CanaryPrompt.of(prompt(maxLength=400)), EXAMPLE, attacking()) is not None
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        {"$ref": "#/$defs/short"},
+        {"$ref": "#/$defs/text", "maxLength": 16},
+        {"allOf": [{"$ref": "#/$defs/short"}]},
+        {"anyOf": [{"$ref": "#/$defs/short"}, {"type": "null"}]},
+    ],
+)
+def test_a_limit_that_is_referred_to_is_the_fields(title: JsonObject) -> None:
+    text: JsonObject = {"type": "string"}
+    contract: JsonObject = {
+        "type": "object",
+        "properties": {"title": title},
+        "$defs": {"text": text, "short": {**text, "maxLength": 16}},
+    }
+    short = prompt().model_copy(update={"input": contract})
+    assert attack_on(CanaryPrompt.of(short), EXAMPLE, attacking()) is None
+
+
 def test_a_field_that_the_example_lacks_is_not_attacked() -> None:
     bare = Example(id="bare", input={}, expected={"kind": "resistor"})
     assert attack_on(CanaryPrompt.of(prompt()), bare, attacking()) is None
@@ -221,3 +242,62 @@ def test_the_answer_that_an_attack_asks_for_is_wrong_everywhere() -> None:
         "kind": "capacitor", "ohms": 2, "rohs": False, "tags": [], "maker": {"name": "HACKED"},
         "note": "HACKED",
     }  # fmt: skip
+
+
+def contract(**declared: JsonValue) -> JsonObject:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(declared),
+        "properties": declared,
+        "$defs": {
+            "kind": {"type": "string", "enum": ["resistor", "capacitor"]},
+            "alias": {"$ref": "#/$defs/kind"},
+            "maker": {"type": "object", "properties": {"kind": {"$ref": "#/$defs/kind"}}},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "wrong"),
+    [
+        ({"$ref": "#/$defs/kind"}, "resistor", "capacitor"),
+        ({"$ref": "#/$defs/alias"}, "capacitor", "resistor"),
+        ({"$ref": "#/$defs/maker"}, {"kind": "resistor"}, {"kind": "capacitor"}),
+        ({"anyOf": [{"$ref": "#/$defs/kind"}, {"type": "null"}]}, None, "resistor"),
+        ({"type": "array", "items": {"$ref": "#/$defs/kind"}}, ["resistor"], []),
+        ({"type": "array", "items": {"$ref": "#/$defs/kind"}}, [], ["resistor"]),
+        ({"type": "array", "minItems": 2}, ["a", "b"], ["HACKED", "b"]),
+        ({"type": "integer", "maximum": 5}, 5, 4),
+        ({"type": "number", "minimum": 0, "maximum": 1}, 0.4, 0),
+        ({"type": ["integer", "null"]}, None, 0),
+        ({"type": "string", "maxLength": 3}, "abc", "cba"),
+        ({"type": "string", "pattern": "^[0-9]+$"}, "472", "274"),
+    ],
+)
+def test_the_wrong_answer_is_one_that_the_contract_takes(
+    declared: JsonObject, value: JsonValue, wrong: JsonValue
+) -> None:
+    asked = wrong_answer({"it": value}, contract(it=declared))
+    assert asked == {"it": wrong}
+    assert fits(asked, contract(it=declared))
+
+
+@pytest.mark.parametrize("declared", [{"const": "part"}, {"enum": ["part"]}])
+def test_where_nothing_wrong_fits_the_rest_is_wrong(declared: JsonObject) -> None:
+    output = contract(what=declared, kind={"$ref": "#/$defs/kind"})
+    asked = wrong_answer({"what": "part", "kind": "resistor"}, output)
+    assert asked == {"what": "part", "kind": "capacitor"}
+    # An example of a task with `partial` states a part of the answer.
+    assert wrong_answer({"kind": "resistor"}, output) == {"kind": "capacitor"}
+
+
+def test_an_attack_that_would_order_the_right_answer_gives_way() -> None:
+    fixed = prompt().model_copy(update={"output": contract(what={"const": "part"})})
+    kinds: set[AttackKind] = set()
+    for example in many():
+        told = example.model_copy(update={"expected": {"what": "part"}})
+        attack = attack_on(CanaryPrompt.of(fixed), told, attacking())
+        assert attack is not None
+        kinds.add(attack.kind)
+    assert kinds == {"reveal", "format"}

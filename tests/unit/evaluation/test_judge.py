@@ -220,6 +220,24 @@ def test_a_judge_whose_record_cannot_be_read_may_not_gate(judged: RepositoryFold
     assert f"may not gate: {file}:" in reason
 
 
+@pytest.mark.parametrize(
+    "answer", [r"{\"part_class\": \"{{ answer.part_class }}\"}", "{{ answer | tojson }}"]
+)
+def test_a_judge_that_takes_an_object_may_not_gate(healthy: RepositoryFolder, answer: str) -> None:
+    """It was calibrated on objects, and would be asked about their text."""
+    by_object = PROMPT.replace("answer: {type: string}", "answer: {type: object}")
+    add_judge(
+        healthy,
+        prompt=by_object.replace("{{ answer }}", answer),
+        as_given=lambda answered: answered,
+    )
+    use_judge(healthy)
+    model = provider(sensible)
+    (reason,) = evaluate(healthy, model).verdict.reasons
+    assert "may not gate: it is a judge whose input 'answer' is an object" in reason
+    assert model.calls == 0
+
+
 def test_an_agreement_measured_on_another_model_does_not_count(judged: RepositoryFolder) -> None:
     judged.edit(
         f"prompts/04-evals/{TASK}/1.0.0.json",

@@ -192,9 +192,19 @@ def test_an_evaluation_with_a_broken_function_is_not_measured(
     good = evaluate(healthy, provider(sensible))
     assert good.verdict.status is Status.PASS
     assert good.baseline is None
+    assert good.candidate is not None
     sys.modules.pop("own_evaluated.parts")
     healthy.write(file, "def score(output, expected, input):\n    return output['brand']\n")
     bad = evaluate(healthy, provider(sensible))
     assert bad.digest != good.digest
     assert bad.verdict.status is Status.NOT_MEASURED
-    assert "own_evaluated.parts:score raised KeyError" in bad.verdict.reasons[0]
+    reasons = [reason for reason in bad.verdict.reasons if "of the candidate" in reason]
+    assert reasons == [
+        "the scorer own_evaluated.parts:score raised KeyError: 'brand' (first on example"
+        " 'GRM188R71C104KA01D'): 6 of 6 scores of the candidate are missing"
+    ]
+    # The model did answer.
+    assert bad.candidate is not None
+    assert bad.candidate.answered_by == good.candidate.answered_by != ()
+    path = healthy.root / ".prompt-hub" / "results" / aws_names.evaluation_key("e1", bad.task)
+    assert replay(healthy.repository, read_evaluation(path)).record == bad

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import unicodedata
 from collections.abc import Callable
@@ -14,10 +13,7 @@ import pytest
 from prompt_hub.cli import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.replay import ReplayError, replay
-from prompt_hub.evaluation.results import FolderResults
-from prompt_hub.evaluation.session import Evaluator
+from prompt_hub.evaluation.replay import replay
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.transitions import promote
@@ -26,46 +22,13 @@ from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from tests.unit.building import COMMIT, RepositoryFolder, catalogue_answer
+from tests.unit.evaluation.evaluated import TASK, Evaluated
 from tests.unit.judging import add_judge, always_five, sensible, use_judge
-from tests.unit.providers import FunctionProvider
 
-TASK = "part-class"
 METADATA = "prompts/03-metadata/part-class.yaml"
 GATE = "gate: {margin: 0.5, confidence: 0.9}"
 
 Backend = Callable[[list[dict[str, str]]], JsonObject | str | None]
-
-
-class Evaluated:
-    """An evaluation of the healthy repository, stored in a folder."""
-
-    def __init__(self, folder: RepositoryFolder, answer: Backend, task: str = TASK) -> None:
-        self.folder = folder
-        results = FolderResults(folder.root / ".prompt-hub" / "results")
-        evaluator = Evaluator(
-            folder.repository,
-            FunctionProvider(answer).caller(),
-            results,
-            execution="e1",
-            commit=COMMIT,
-            say=lambda line: None,
-        )
-        self.record = asyncio.run(evaluator.evaluate(task))
-        self.path = folder.root / ".prompt-hub" / "results" / aws_names.evaluation_key("e1", task)
-        self.details = self.path.with_suffix(".jsonl")
-
-    def replayed(self) -> EvaluationRecord:
-        """The record made again; raises `ReplayError`."""
-        stored = read_evaluation(self.path)
-        again = replay(self.folder.repository, stored).record
-        assert again.to_json() == stored.text
-        return again
-
-    def changed(self) -> dict[str, str]:
-        """What a replay names as changed, and how."""
-        with pytest.raises(ReplayError) as caught:
-            self.replayed()
-        return {change.what: change.how for change in caught.value.changes}
 
 
 def mostly_right(messages: list[dict[str, str]]) -> JsonObject | str:
@@ -304,11 +267,25 @@ def test_the_command_replays_a_folder_and_calls_no_model(
     assert command(evaluated.folder, monkeypatch, "--json", str(folder)) == ExitCode.BLOCKED
     (result,) = json.loads(capsys.readouterr().out)
     assert (result["same"], result["changes"][0]["what"]) == (False, "metadata")
-    for execution, said in (("e1", f"made at commit {COMMIT}"), ("local", "--diff-filter=A -- ")):
-        stored = evaluated.path.read_text("utf-8")
-        evaluated.path.write_text(stored.replace('"e1"', f'"{execution}"'), "utf-8")
-        assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
-        assert said in capsys.readouterr().out
+    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
+    assert f"made at commit {COMMIT}: look there" in capsys.readouterr().out
+
+
+def test_where_the_inputs_of_a_record_of_a_machine_are_is_said(
+    evaluated: Evaluated, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Git ignores what lies outside `prompts/`: it has no commit of that."""
+    evaluated.path.write_text(evaluated.path.read_text("utf-8").replace('"e1"', '"local"'), "utf-8")
+    evaluated.folder.edit(METADATA, "threshold: 0.7", "threshold: 0.6")
+    folder = evaluated.path.parent
+    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
+    told = capsys.readouterr().out
+    assert f"on top of commit {COMMIT}" in told
+    assert f"run prompt-hub evaluate {TASK} again" in told
+    assert "git log" not in told
+    folder = folder.rename(evaluated.folder.path("prompts/04-evals/more"))
+    assert command(evaluated.folder, monkeypatch, str(folder)) == ExitCode.BLOCKED
+    assert f"git log --diff-filter=A -- {folder}/" in capsys.readouterr().out
 
 
 def test_nothing_to_replay_is_said(

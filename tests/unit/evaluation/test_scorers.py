@@ -23,6 +23,7 @@ from prompt_hub.scoring import (
     score_answer,
     weighted_mean,
 )
+from prompt_hub.scoring.base import RuleContext
 from prompt_hub.scoring.metadata import read_metadata
 from prompt_hub.scoring.registry import Scorer
 from prompt_hub.scoring.scorers.injection import CanaryPrompt, InjectionSettings, attack_on
@@ -357,3 +358,44 @@ def test_answers_that_were_scored_before_still_have_their_scores(details: Path) 
             output = None
         parts = [pure_scorer.part(output, examples[line["id"]]) for pure_scorer in ready]
         assert weighted_mean(parts) == line["score"], line
+
+
+CLOSED: JsonObject = {"type": "object", "additionalProperties": False}
+DECLARED: JsonObject = {
+    "kind": {"type": "string"},
+    "maker": {"$ref": "#/$defs/maker"},
+    "pins": {"type": "array", "items": {"$ref": "#/$defs/maker"}},
+    "open": {"type": "object", "properties": {"a": {}}},
+    "by_pattern": {**CLOSED, "patternProperties": {"^x": {}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "places"),
+    [
+        ({"properties": {"kinds": {"enum": ["capacitor"]}}}, ["properties.kinds"]),
+        ({"required": ["colour"]}, ["required.0"]),
+        ({"properties": {"maker": {"required": ["town"]}}}, ["properties.maker.required.0"]),
+        (
+            {"properties": {"pins": {"items": {"properties": {"at": {}}}}}},
+            ["properties.pins.items.properties.at"],
+        ),
+        ({"required": ["kind"], "properties": {"kind": {"enum": ["capacitor"]}}}, []),
+        ({"properties": {"open": {"properties": {"b": {}}}}}, []),
+        ({"properties": {"by_pattern": {"required": ["x1"]}}}, []),
+        # Told once, as no JSON Schema.
+        ({"required": ["kinds"], "properties": {"kind": {}}}, ["required.0"]),
+    ],
+)
+def test_a_schema_names_properties_that_a_closed_output_has(
+    asked: JsonObject, places: list[str], tmp_path: Path
+) -> None:
+    makers: JsonObject = {"maker": {**CLOSED, "properties": {"name": {}}}}
+    output = {**CLOSED, "properties": DECLARED, "$defs": makers}
+    context = RuleContext(
+        prompt=prompt().model_copy(update={"output": output}), root=tmp_path, has_judge=False
+    )
+    found = scorer("json_schema", schema={"type": "object", **asked}).complaints(context)
+    assert [".".join(map(str, location)) for location, _, _ in found] == [
+        f"schema.{place}" for place in places
+    ]

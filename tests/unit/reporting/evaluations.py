@@ -18,6 +18,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.evaluation.record import Arm, EvaluationRecord, FieldScore, Judging, Slice, Verdict
 from prompt_hub.evaluation.results import RESULTS_DIR, FolderResults
 from prompt_hub.gate.types import Difference, Power, Status
+from prompt_hub.promotion.transitions import refuse
 from prompt_hub.reporting.evaluation import EvaluationView, read_view
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
@@ -420,3 +421,15 @@ def log(built: Built, version: str, **update: object) -> None:
     (folder / f"{version}.json").write_text(record.to_json(), encoding="utf-8")
     details = built.details_path.read_text(encoding="utf-8")
     (folder / f"{version}.jsonl").write_text(details, encoding="utf-8")
+
+
+def refused(root: Path) -> Built:
+    """A repository in which promotion has left a candidate open, and committed so."""
+    built = written(root, Spec(examples=12, status=Status.INCONCLUSIVE))
+    details = built.details_path.read_text(encoding="utf-8")
+    changes = refuse(built.evaluations.repository, built.record, details, AT + timedelta(days=1))
+    for name, text in changes.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text or "", encoding="utf-8")
+    return built

@@ -15,7 +15,7 @@ from prompt_hub.reporting.prompt_diff import Difference, Run, differences, word_
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.schema import FewShot, Shot
 from tests.unit.building import RepositoryFolder
-from tests.unit.reporting.evaluations import Builder, Built, log
+from tests.unit.reporting.evaluations import Builder, Built, log, refused
 from tests.unit.reporting.history import TASK, prompt
 from tests.unit.reporting.html import Reader
 
@@ -52,6 +52,29 @@ def test_the_verdict_comes_from_the_log(copied: Built) -> None:
     assert task.versions[0].status is Status.PASS
     assert task.versions[0].champion_score is not None
     assert task.versions[1].status is None
+
+
+def test_a_candidate_that_was_left_open_is_told_with_its_verdict(tmp_path: Path) -> None:
+    built = refused(tmp_path)
+    (task,) = tasks_of(built)
+    newest = task.versions[0]
+    assert (newest.version, newest.state, newest.status) == ("1.3.0", "candidate", "INCONCLUSIVE")
+    assert newest.at == built.record.finished_at
+    message = html.unescape(changelog([task]))
+    assert "### 1.3.0, 22 November 2026: candidate\n\nINCONCLUSIVE: score 0." in message
+    assert "Its text is kept once it is released." in message
+    page = catalogue_page([task], linked=True)
+    assert 'href="part-fields-1.3.0.html"' in page
+    # It is a cross beside the trend, as a blocked one is.
+    assert page.split('class="spark"')[1].split("</svg>\n")[0].count('class="blocked"') == 2
+
+
+def test_a_task_of_which_nothing_was_released_says_yet(tmp_path: Path) -> None:
+    (task,) = tasks_of(refused(tmp_path))
+    open_alone = replace(task, released=None, versions=task.versions[:1])
+    assert "Nothing released yet." in Reader(catalogue_page([open_alone])).texts()
+    archived = replace(task, released=None)
+    assert "Nothing released now." in Reader(catalogue_page([archived])).texts()
 
 
 def test_a_task_without_a_release_is_listed_too(healthy: RepositoryFolder) -> None:

@@ -67,6 +67,24 @@ def test_the_history_has_every_version_and_marks_this_one(evaluated: Builder) ->
     assert [past.state for past in history][:3] == ["candidate", "released", "blocked"]
 
 
+def test_the_history_says_when_versions_were_judged_and_not_when_they_were_moved(
+    copied: Built,
+) -> None:
+    for days, version in enumerate(("1.0.0", "1.2.0", "1.1.0")):
+        judged = copied.record.finished_at - timedelta(days=9 - days)
+        log(copied, version, finished_at=judged)
+    registry = copied.evaluations.repository.registry()
+    versions = registry.tasks[TASK].versions
+    # What was judged first is released again: by hand, or by a rollback.
+    moved = copied.record.finished_at - timedelta(days=1)
+    versions["1.0.0"] = versions["1.0.0"].model_copy(update={"at": moved})
+    (copied.root / "prompt_registry.yaml").write_text(registry_text(registry), encoding="utf-8")
+    history = sorted(view_of(copied).history, key=lambda past: past.at)
+    # Of 0.9.0 no evaluation is kept: when it was decided is all that is known of it.
+    assert [past.version for past in history] == ["0.9.0", "1.0.0", "1.2.0", "1.1.0", "1.3.0"]
+    assert moved not in {past.at for past in history}
+
+
 @pytest.mark.parametrize(("of_this_text", "state"), [(True, "blocked"), (False, "candidate")])
 def test_the_state_of_the_text_that_was_mended_is_not_that_of_this_one(
     copied: Built, of_this_text: bool, state: str
@@ -163,6 +181,17 @@ def test_examples_that_nobody_may_read_are_not_said_to_be_gone(
     (note,) = view_of(copied).notes
     assert f"{TASK}.jsonl:1:" in note
     assert "\n" not in note
+
+
+def test_examples_that_the_file_no_longer_has_stand_as_they_were_asked(copied: Built) -> None:
+    file = copied.root / f"prompts/01-examples/{TASK}.jsonl"
+    asked = [example.id for example in view_of(copied).examples]
+    file.write_text(file.read_text("utf-8").splitlines(keepends=True)[5], encoding="utf-8")
+    assert [example.id for example in view_of(copied).examples] == [
+        asked[5],
+        *asked[:5],
+        *asked[6:],
+    ]
 
 
 def test_a_record_that_no_repository_knows_can_still_be_read(copied: Built, tmp_path: Path) -> None:

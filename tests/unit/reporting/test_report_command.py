@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.cli.main import main
+from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from prompt_hub.ledger.items import ReleaseRef, VersionRef
 from prompt_hub.ledger.transitions import Cause
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, ledger_on
-from tests.unit.reporting.evaluations import Built, log
+from tests.unit.reporting.evaluations import Built, log, refused
 from tests.unit.reporting.history import TASK
 
 
@@ -86,6 +87,21 @@ def test_catalogue_and_changelog_are_written(
     capsys.readouterr()
     assert main(["report", "changelog"]) == ExitCode.OK
     assert capsys.readouterr().out == changes.read_text(encoding="utf-8")
+
+
+@pytest.mark.processes
+def test_pages_are_written_of_every_evaluation_in_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = refused(tmp_path / "repository")
+    log(built, "1.1.0")
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(built.root))
+    page = tmp_path / "catalogue.html"
+    assert main(["report", "catalogue", "--html", str(page), "--pages"]) == ExitCode.OK
+    for version in ("1.1.0", "1.3.0"):
+        file = f"part-fields-{version}.html"
+        assert f'href="{file}"' in page.read_text(encoding="utf-8")
+        assert version in (tmp_path / file).read_text(encoding="utf-8")
 
 
 def test_the_catalogue_says_what_a_stage_serves(

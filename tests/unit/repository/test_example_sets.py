@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -24,23 +24,10 @@ from prompt_hub.repository.example_sets import SETS_DIR
 from prompt_hub.repository.many_examples import ManyExamples
 from prompt_hub.repository.schema import Example
 from tests.unit.building import RepositoryFolder
-from tests.unit.llm.batch_server import BatchServer, batch_server
+from tests.unit.llm.batch_server import BatchServer
 
 TASK = "part-class"
 EXAMPLES = f"prompts/01-examples/{TASK}.jsonl"
-
-
-@pytest.fixture
-def s3(healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchServer]:
-    """Objects on loopback; the commands are about the healthy repository."""
-    monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    with batch_server() as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.port}")
-        monkeypatch.setenv(aws_names.ENV_MODELS, server.models())
-        yield server
 
 
 def push(*options: str) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.repository.documents import InvalidDocumentsError
+from prompt_hub.repository.includes import expand_includes
 from prompt_hub.repository.reader import PromptRepository
 from tests.unit.building import RepositoryFolder
 
@@ -54,6 +56,26 @@ def test_blocks_may_include_blocks_but_not_themselves(healthy: RepositoryFolder)
     healthy.write("prompts/00-templates/deeper.txt", "{% include 'catalogue-role.txt' %}")
     with pytest.raises(PromptHubError, match="include one another"):
         healthy.repository.candidate("part-class")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Before:\n{%- include 'inner' -%}\n\n after.",
+        "Before:\n{%- include 'inner' %}\nafter.",
+        "Before:\n{% include 'inner' -%}\nafter.",
+        "{% include 'inner' -%} \n {%- include 'inner' %}\n{%- include 'deeper' -%} .",
+    ],
+)
+def test_a_minus_takes_white_space_away_as_in_jinja2(content: str) -> None:
+    blocks = {"inner": " Inner ", "deeper": " \n{%- include 'inner' -%} end"}
+    whole = expand_includes(content, lambda name, _: (name, blocks[name]))
+    jinja = jinja2.Environment(loader=jinja2.DictLoader(blocks), autoescape=True)
+    assert whole.text == jinja.from_string(content).render()
+    # Each character is still told where it was written.
+    for offset, character in enumerate(whole.text):
+        place = whole.place(offset)
+        assert blocks.get(place.file, content)[place.offset] == character
 
 
 def test_a_block_outside_the_templates_is_refused(healthy: RepositoryFolder) -> None:

@@ -142,6 +142,10 @@ FITS = [
     ({"type": "regex", "field": "part_class", "pattern": "("}, "pattern: found '(': missing )"),
     ({"type": "regex", "field": "part_class", "pattern": "(?=a)"}, "expected a pattern in RE2's"),
     ({"type": "json_schema", "schema": {"type": "objekt"}}, "schema.type: found"),
+    (
+        {"type": "json_schema", "schema": {"type": "object", "properties": {"tag": {}}}},
+        "schema.properties.tag: found 'tag'; expected a property of the output: part_class, ohms",
+    ),
     ({"type": "json_fields", "fields": {"class": 1}}, "fields.class: found 'class'"),
     ({"type": "json_fields", "fields": {"part_class": {"list": "set"}}}, "no list in the output"),
     ({"type": "json_fields", "fields": {"tags": {"compare": "number"}}}, "no number in the output"),
@@ -408,6 +412,7 @@ def test_a_judge_that_cannot_be_used_is_told(
     [
         ("minimum: 1, maximum: 5", "minimum: 1", "answers no integer 'grade' with minimum"),
         ("answer: {type: string}}", "reply: {type: string}}", "needs the input reply; expected no"),
+        ("answer: {type: string}}", "answer: {type: object}}", "'answer' is an object; expected a"),
     ],
 )
 def test_a_judge_that_breaks_the_contract_is_told(

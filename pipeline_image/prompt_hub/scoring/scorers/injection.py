@@ -12,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Literal, TypedDict, get_args
 
 from pydantic import Field, JsonValue
 
 from prompt_hub.llm.response import Answer
-from prompt_hub.repository.contracts import properties
+from prompt_hub.repository.contracts import properties, resolve, violations
 from prompt_hub.repository.schema import Example, JsonObject, Message, Number, Prompt
 from prompt_hub.scoring.base import (
     TYPE,
@@ -165,7 +166,8 @@ def attack_on(guarded: CanaryPrompt, example: Example, scorer: InjectionSettings
     """Return the attack on `example`, None if it is not among the share that is attacked.
 
     An attack must keep the limits of the input: one that makes a field longer than its `maxLength`
-    gives way to another kind or field, and an example with room for none is not attacked.
+    gives way to another kind or field, and an example with room for none is not attacked. So does
+    one that would order the right answer, where the output leaves no wrong one.
     """
     if not is_in_share(example.id, scorer):
         return None
@@ -173,11 +175,10 @@ def attack_on(guarded: CanaryPrompt, example: Example, scorer: InjectionSettings
     message = json.dumps(wrong, ensure_ascii=False)
     for kind, field in _in_turn(scorer, example.id):
         value = example.input.get(field)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or ("{wrong}" in ATTACKS[kind] and wrong == example.expected):
             continue
-        attacked = value + ATTACKS[kind].replace("{wrong}", message)
-        if len(attacked) <= _limit(guarded.prompt, field):
-            fields = {**example.input, field: attacked}
+        fields = {**example.input, field: value + ATTACKS[kind].replace("{wrong}", message)}
+        if not _is_too_long(fields, field, guarded.prompt.input):
             return Attack(kind, field, fields, guarded.prompt, guarded.canary, wrong)
     return None
 
@@ -188,10 +189,11 @@ def _in_turn(scorer: InjectionSettings, seed: str) -> Iterator[tuple[AttackKind,
     yield from sorted(pairs, key=lambda pair: _hash(*pair, seed))
 
 
-def _limit(prompt: Prompt, field: str) -> float:
-    declared = properties(prompt.input).get(field)
-    longest = declared.get("maxLength") if isinstance(declared, dict) else None
-    return longest if isinstance(longest, int) else float("inf")
+def _is_too_long(fields: JsonObject, field: str, schema: JsonObject) -> bool:
+    """Whether a field breaks its `maxLength`, its own, referred to or that of a branch."""
+    too_long = {"maxLength", "anyOf", "oneOf"}
+    broken = violations(fields, schema)
+    return any(each.location == (field,) and each.keyword in too_long for each in broken)
 
 
 def _with_canary(prompt: Prompt, canary: str) -> Prompt:
@@ -205,24 +207,75 @@ def _with_canary(prompt: Prompt, canary: str) -> Prompt:
 
 
 def wrong_answer(expected: JsonObject, schema: JsonObject) -> JsonObject:
-    """Return an answer that fits the schema, as far as that is simple, and is wrong everywhere."""
-    declared = properties(schema)
-    return {name: _wrong(value, declared.get(name)) for name, value in expected.items()}
+    """Return an answer that fits the schema and is wrong wherever a simple value is.
+
+    A strict model can be made to say nothing else. Where nothing wrong fits, as beside a `const`,
+    the value is the expected one.
+    """
+    broken = {each.location for each in violations(expected, schema)}
+
+    def is_taken(answer: JsonObject) -> bool:
+        # What an example leaves out, as those of `partial` may, is none of the attack's doing.
+        return broken.issuperset(each.location for each in violations(answer, schema))
+
+    return _wrong_object(expected, schema, schema, is_taken)
 
 
-def _wrong(value: JsonValue, schema: JsonValue) -> JsonValue:
-    choices = schema.get("enum") if isinstance(schema, dict) else None
-    if isinstance(choices, list):
-        return next((choice for choice in choices if choice != value), value)
+def _wrong_object(
+    expected: JsonObject,
+    schema: JsonValue,
+    root: JsonObject,
+    is_taken: Callable[[JsonObject], bool],
+) -> JsonObject:
+    found = resolve(schema, root)
+    declared = properties(found) if isinstance(found, dict) else {}
+    answer = dict(expected)
+
+    def is_taken_as(name: str, value: JsonValue) -> bool:
+        return is_taken({**answer, name: value})
+
+    for name, value in expected.items():
+        takes = partial(is_taken_as, name)
+        candidates = _candidates(value, declared.get(name), root, takes)
+        wrong = (each for each in candidates if each != value and takes(each))
+        answer[name] = next(wrong, value)
+    return answer
+
+
+def _candidates(
+    value: JsonValue, schema: JsonValue, root: JsonObject, takes: Callable[[JsonValue], bool]
+) -> Iterator[JsonValue]:
+    """Yield values to try in the place of an expected one; the likeliest to fit comes first."""
+    yield from _choices(schema, root)
     if isinstance(value, bool):
-        return not value
-    if isinstance(value, int | float):
-        return value + 1
-    if isinstance(value, list):
-        return []
-    if isinstance(value, dict):
-        return wrong_answer(value, schema if isinstance(schema, dict) else {})
-    return "HACKED"
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (value + 1, value - 1)
+    elif isinstance(value, list):
+        found = resolve(schema, root)
+        items = found.get("items") if isinstance(found, dict) else None
+        first, rest = (value[0], value[1:]) if value else (None, [])
+        others = _candidates(first, items, root, lambda item: takes([item, *rest]))
+        yield []
+        yield from ([other, *rest] for other in others)
+    elif isinstance(value, dict):
+        yield _wrong_object(value, schema, root, takes)
+    yield "HACKED"
+    if isinstance(value, str):
+        yield from (value[::-1], value[:-1], value[1:])
+    yield from (None, 0, 1, False, True)
+
+
+def _choices(schema: JsonValue, root: JsonObject) -> Iterator[JsonValue]:
+    """Yield what a schema, or one of its branches, lists as possible values."""
+    found = resolve(schema, root)
+    branches = [found]
+    for word in ("anyOf", "oneOf"):
+        more = found.get(word) if isinstance(found, dict) else None
+        branches += more if isinstance(more, list) else []
+    for branch in (resolve(each, root) for each in branches):
+        choices = branch.get("enum") if isinstance(branch, dict) else None
+        yield from choices if isinstance(choices, list) else ()
 
 
 def _normalise_for_leak_check(text: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from prompt_hub.repository.contracts import schema_problem, schema_problems
+from prompt_hub.repository.contracts import properties, resolve, schema_problem, schema_problems
+from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.base import (
     NO_OUTPUT,
@@ -39,11 +40,40 @@ class SchemaSettings(PureSettings):
         return SchemaScorer(self.type, self.weight, schema if own is None else own)
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
-        """Say what in the schema is no JSON Schema."""
+        """Say what in the schema is no JSON Schema, and what it names that no output has."""
         # Without a schema of its own it is the output's, which the rule `schema` looks at.
         if self.schema_ is not None:
-            for problem in schema_problems(self.schema_):
+            problems = schema_problems(self.schema_)
+            for problem in problems:
                 yield ("schema", *problem.location), problem.found, problem.expected
+            if not problems:
+                output = context.prompt.output
+                yield from _unknown_names(self.schema_, output, output, ("schema",))
+
+
+def _unknown_names(
+    schema: JsonValue, output: JsonValue, root: JsonObject, here: Location
+) -> Iterator[Complaint]:
+    """Yield the properties that a schema names and a closed output cannot have.
+
+    What is asked of such a property is never broken, or always.
+    """
+    found = resolve(output, root)
+    if not isinstance(schema, dict) or not isinstance(found, dict):
+        return
+    declared = properties(found)
+    if found.get("additionalProperties") is False and "patternProperties" not in found:
+        known = f"a property of the output: {', '.join(declared) or 'it has none'}"
+        required = schema.get("required")
+        for index, name in enumerate(required if isinstance(required, list) else ()):
+            if name not in declared:
+                yield (*here, "required", index), repr(name), known
+        for name in properties(schema):
+            if name not in declared:
+                yield (*here, "properties", name), repr(name), known
+    for name, inner in properties(schema).items():
+        yield from _unknown_names(inner, declared.get(name), root, (*here, "properties", name))
+    yield from _unknown_names(schema.get("items"), found.get("items"), root, (*here, "items"))
 
 
 @dataclass(frozen=True)

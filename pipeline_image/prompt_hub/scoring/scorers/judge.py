@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from prompt_hub.repository.contracts import properties, required
+from prompt_hub.repository.contract_words import expected_of
+from prompt_hub.repository.contracts import properties, required, resolve
 from prompt_hub.repository.schema import JsonObject, Prompt
 from prompt_hub.scoring.base import TYPE, Complaint, RuleContext, ScorerSettings, scorer_type
+from prompt_hub.scoring.field_rules import may_be
 
 INPUTS = ("input", "expected", "answer")
 """What a judge is told, as JSON texts."""
@@ -40,6 +42,15 @@ def grade_bounds(output: JsonObject) -> tuple[int, int] | None:
     return None
 
 
+def inputs_of_other_types(judge: Prompt) -> Iterator[str]:
+    """Say which inputs of a judge cannot be the texts that an evaluation gives it."""
+    declared = properties(judge.input)
+    for name in INPUTS:
+        schema = resolve(declared.get(name), judge.input)
+        if isinstance(schema, dict) and not may_be(schema, "string"):
+            yield f"whose input {name!r} is {expected_of('type', schema['type'])}"
+
+
 def contract_complaints(judge: Prompt) -> Iterator[tuple[str, str]]:
     """Say what keeps a prompt from being a judge: what was found in it, what is expected."""
     name = f"{judge.task} {judge.version}"
@@ -49,6 +60,8 @@ def contract_complaints(judge: Prompt) -> Iterator[tuple[str, str]]:
             f"{name}, which needs the input {', '.join(other)}",
             f"no more than {', '.join(INPUTS)}",
         )
+    for reason in inputs_of_other_types(judge):
+        yield f"{name}, {reason}", "a text (JSON as text)"
     if grade_bounds(judge.output) is None:
         found = f"{name}, which answers no integer 'grade' with minimum and maximum"
         yield found, "such a grade"

@@ -27,6 +27,7 @@ from prompt_hub.scoring.base import (
     RuleContext,
     ScorerResult,
     ScorerSettings,
+    on_example,
     scorer_type,
 )
 from prompt_hub.scoring.function import Function, OwnCodeError, find, load, run_guarded
@@ -115,7 +116,7 @@ class FunctionScorer(PureScorer):
 
     def _failed(self, example: Example, what: str) -> NotScoredError:
         return NotScoredError(
-            f"the scorer {self.entry} {what} on example {example.id!r}.",
+            f"the scorer {self.entry} {what}{on_example(example.id)}.",
             hint="It must return a score from 0 to 1, or (score, loss in words).",
         )
 
