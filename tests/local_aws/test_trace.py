@@ -283,6 +283,7 @@ TAMPERED: list[tuple[str, str, Callable[[Stand], None]]] = [
     ("evaluation", "record", lambda s: s.commit(RECORD, '"looks": 1', '"looks": 2')),
     ("evaluation", "answer", lambda s: s.commit(f"{RECORD}l", "capacitor", "resistor")),
     ("evaluation", "resealed", lambda s: s.reseal(baseline=0.9)),
+    ("evaluation", "resealed as of other scorers", lambda s: s.reseal(scorers_version="99")),
     (
         "evaluation",
         "bucket",
@@ -292,7 +293,6 @@ TAMPERED: list[tuple[str, str, Callable[[Stand], None]]] = [
     ),
     ("examples", "hash", lambda s: s.reseal(examples_sha256=OTHER)),
     ("metadata", "hash", lambda s: s.reseal(metadata_sha256=OTHER)),
-    ("scorers", "version", lambda s: s.reseal(scorers_version="99")),
     ("model", "identity", lambda s: s.reseal(candidate={"model": "openai:another"})),
     ("commit", "another one", _another_commit),
     ("commit", "no such", lambda s: s.reseal(commit="c0ffee" + "0" * 34)),

@@ -193,7 +193,12 @@ class RepositoryFolder:
             self.edit(f"prompts/{layer}/{task}.yaml", f"version: {before}", f"version: {after}")
 
     def promote(
-        self, task: str, answer: Backend = catalogue_answer, models: ModelAliases = ALIASES
+        self,
+        task: str,
+        answer: Backend = catalogue_answer,
+        models: ModelAliases = ALIASES,
+        execution: str = "test",
+        commit: str = COMMIT,
     ) -> None:
         """Evaluate the candidate on a model that is always right, or says else, and promote it."""
         results = FolderResults(self.root / ".prompt-hub" / "results")
@@ -201,13 +206,13 @@ class RepositoryFolder:
             self.repository,
             ModelClient(models, FunctionProvider(answer)),
             results,
-            execution="test",
-            commit=COMMIT,
+            execution=execution,
+            commit=commit,
             say=lambda line: None,
         )
         record = asyncio.run(evaluator.evaluate(task))
         assert record.verdict.promotes, record.verdict
-        details = results.get(aws_names.evaluation_details_key("test", task)) or ""
+        details = results.get(aws_names.evaluation_details_key(execution, task)) or ""
         apply(self.root, transitions.promote(self.repository, record, details, MADE_AT))
 
     def findings(self, task: str | None = None) -> list[Finding]:

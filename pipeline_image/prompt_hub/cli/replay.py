@@ -165,4 +165,5 @@ def _inputs_of_then(repository: PromptRepository, path: Path, record: Evaluation
     return f"it was made on a machine: look for its inputs where it came into git, {commit}"
 
 
-_INPUTS = {"examples", "metadata", "candidate", "champion", "scorers", "gate"}
+_INPUTS = {"examples", "metadata", "candidate", "champion"}
+"""What a commit has of then; scorers and gate are the program's."""

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile
 from pathlib import Path
 from typing import get_args
 
-from pydantic import JsonValue
-
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.wording import count
 from prompt_hub.evaluation.builder import Provenance, build_record, lines_of, unchanged
+from prompt_hub.evaluation.differences import differences
 from prompt_hub.evaluation.earlier_words import as_sealed
 from prompt_hub.evaluation.example_results import ArmName, ExampleResult, Result
 from prompt_hub.evaluation.inputs import Inputs
@@ -45,11 +42,7 @@ from prompt_hub.scoring.metadata import read_metadata
 from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.injection import CanaryPrompt, attack_on
 
-ROUNDING = 1e-9
-"""By which numbers of an earlier gate may differ: it summed up floats, today's sums are exact."""
-LAST_PLACE = 1.001e-3
-"""By which the same numbers may differ in words, where they have three places."""
-_NUMBER = re.compile(r"\d+\.\d+")
+_Rescore = Callable[[ArmName, Example, ExampleResult], ExampleResult]
 _BY_MODELS = {"judge", "injection"}
 """What the names of parts begin with that a model was asked for."""
 
@@ -86,12 +79,15 @@ class Replayed:
         return "".join(f"{line}\n" for line in lines_of(self.sequential))
 
 
-def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
+def replay(
+    repository: PromptRepository, stored: Evaluation, *, as_scored: bool = False
+) -> Replayed:
     """Make a record again and prove that it is the same.
 
     Args:
         repository: prompts, examples and metadata; they must be those of the record.
         stored: the record and its details.
+        as_scored: whether scores and majority guess are taken as other scorers gave them.
 
     Raises:
         ReplayError: an input has changed, or the record says something else than its details.
@@ -102,23 +98,38 @@ def replay(repository: PromptRepository, stored: Evaluation) -> Replayed:
         *_compared("metadata", record.metadata_sha256, inputs.metadata.sha256),
     ]
     gate, earlier = _gate_of(record), _changed_since(record.scorers_version)
-    scorers = [*_compared("scorers", record.scorers_version, SCORERS_VERSION)]
-    if not earlier:
+    unknown = "this version of Prompt Hub does not know the former, look with one that does"
+    found = _compared("scorers", record.scorers_version, SCORERS_VERSION)
+    scorers = [replace(change, how=f"{change.how}: {earlier or unknown}") for change in found]
+    if not earlier and not as_scored:
         changes += scorers
     if gate is None:
-        changes += _compared("gate", record.gate_version, GATE_VERSION)
+        found = _compared("gate", record.gate_version, GATE_VERSION)
+        changes += [replace(change, how=f"{change.how}: {unknown}") for change in found]
     if changes or gate is None:
         raise ReplayError(changes)
     versions = replace(inputs, gate_version=gate, scorers_version=record.scorers_version)
-    replayed = _in_words_of_then(_made_again(versions, stored, repository.root), record)
-    again = replayed.record.to_json()
-    rounding = gate != GATE_VERSION
-    differences = [*_differences(json.loads(stored.text), json.loads(again), rounding=rounding)]
-    if not differences and not rounding and stored.text != again:
-        differences = [Change("record", "its text was formatted by another program")]
-    if differences:
-        changed = [replace(change, how=f"{change.how}: {earlier}") for change in scorers]
-        raise ReplayError([*changed, *differences])
+    try:
+        return _prove_same(versions, stored, repository.root, as_scored=as_scored)
+    except ReplayError as error:
+        # By other scores the gate may have asked for more answers, or for fewer.
+        raise ReplayError([*([] if as_scored else scorers), *error.changes]) from error
+
+
+def _prove_same(inputs: Inputs, stored: Evaluation, root: Path, *, as_scored: bool) -> Replayed:
+    record = stored.record
+    replayed = _in_words_of_then(_made_again(inputs, stored, root, as_scored=as_scored), record)
+    if as_scored:
+        kept: dict[str, object] = {"baseline": record.baseline}
+        if not _changed_since(record.scorers_version):
+            # A later version may say the same in other words.
+            reasons = {"reasons": record.verdict.reasons}
+            kept["verdict"] = replayed.record.verdict.model_copy(update=reasons)
+        replayed = replace(replayed, record=replayed.record.model_copy(update=kept))
+    again, rounding = replayed.record.to_json(), inputs.gate_version != GATE_VERSION
+    found = [Change(*each) for each in differences(stored.text, again, rounding=rounding)]
+    if found:
+        raise ReplayError(found)
     return replayed
 
 
@@ -201,7 +212,14 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
     return inputs, changes
 
 
-def _made_again(inputs: Inputs, stored: Evaluation, root: Path, *, anew: bool = False) -> Replayed:
+def _made_again(
+    inputs: Inputs,
+    stored: Evaluation,
+    root: Path,
+    *,
+    anew: bool = False,
+    as_scored: bool = False,
+) -> Replayed:
     record = stored.record
     arms: Mapping[ArmName, Arm | None] = {
         "candidate": record.candidate,
@@ -215,7 +233,8 @@ def _made_again(inputs: Inputs, stored: Evaluation, root: Path, *, anew: bool = 
     if record.verdict.status is Status.UNCHANGED:
         sequential = unchanged()
     else:
-        sequential = _looked_again(inputs, _answers(stored, root), anew=anew)
+        rescore = _as_scored if as_scored else _rescorer(inputs, anew=anew)
+        sequential = _looked_again(inputs, _answers(stored, root), rescore)
     provenance = Provenance(
         execution=record.execution,
         commit=record.commit,
@@ -290,10 +309,8 @@ def _answers(stored: Evaluation, root: Path) -> _Answers | LargeAnswers:
 
 
 def _looked_again(
-    inputs: Inputs, answers: _Answers | LargeAnswers, *, anew: bool
+    inputs: Inputs, answers: _Answers | LargeAnswers, rescore: _Rescore
 ) -> SequentialResult:
-    rescore = _rescorer(inputs, anew=anew)
-
     async def ask(arm: ArmName, examples: Sequence[Example], repeat: int) -> Sequence[Result]:
         found = room_for(examples)
         for place, example in enumerate(examples):
@@ -322,9 +339,12 @@ def _looked_again(
     return sequential
 
 
-def _rescorer(
-    inputs: Inputs, *, anew: bool
-) -> Callable[[ArmName, Example, ExampleResult], ExampleResult]:
+def _as_scored(arm: ArmName, example: Example, detail: ExampleResult) -> ExampleResult:
+    """Return an answer with the score that follows from what every scorer said of it then."""
+    return detail if detail.answer is None else replace(detail, score=weighted_mean(detail.parts))
+
+
+def _rescorer(inputs: Inputs, *, anew: bool) -> _Rescore:
     """Return a function that scores an answer again; what models said about it is not asked again.
 
     Args:
@@ -408,30 +428,3 @@ def _compared(what: str, then: str, now: str) -> Iterator[Change]:
 
 def _short(value: str | None) -> str:
     return value[:12] if value else "none"
-
-
-def _differences(
-    then: JsonValue, now: JsonValue, *, rounding: bool, where: str = ""
-) -> Iterator[Change]:
-    """Where two JSON values differ, outermost first; `rounding` alone is none where it says so."""
-    if isinstance(then, dict) and isinstance(now, dict):
-        for name in dict.fromkeys((*then, *now)):
-            inside = f"{where}.{name}" if where else name
-            yield from _differences(then.get(name), now.get(name), rounding=rounding, where=inside)
-    elif then != now and not (rounding and _rounded_alike(then, now)):
-        yield Change(where, f"{json.dumps(then)} in the record, {json.dumps(now)} made again")
-
-
-def _rounded_alike(then: JsonValue, now: JsonValue) -> bool:
-    """Whether two numbers, or texts with numbers in them, differ by rounding alone."""
-    if isinstance(then, float) and isinstance(now, float):
-        return abs(then - now) <= ROUNDING
-    if isinstance(then, str) and isinstance(now, str):
-        numbers = zip(_NUMBER.findall(then), _NUMBER.findall(now), strict=False)
-        return _NUMBER.sub("", then) == _NUMBER.sub("", now) and all(
-            abs(float(old) - float(new)) <= LAST_PLACE for old, new in numbers
-        )
-    if isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        pairs = zip(then, now, strict=True)
-        return all(old == new or _rounded_alike(old, new) for old, new in pairs)
-    return False

@@ -19,6 +19,8 @@ class HopState(StrEnum):
     BROKEN = "broken"
     NOT_RECORDED = "not-recorded"
     """It was made by a version that did not write this down yet."""
+    NOT_COMPARED = "not-compared"
+    """It was made by scorers or a gate that this version cannot repeat; the rest was compared."""
     NOT_ASKED = "not-asked"
     """Only a stage knows, and none was named."""
     NONE = "none"
@@ -51,11 +53,16 @@ class Hop:
         facts: Facts,
         faults: Iterable[Fault | None] = (),
         notes: Iterable[str] = (),
+        uncompared: Iterable[str] = (),
     ) -> Hop:
-        """Return a hop that was looked at: broken if there is any fault."""
-        found = tuple(fault for fault in faults if fault is not None)
-        state = HopState.BROKEN if found else HopState.VERIFIED
-        return cls(name=name, state=state, facts=facts, faults=found, notes=tuple(notes))
+        """Return a hop that was looked at: broken if there is any fault.
+
+        What could not be looked at is in `uncompared`, and why: the hop is not verified then.
+        """
+        found, unlooked = tuple(fault for fault in faults if fault is not None), tuple(uncompared)
+        whole = HopState.NOT_COMPARED if unlooked else HopState.VERIFIED
+        state = HopState.BROKEN if found else whole
+        return cls(name=name, state=state, facts=facts, faults=found, notes=(*notes, *unlooked))
 
     @classmethod
     def missing(cls, name: str, fault: Fault, facts: Facts | None = None) -> Hop:

@@ -29,6 +29,10 @@ from prompt_hub.repository.registry import RegisteredVersion, Registry
 from prompt_hub.repository.yaml import parse_yaml
 
 _FORMAT = "%H%x1f%an <%ae>%x1f%aI%x1f%s%x1f%(trailers:key=Execution,valueonly)%x1e"
+FILES = frozenset(("task", "examples", "metadata", "candidate", "champion"))
+"""What `replay` names when a file is not that of the record."""
+PROGRAM = frozenset(("scorers", "gate"))
+"""What it names when this version of Prompt Hub is not: nobody has edited anything."""
 _CARRIED = ("prompts", REGISTRY, "scorers")
 """What a verdict depends on; code of the product is not run from an old commit."""
 
@@ -133,10 +137,11 @@ class GitHistory:
         inputs_at = evaluated
         if evaluation is not None and evaluated is not None:
             changes = self._replayed(evaluated.sha, evaluation)
-            if changes and evaluation.record.execution == LOCAL_EXECUTION and recorded:
+            unlike = any(change.what not in PROGRAM for change in changes)
+            if unlike and evaluation.record.execution == LOCAL_EXECUTION and recorded:
                 # Measured on a machine, before it was committed: the inputs came with the record.
                 later = self._replayed(recorded.sha, evaluation)
-                if not later:
+                if not any(change.what in FILES for change in later):
                     changes, inputs_at = later, recorded
         released = self._first_release(task, version)
         tagged = self.commit(f"refs/tags/{task}/v{version}")
@@ -173,12 +178,9 @@ class GitHistory:
     def _replayed(self, commit: str, stored: Evaluation) -> Sequence[Change]:
         try:
             with self.tree(commit) as repository:
-                replay(repository, stored)
-        except ReplayError as error:
-            return error.changes
+                return _changes(repository, stored)
         except PromptHubError as error:
             return [Change("task", error.message)]
-        return ()
 
     def _first_release(self, task: str, version: str) -> tuple[Commit, str] | None:
         for commit in self._log("--reverse", *_released_paths(task, version)):
@@ -228,6 +230,27 @@ class GitHistory:
         """Return what git prints; None where it refuses, for what is asked is not there."""
         done = run_git(self._root, *arguments)
         return done.stdout if done.returncode == 0 else None
+
+
+def _changes(repository: PromptRepository, stored: Evaluation) -> Sequence[Change]:
+    """Return what of a record does not come out again, and what of the program may be why.
+
+    That other scorers score otherwise is no edit; all else must follow from the scores of then.
+    """
+    try:
+        replay(repository, stored)
+    except ReplayError as error:
+        scorers = [change for change in error.changes if change.what == "scorers"]
+        unread = any(change.what in FILES or change.what == "gate" for change in error.changes)
+        if unread or not scorers:
+            return error.changes
+    else:
+        return ()
+    try:
+        replay(repository, stored, as_scored=True)
+    except ReplayError as error:
+        return [*scorers, *error.changes]
+    return scorers
 
 
 def _released_paths(task: str, version: str) -> tuple[str, str]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 
 from prompt_hub.evaluation.replay import Change
 from prompt_hub.evaluation.results import LOCAL_EXECUTION
 from prompt_hub.provenance.chain import Facts, Fault, Hop, HopState, differs
 from prompt_hub.provenance.evidence import FETCH, UNDO, Evidence
+from prompt_hub.provenance.git_history import FILES, PROGRAM
 from prompt_hub.repository.registry import VersionState
 
-_INPUTS = ("task", "examples", "metadata", "candidate", "champion", "scorers", "gate")
-"""What `replay` names when an input is not that of the record."""
 _RECORDED = {
     "examples": (("examples",), ("examples_sha256",)),
     "metadata": (("metadata",), ("metadata_sha256",)),
@@ -54,18 +53,27 @@ def verify_evaluation(evidence: Evidence) -> Hop:
         found = f"another record of execution {record.execution} in the results bucket"
         faults.append(Fault(found, "the one that git has", UNDO))
     faults += _faults(git.changes, None)
-    return Hop.judged("evaluation", facts, faults)
+    return Hop.judged("evaluation", facts, faults, uncompared=_uncompared(git.changes, PROGRAM))
 
 
-def _faults(changes: Iterable[Change], what: Sequence[str] | None) -> Iterator[Fault]:
+def _uncompared(changes: Iterable[Change], what: Collection[str]) -> Iterator[str]:
+    """Yield why scores, or a verdict, could not be made again."""
+    for change in changes:
+        if change.what in PROGRAM and change.what in what:
+            yield f"not made again: {change.what} {change.how}"
+
+
+def _faults(changes: Iterable[Change], what: Collection[str] | None) -> Iterator[Fault]:
     """Yield what a replay found; `what` names inputs, None all that is no input."""
     for change in changes:
-        if (change.what in what) if what is not None else (change.what not in _INPUTS):
+        if change.what in PROGRAM:
+            continue
+        if (change.what in what) if what is not None else (change.what not in FILES):
             expected = "the same record, made again from its answers"
             yield Fault(f"{change.what}: {change.how}", expected, UNDO)
 
 
-def _input(evidence: Evidence, name: str, what: Sequence[str], facts: Facts) -> Hop:
+def _input(evidence: Evidence, name: str, what: Collection[str], facts: Facts) -> Hop:
     """Return the hop of one kind of input, which the replay at the record's commit has judged."""
     git = evidence.git
     if git.evaluation is None:
@@ -73,7 +81,7 @@ def _input(evidence: Evidence, name: str, what: Sequence[str], facts: Facts) -> 
     record = git.evaluation.record
     unread = git.evaluated is None or any(change.what == "task" for change in git.changes)
     early = record.execution == LOCAL_EXECUTION
-    if git.evaluated is not None and early and any(c.what in _INPUTS for c in git.changes):
+    if git.evaluated is not None and early and any(c.what in FILES for c in git.changes):
         note = "measured on a machine, from files that no commit has"
         return Hop(name=name, state=HopState.NOT_RECORDED, facts=facts, notes=(note,))
     if unread and name != "commit":
@@ -85,7 +93,8 @@ def _input(evidence: Evidence, name: str, what: Sequence[str], facts: Facts) -> 
     at = git.inputs_at
     notes = ["measured on a machine, and committed with its record"]
     moved = at is not None and at.sha != git.evaluated.sha
-    return Hop.judged(name, facts, _faults(git.changes, what), notes if moved else [])
+    faults, uncompared = _faults(git.changes, what), _uncompared(git.changes, what)
+    return Hop.judged(name, facts, faults, notes if moved else [], uncompared)
 
 
 def verify_inputs(evidence: Evidence) -> Iterator[Hop]:
