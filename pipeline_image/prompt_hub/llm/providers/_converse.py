@@ -152,6 +152,8 @@ def _connect(model: ModelConfig) -> _Client:
         # One try: asking again is the retry layer's business.
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=MAX_THREADS,
+        # Where a model answers is the alias's to say, and not AWS_ENDPOINT_URL's.
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # The stubs lack it.
     )
     session = get_session()
     descriptions = _descriptions_in(session.get_config_variable("data_path"))
