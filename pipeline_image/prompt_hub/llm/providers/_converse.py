@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import urlsplit
 
 from prompt_hub.core import aws_names
+from prompt_hub.llm.providers._proxy import check_proxy
 from prompt_hub.llm.refusal import Refusal
 from prompt_hub.llm.response import (
     FILTERED,
@@ -144,6 +146,7 @@ def _connect(model: ModelConfig) -> _Client:
     import boto3
     from botocore.config import Config
     from botocore.session import get_session
+    from botocore.utils import get_environ_proxies
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,
@@ -161,6 +164,8 @@ def _connect(model: ModelConfig) -> _Client:
     client = boto3.Session(botocore_session=session).client(
         "bedrock-runtime", region_name=model.region, endpoint_url=model.base_url, config=config
     )
+    address = client.meta.endpoint_url
+    check_proxy(get_environ_proxies(address).get(urlsplit(address).scheme, ""))
     return cast(_Client, client)
 
 
