@@ -29,7 +29,7 @@ schema: prompt-hub/prompt@1
 task: part-judge
 version: 1.0.0
 description: Grades an answer against the expected one.
-model: {alias: catalogue-pinned, parameters: {temperature: 0.7}}
+model: {alias: catalogue-pinned, parameters: {temperature: 0.7, max_tokens: 64}}
 input:
   type: object
   required: [input, expected, answer]

@@ -11,7 +11,7 @@ from prompt_hub.batch.run_manifest import Spent
 from prompt_hub.batch.run_plan import Measured
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.wording import amount, count
-from prompt_hub.evaluation.budget import TOKENS_OUT
+from prompt_hub.evaluation.budget import TOKENS_OUT, guess_output_tokens
 from prompt_hub.evaluation.record import Arm
 from prompt_hub.evaluation.store import logged_details, logged_record
 from prompt_hub.llm.client import CHARACTERS_A_TOKEN
@@ -48,14 +48,16 @@ class CallModel:
     of a normal prior; see Gelman et al., Bayesian Data Analysis, 14.8.)
     """
 
-    def __init__(self, samples: Iterable[Sample], max_tokens: int | None) -> None:
-        """Learn from `samples`; without any, a token is so many characters."""
+    def __init__(
+        self, samples: Iterable[Sample], max_tokens: int | None, guess: int = TOKENS_OUT
+    ) -> None:
+        """Learn from `samples`; without any, a token is so many characters, an answer a guess."""
         kept = [*samples]
         self.calls = len(kept)
         self.seconds: float | None = None
         self._most = max_tokens
         self._input = _Line(0.0, 0.0, 1 / CHARACTERS_A_TOKEN)
-        self._output = _Line(0.0, min(TOKENS_OUT, max_tokens or TOKENS_OUT), 0.0)
+        self._output = _Line(0.0, min(guess, max_tokens or guess), 0.0)
         if kept:
             lengths = [each.characters for each in kept]
             known = [each.usage.seconds for each in kept if each.usage.seconds is not None]
@@ -123,7 +125,7 @@ class Forecast:
             # Records are answered without them; a newer release may have written them.
             logger.warning("%s What the run costs is guessed from its text.", error)
             samples = []
-        self._calls_take = CallModel(samples, most)
+        self._calls_take = CallModel(samples, most, guess_output_tokens(model, limit))
         self._calls = 0
         self._characters = 0
         self._output_tokens = 0.0

@@ -89,7 +89,7 @@ class PrefetchedBackend(LocalBackend):
             # Each record is a question of its own.
             repeats_greedy=True,
         )
-        self._prefetcher = BatchPrefetcher(self._budgeted, say)
+        self._prefetcher = BatchPrefetcher(self._budgeted, say, asks_ahead=False)
 
     def at_batch_price(self, expected: Spent) -> Spent:
         """Return what a run will cost if it is asked in batches; how long it takes is unknown."""

@@ -50,18 +50,30 @@ class Cost:
     usd: float = 0.0
 
 
+def guess_output_tokens(model: ModelConfig | None, max_tokens: float | None) -> int:
+    """Return the tokens of an answer, thinking included, before an answer has said more."""
+    thinking = model.reasoning.tokens if model and model.reasoning else 0
+    return int(min(TOKENS_OUT, max_tokens or TOKENS_OUT)) + thinking
+
+
 class Forecast:
     """What a call of one prompt will cost, from what its calls have cost so far."""
 
     def __init__(self, model: ModelConfig, max_tokens: float | None) -> None:
         self._model = model
         self._max_tokens = model.max_output_tokens(max_tokens)
+        self._guess = guess_output_tokens(model, max_tokens)
         self._seen = 0
         self._characters = 0
         self._input_tokens = 0
         self._output_tokens = 0
         self._densest = 0.0
         self._longest = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything says how long an answer is: the prompt's `max_tokens`, or an answer."""
+        return self._max_tokens is not None or self._seen > 0
 
     def learn(self, characters: int, usage: Usage) -> None:
         """Take note of what a request of so many characters has cost."""
@@ -75,16 +87,18 @@ class Forecast:
     def likely(self, characters: int, calls: int = 1) -> Cost:
         """Return what `calls` requests with so many characters in all probably cost."""
         if not self._seen:
-            out = min(TOKENS_OUT, self._max_tokens or TOKENS_OUT)
-            return self._cost(int(characters / CHARACTERS_A_TOKEN), calls * out)
+            return self._cost(int(characters / CHARACTERS_A_TOKEN), calls * self._guess)
         input_tokens = characters * self._input_tokens / max(1, self._characters)
         return self._cost(int(input_tokens), calls * self._output_tokens // self._seen)
 
     def at_most(self, characters: int) -> Cost:
-        """Return what one request of so many characters costs at most, as far as can be told."""
+        """Return what one request of so many characters costs at most, as far as can be told.
+
+        Without `max_tokens` nothing limits an answer: it is set aside as long as the longest.
+        """
         densest = self._densest if self._seen else DENSEST_TOKENS_A_CHARACTER
         per_character = max(densest, 1 / CHARACTERS_A_TOKEN)
-        out = self._max_tokens or max(self._longest, TOKENS_OUT)
+        out = self._max_tokens or max(self._longest, self._guess)
         return self._cost(int(characters * per_character) + 1, out)
 
     def _cost(self, input_tokens: int, output_tokens: int) -> Cost:

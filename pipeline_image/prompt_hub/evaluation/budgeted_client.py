@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -111,6 +111,8 @@ class PromptSession:
         self.model = model
         self.cache_file = cache_file
         self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
+        self.telling = asyncio.Lock()
+        """Held by the one call that may tell how long answers are, where nothing else says it."""
         self.consecutive_failures = 0
         """Calls without an answer since the last one with one."""
         self.last_failure = ""
@@ -201,7 +203,7 @@ class BudgetedClient:
         request = self.client.request(prompt, fields)
         cache_file, key = session.cache_file, session.key(request, repeat)
         if cache_file is None:
-            return await self._call(session, request, key)
+            return await self.call(session, request, key)
         while (asking := cache_file.asking.get(key)) is not None:
             await asking.wait()
         if (stored := self._found(session, key)) is not None:
@@ -212,14 +214,44 @@ class BudgetedClient:
             return stored
         asking = cache_file.asking[key] = asyncio.Event()
         try:
-            return await self._call(session, request, key)
+            return await self.call(session, request, key)
         finally:
             # Without an answer, the next one who waited asks for itself.
             del cache_file.asking[key]
             asking.set()
 
+    async def call(self, session: PromptSession, request: Request, key: str) -> Answer:
+        """Ask the model, and store what it says; raises as `ask` does.
+
+        Where nothing says how long an answer is, one call goes ahead of the others: with it they
+        would all be set aside by a guess.
+        """
+        if not session.forecast.is_known:
+            async with session.telling:
+                if not session.forecast.is_known:
+                    return await self._call(session, request, key)
+        return await self._call(session, request, key)
+
+    async def ask_ahead(
+        self, session: PromptSession, missing: Iterable[tuple[str, Request]]
+    ) -> None:
+        """Ask until an answer has told how long they are, if nothing else says it.
+
+        Raises:
+            ModelUnavailableError: the model gave no answer.
+        """
+        for key, request in missing:
+            if session.forecast.is_known:
+                return
+            try:
+                await self.call(session, request, key)
+            except BudgetReachedError:
+                return  # Whoever asks next is told so.
+            except ModelUnavailableError as error:
+                if not (error.of_request or session.forecast.is_known):
+                    raise
+
     async def _call(self, session: PromptSession, request: Request, key: str) -> Answer:
-        """Ask the model, and store what it says; raises as `ask` does."""
         prompt, cache_file = session.prompt, session.cache_file
         if self.given_up:
             raise ModelUnavailableError(self.given_up)

@@ -193,7 +193,7 @@ def cache_context(prompt: Prompt, model: ModelConfig) -> JsonObject:
         "task": prompt.task,
         "provider": model.provider,
         "model": model.model,
-        "base_url": _without_keys(model.base_url),
+        "base_url": _without_keys(model.address),
         "region": model.region,
         "parameters": parameters,
         "output": prompt.output,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -42,6 +42,7 @@ from prompt_hub.evaluation.cache import KeyIndex, ResponseCacheFile
 from prompt_hub.llm.batches import BatchAnswer, BatchLimits, BatchState, BatchSupport
 from prompt_hub.llm.client import Request, answer_of_batch
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.repository.schema import Prompt
 
 Questions = Callable[[], Iterable[tuple[Mapping[str, JsonValue], int]]]
@@ -102,11 +103,18 @@ class _Batches:
         return max(self.session.model.batch_from, self.limits.least_requests)
 
 
+_Step = Callable[[_Batches, Questions], Awaitable[None]]
+
+
 class BatchPrefetcher:
     """Gets the answers of one evaluation's large looks in batches."""
 
-    def __init__(self, budgeted: BudgetedClient, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, budgeted: BudgetedClient, say: Callable[[str], None], *, asks_ahead: bool = True
+    ) -> None:
+        """Fetch within the budget of `budgeted`; `asks_ahead` where it is one that may run out."""
         self._budgeted = budgeted
+        self._asks_ahead = asks_ahead
         self._say = say
         self._batches: dict[int, _Batches | None] = {}
 
@@ -138,27 +146,37 @@ class BatchPrefetcher:
         each = {id(batches): (batches, asked) for batches, asked in found if batches is not None}
         for batches, _ in each.values():
             batches.crowded_out = False
+        for batches, asked in each.values():
+            await self._try(self._ask_ahead, batches, asked)
         started = time.monotonic()
         try:
-            await asyncio.gather(*(self._fetch_of(*one) for one in each.values()))
+            await asyncio.gather(*(self._try(self._fetch, *one) for one in each.values()))
             # The others' batches have ended, and are paid for at what they really cost.
             for batches, asked in each.values():
                 if batches.crowded_out:
-                    await self._fetch_of(batches, asked)
+                    await self._try(self._fetch, batches, asked)
         finally:
             self._budgeted.tracker.pause(time.monotonic() - started)
 
-    async def _fetch_of(self, batches: _Batches, questions: Questions) -> None:
+    async def _try(self, step: _Step, batches: _Batches, questions: Questions) -> None:
         if self._budgeted.given_up:
             return
         try:
-            await self._fetch(batches, questions)
+            await step(batches, questions)
         except _CrowdedOutError as error:
             batches.crowded_out = True
             batches.provider.tell(f"{error}; the other batches of this evaluation are waited for")
-        except GivenUpError as error:
+        except (GivenUpError, ModelUnavailableError) as error:
             batches.provider.tell(str(error))
             self._budgeted.given_up = str(error)
+
+    async def _ask_ahead(self, batches: _Batches, questions: Questions) -> None:
+        """Let one answer tell how long they are: a batch is set aside before any of it has."""
+        # What an earlier run's batches bring tells it, too.
+        told = batches.session.forecast.is_known or batches.waited_for
+        if self._asks_ahead and not told and self._is_large(batches, questions):
+            missing = self._missing(batches, questions)
+            await self._budgeted.ask_ahead(batches.session, missing)
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
         if batches.waited_for and any(True for _ in self._missing(batches, questions)):
@@ -168,6 +186,8 @@ class BatchPrefetcher:
             )
             with suppress(QueueFullError):
                 await self._collect(batches, batches.waited_for)
+            self._learn(batches, questions)
+            await self._ask_ahead(batches, questions)
         rounds = 0
         while self._is_large(batches, questions):
             before = len(batches.cache_file)

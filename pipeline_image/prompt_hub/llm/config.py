@@ -189,9 +189,14 @@ class ModelConfig(BaseModel):
         return self._provider.batches(self)
 
     @property
+    def address(self) -> str | None:
+        """Where the model is asked, if not at its usual address; the environment may say it."""
+        return self.base_url or os.environ.get(self._provider.address_variable) or None
+
+    @property
     def endpoint(self) -> tuple[str | None, ...]:
         """Where the model is asked: the same name there need not be the same model."""
-        return (self.base_url, self.region, self.api_version)
+        return (self.address, self.region, self.api_version)
 
     @property
     def identity(self) -> str:

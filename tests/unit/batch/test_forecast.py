@@ -18,6 +18,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.large_details import LargeDetails
+from prompt_hub.llm.config import ModelConfig, Reasoning
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import JsonObject, RecordsBudget
@@ -255,6 +256,19 @@ def test_a_version_that_was_never_measured_is_guessed() -> None:
     guess = CallModel([], 32)
     assert (guess.input_tokens(2, 800), guess.output_tokens(400)) == (200, 32)
     assert CallModel([], None).output_tokens(400) == 256
+
+
+@pytest.mark.parametrize(("limit", "tokens"), [("max_tokens: 32, ", 4032), ("", 4256)])
+def test_what_a_model_thinks_is_guessed_too(
+    healthy: RepositoryFolder, limit: str, tokens: int
+) -> None:
+    healthy.edit("prompts/00-templates/part-class.yaml", "max_tokens: 32, ", limit)
+    model = ModelConfig(
+        alias="a", provider="openai", model="m", reasoning=Reasoning(effort="high", tokens=4000)
+    )
+    guess = Forecast(healthy.repository, healthy.repository.candidate("part-class"), model)
+    guess.add({"part_number": "P-1", "title": "film resistor"})
+    assert guess.spent().output_tokens == tokens
 
 
 def test_a_large_amount_of_money_is_refused_in_full() -> None:

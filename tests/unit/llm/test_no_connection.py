@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from prompt_hub.core.errors import ExitCode, PromptHubError
+from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.providers._no_connection import no_connection
+from prompt_hub.llm.providers.registry import provider_of
+from prompt_hub.llm.retry import TransientError
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 from tests.unit.llm.calling import call_once
@@ -111,6 +116,60 @@ def test_the_proxy_is_what_refuses(
     monkeypatch.setenv("HTTPS_PROXY", plain.url)
     said = why(prompt, OPENAI, "https://model.example")
     assert said == "no connection (its proxy answered HTTP 501)"
+
+
+@pytest.mark.parametrize("scheme", ["socks5h", "socks5"])
+@BOTH
+def test_a_proxy_that_speaks_socks_is_refused_at_once(
+    prompt: Prompt,
+    plain: Scripted,
+    setting: dict[str, object],
+    scheme: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", plain.url.replace("http://", f"{scheme}://"))
+    with pytest.raises(PromptHubError, match="is a SOCKS proxy") as caught:
+        call_once(prompt, {**setting, "base_url": "https://model.example"})
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "127.0.0." not in str(caught.value)
+    assert not plain.asked
+    # Whoever is asked without it is not held up by it.
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert why(prompt, setting, f"http://{NOBODY}") == "no connection (refused)"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "kind"), [("socks5h", "a SOCKS proxy"), ("gopher", "no HTTP proxy")]
+)
+def test_a_batch_through_a_proxy_that_speaks_no_http_is_refused_at_once(
+    proxy: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"{proxy}://{NOBODY}")
+    model = ModelConfig.model_validate({**OPENAI, "alias": "a", "batch_price_factor": 1})
+
+    async def state(model: ModelConfig) -> None:
+        support = provider_of("openai").batches(model)
+        assert support is not None
+        batches = support.connect()
+        try:
+            await batches.state(model, "batch_1")
+        finally:
+            await batches.close()
+
+    with pytest.raises(PromptHubError, match=kind):
+        asyncio.run(state(model))
+    if proxy == "socks5h":
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with pytest.raises(TransientError, match="refused"):
+            asyncio.run(state(model.model_copy(update={"base_url": f"http://{NOBODY}/v1"})))
+
+
+def test_a_proxy_of_a_scheme_that_nobody_knows_is_a_sentence(
+    prompt: Prompt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"gopher://{NOBODY}")
+    with pytest.raises(PromptHubError, match="no HTTP proxy"):
+        call_once(prompt, {**OPENAI, "base_url": "http://model.example"})
 
 
 def test_the_cause_is_found_however_a_library_keeps_it() -> None:

@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import urlsplit
 
 from prompt_hub.core import aws_names
+from prompt_hub.llm.providers._proxy import check_proxy
 from prompt_hub.llm.refusal import Refusal
 from prompt_hub.llm.response import (
     FILTERED,
@@ -144,6 +146,7 @@ def _connect(model: ModelConfig) -> _Client:
     import boto3
     from botocore.config import Config
     from botocore.session import get_session
+    from botocore.utils import get_environ_proxies
 
     config = Config(
         connect_timeout=CONNECT_SECONDS,
@@ -152,6 +155,8 @@ def _connect(model: ModelConfig) -> _Client:
         # One try: asking again is the retry layer's business.
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=MAX_THREADS,
+        # Where a model answers is the alias's to say, and not AWS_ENDPOINT_URL's.
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # The stubs lack it.
     )
     session = get_session()
     descriptions = _descriptions_in(session.get_config_variable("data_path"))
@@ -159,6 +164,8 @@ def _connect(model: ModelConfig) -> _Client:
     client = boto3.Session(botocore_session=session).client(
         "bedrock-runtime", region_name=model.region, endpoint_url=model.base_url, config=config
     )
+    address = client.meta.endpoint_url
+    check_proxy(get_environ_proxies(address).get(urlsplit(address).scheme, ""))
     return cast(_Client, client)
 
 

@@ -28,6 +28,7 @@ from prompt_hub.llm.providers._chat_completions import (
     filtered_response,
 )
 from prompt_hub.llm.providers._no_connection import no_connection
+from prompt_hub.llm.providers._proxy import ProxyRefusedError, check_proxy, proxies_understood
 from prompt_hub.llm.providers._requests import Connect, tls_context
 from prompt_hub.llm.refusal import Refusal, read_refusal, redact
 from prompt_hub.llm.response import ModelResponse
@@ -214,7 +215,8 @@ class OpenAIBatches:
         client = self._clients.get(model)
         if client is None:
             key = self._keys[model] = api_key(model)
-            transport = openai.DefaultAsyncHttpxClient(verify=tls_context())
+            with proxies_understood():
+                transport = _Transport(verify=tls_context())
             client = self._connect(model, key, transport)
             self._clients[model] = client
         return client
@@ -260,10 +262,36 @@ class OpenAIBatches:
                 final=bool({refusal.type, refusal.code} & NEVER_TRIED_AGAIN),
             ) from None
         except (openai.APIConnectionError, httpx2.RequestError) as error:
+            if isinstance(error.__cause__, ProxyRefusedError):
+                raise error.__cause__ from None
             # httpx2's is that of a body which breaks off while it is read: the SDK has none for it.
             raise no_connection(error) from None
         except openai.OpenAIError as error:
             raise PermanentError(redact(str(error), ()).rstrip(".")) from None
+
+
+class _Transport(openai.DefaultAsyncHttpxClient):
+    """The SDK's own; a proxy that cannot be used is refused when a request is meant for it."""
+
+    def _init_proxy_transport(
+        self, proxy: httpx2.Proxy, *arguments: object, **settings: object
+    ) -> httpx2.AsyncBaseTransport:
+        try:
+            check_proxy(str(proxy.url))
+        except ProxyRefusedError as error:
+            return _Refusing(error)
+        # They are handed on as they came.
+        return super()._init_proxy_transport(proxy, *arguments, **settings)  # type: ignore[arg-type]
+
+
+class _Refusing(httpx2.AsyncBaseTransport):
+    """Sends nothing, and says why."""
+
+    def __init__(self, error: ProxyRefusedError) -> None:
+        self._error = error
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        raise self._error
 
 
 def _answer(model: ModelConfig, line: bytes) -> BatchAnswer:

@@ -20,6 +20,7 @@ import httpx2
 from prompt_hub.core.imports import bodies_deferred, roots_read_aside
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers._no_connection import no_connection
+from prompt_hub.llm.providers._proxy import check_proxy, proxies_understood
 from prompt_hub.llm.retry import PermanentError
 from prompt_hub.llm.secrets import SecretApiKey, api_key
 
@@ -335,7 +336,8 @@ class _Recorder(httpx2.AsyncClient):
     """
 
     def __init__(self) -> None:
-        super().__init__(timeout=None)
+        with proxies_understood():
+            super().__init__(timeout=None)
 
     def _init_transport(self, *_: object, **__: object) -> httpx2.AsyncBaseTransport:
         return _Note(None)
@@ -360,5 +362,6 @@ class _Note(httpx2.AsyncBaseTransport):
 
 
 def _address(proxy: httpx2.Proxy) -> str:
+    check_proxy(str(proxy.url))
     username, password = proxy.auth or (None, None)
     return str(proxy.url.copy_with(username=username, password=password))

@@ -77,6 +77,9 @@ class Provider(ABC):
     optional_keys: ClassVar[frozenset[str]] = frozenset()
     """Those of `PROVIDER_KEYS` that it takes besides."""
 
+    address_variable: ClassVar[str] = ""
+    """Environment variable that says to its SDK where models answer; empty where none does."""
+
     @abstractmethod
     def connect(self) -> Adapter:
         """Make an adapter; imports the SDK, opens no connection yet."""

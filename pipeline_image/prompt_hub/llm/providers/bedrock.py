@@ -36,6 +36,7 @@ class BedrockProvider(Provider):
     telemetry_name = "aws.bedrock"
     required_keys = frozenset({"region"})
     optional_keys = frozenset({"batch_folder", "batch_role"})
+    address_variable = "AWS_BEDROCK_BASE_URL"
 
     def schema_support(self, model: ModelConfig) -> SchemaSupport:
         """Say what becomes of an output schema."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from prompt_hub.llm.secrets import SecretApiKey
 
 
+BASE_URL = "https://api.openai.com/v1"
+"""Named to the SDK, which would otherwise ask wherever OPENAI_BASE_URL says."""
 BATCH_LIMITS = BatchLimits(most_requests=50_000, most_bytes=200_000_000)
 """Of openai 3.54.0, `BatchCreateParams.input_file_id`: 50,000 requests and 200 MB."""
 BATCH_PRICE_FACTOR = 0.5
@@ -87,7 +89,7 @@ def _client(
 
     return openai.AsyncOpenAI(
         api_key=key,
-        base_url=model.base_url,
+        base_url=model.base_url or BASE_URL,
         max_retries=0,
         timeout=None,
         http_client=transport,
