@@ -215,6 +215,15 @@ def test_what_cannot_be_looked_at_is_never_healthy(
     )
 
 
+def test_outside_a_clone_the_bootstrap_is_not_checked(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On call one may have no clone: what another qualifier's parameter says is no answer."""
+    (patient.stand.clone / "cdk.json").unlink()
+    code, report = examined(capsys)
+    assert (code, faulty(report), report["bootstrap"]["state"]) == (3, [], "not-checked")
+
+
 def test_people_read_problem_mend_and_command(
     patient: Patient, capsys: pytest.CaptureFixture[str]
 ) -> None:
