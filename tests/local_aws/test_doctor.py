@@ -215,6 +215,38 @@ def test_what_cannot_be_looked_at_is_never_healthy(
     )
 
 
+def test_outside_a_clone_the_bootstrap_is_not_checked(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On call one may have no clone: what another qualifier's parameter says is no answer."""
+    (patient.stand.clone / "cdk.json").unlink()
+    code, report = examined(capsys)
+    assert (code, faulty(report), report["bootstrap"]["state"]) == (3, [], "not-checked")
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, ""), (503, ""), (429, "insufficient_quota")])
+def test_a_provider_that_is_busy_is_no_fault_of_the_alias(
+    patient: Patient, capsys: pytest.CaptureFixture[str], status: int, code: str
+) -> None:
+    patient.provider.status = status
+    patient.provider.refusal = {"error": {"message": "no room", "code": code}}
+    (finding,) = examined(capsys)[1]["models"]["findings"]
+    assert f"HTTP {status}" in finding["problem"]
+    assert "busy, or a quota there is used up: ask again" in finding["mend"]
+    assert "correct the alias" not in finding["mend"]
+
+
+def test_a_key_that_cannot_be_read_is_no_fault_of_the_alias(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient.secret("REPLACE-ME")
+    (finding,) = examined(capsys)[1]["models"]["findings"]
+    assert "still holds a placeholder" in finding["problem"]
+    assert finding["mend"].startswith("Put the provider's key into it")
+    assert "correct the alias" not in finding["mend"]
+    assert finding["command"] == f"aws secretsmanager describe-secret --secret-id {SECRET_NAME}"
+
+
 def test_people_read_problem_mend_and_command(
     patient: Patient, capsys: pytest.CaptureFixture[str]
 ) -> None:

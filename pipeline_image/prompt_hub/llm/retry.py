@@ -25,12 +25,14 @@ logger = logging.getLogger(__name__)
 class CallError(Exception):
     """A call that brought no answer."""
 
-    def __init__(self, reason: str, *, detail: str = "") -> None:
+    def __init__(self, reason: str, *, detail: str = "", busy: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         """What happened, in our words."""
         self.detail = detail
         """The provider's own words, fit for the author of a prompt and not for a caller."""
+        self.busy = busy
+        """The provider had too many requests, or no quota is left for them."""
 
     def in_words(self) -> str:
         """Say what happened, and what the provider says about it."""
@@ -40,8 +42,10 @@ class CallError(Exception):
 class PermanentError(CallError):
     """There is no answer, and asking again now would not help."""
 
-    def __init__(self, reason: str, *, detail: str = "", of_request: bool = False) -> None:
-        super().__init__(reason, detail=detail)
+    def __init__(
+        self, reason: str, *, detail: str = "", busy: bool = False, of_request: bool = False
+    ) -> None:
+        super().__init__(reason, detail=detail, busy=busy)
         self.of_request = of_request
         """The provider is there and refuses this one request."""
 
@@ -52,9 +56,7 @@ class TransientError(CallError):
     def __init__(
         self, reason: str, *, detail: str = "", busy: bool = False, after: float | None = None
     ) -> None:
-        super().__init__(reason, detail=detail)
-        self.busy = busy
-        """The provider had too many requests."""
+        super().__init__(reason, detail=detail, busy=busy)
         self.after = after
         """Seconds that the provider asked to wait."""
 
@@ -81,10 +83,10 @@ def call_error(
         final: trying again does not help, whatever the status says.
         reason: what happened, if it was not an answer with this status.
     """
-    reason = reason or f"HTTP {status}"
+    reason, busy = reason or f"HTTP {status}", status in THROTTLED
     if final or (status not in RETRYABLE and status < 500):
-        return PermanentError(reason, detail=detail, of_request=status in OF_REQUEST)
-    return TransientError(reason, detail=detail, busy=status in THROTTLED, after=after)
+        return PermanentError(reason, detail=detail, busy=busy, of_request=status in OF_REQUEST)
+    return TransientError(reason, detail=detail, busy=busy, after=after)
 
 
 @dataclass

@@ -36,6 +36,7 @@ from prompt_hub.ledger.detector import (
 )
 from prompt_hub.ledger.items import Pointer, ScoreSample, VersionRef
 from prompt_hub.llm.client import ModelClient
+from prompt_hub.monitoring.round_cost import RoundCost
 from prompt_hub.monitoring.samples import RoundSamples, examples_of_round
 from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
@@ -287,9 +288,25 @@ class ScoreMonitor:
                     f"{self._task} {version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
-        self._require_budget(prompt, examples)
+        calls = self._require_calls(prompt, examples)
+        in_hand = 0 if calls == len(examples) else budgeted.max_concurrency(prompt)
+        cost = RoundCost(budgeted.tracker, self._metadata.gate.budget, in_hand=in_hand)
+
+        def require_rest(done: int, total: int) -> None:
+            if beyond := cost.beyond(done, total):
+                raise NotMeasuredError(
+                    f"{self._task} {version} is asked no further: a round takes about {beyond}."
+                )
+
         measured = await measure(
-            prompt, examples, self._metadata, budgeted, judge=self._judge, repeat=rounds.count
+            prompt,
+            # The first answers cost what the others will: no file has its long ones first.
+            self._random.sample(examples, len(examples)),
+            self._metadata,
+            budgeted,
+            judge=self._judge,
+            repeat=rounds.count,
+            progress=require_rest,
         )
         missing = "; ".join(sums_of(measured.details).missing(prompt.version))
         if missing or not examples:
@@ -299,10 +316,11 @@ class ScoreMonitor:
             )
         return rounds.with_more(measured.details, measured.info)
 
-    def _require_budget(self, prompt: Prompt, examples: Sequence[Example]) -> None:
-        """Raise `NotMeasuredError` where a round may take more calls than its budget has.
+    def _require_calls(self, prompt: Prompt, examples: Sequence[Example]) -> int:
+        """Return the most calls that a round may take.
 
-        It would be paid for to the last call, time and again, and yield no score.
+        Raises `NotMeasuredError` where its budget has fewer: it would be paid for to the last call,
+        time and again, and yield no score.
         """
         scoring = Scoring(self._metadata, prompt, self._judge)
         calls = sum(times for example in examples for _, _, times in scoring.asked(prompt, example))
@@ -311,6 +329,7 @@ class ScoreMonitor:
                 f"{self._task} {prompt.version} is not asked: a round takes up to"
                 f" {wording.count(calls, 'call')}, gate.budget allows {allowed:,}."
             )
+        return calls
 
     def _summed(
         self, rounds: _Rounds, *, compared: bool, beside: _Rounds | None = None

@@ -26,7 +26,7 @@ from prompt_hub.monitoring.monitor import ScoreMonitor
 from prompt_hub.release.drill_repository import repository_of
 from prompt_hub.release.manifest import Release
 from prompt_hub.repository.documents import InvalidDocumentsError
-from prompt_hub.repository.reader import PromptRepository
+from prompt_hub.repository.reader import PromptRepository, no_task
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -94,10 +94,14 @@ class ScoreWatch:
         """Measure one task now, due or not; raises `NotMeasuredError` without a score.
 
         With `compare` its way back is measured beside it, whatever the first round says.
+
+        Raises `PromptHubError` where neither stage nor image has such a task.
         """
         pointer = self.ledger.pointer(task)
         if pointer is None:
             retired = task in self.ledger.retired()
+            if not retired and task not in repository_of(task, self.repository).tasks():
+                raise no_task(task, self.repository.tasks())
             self.say(f"{task}: {self._why_idle(retired=retired)}")
             count_heartbeats(self.cloudwatch, self.stage, [task], 1)
             return ExitCode.OK

@@ -19,6 +19,7 @@ from prompt_hub.doctor.examination import CheckResult, examine
 from prompt_hub.doctor.installation import CdkJson
 from prompt_hub.doctor.readers import Caller, Readers
 from prompt_hub.llm.config import ModelAliases
+from prompt_hub.llm.retry import PermanentError
 
 ACCOUNT = "123456789012"
 BEDROCK = f"arn:aws:bedrock:eu-west-1:{ACCOUNT}"
@@ -116,4 +117,4 @@ def test_a_model_is_looked_up_by_what_it_is(model: str, command: str) -> None:
     entry = {"provider": "bedrock", "model": model, "region": "eu-west-1"}
     price = {"price_per_million": {"input": 1, "output": 1}}
     (alias,) = ModelAliases.parse(json.dumps({"small": entry | price}))
-    assert command in models._command(alias)
+    assert command in models._command(alias, PermanentError("HTTP 403"))

@@ -10,11 +10,14 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from prompt_hub.doctor.base import NotCheckedError
 from prompt_hub.doctor.checks import bootstrap
 from prompt_hub.doctor.installation import CdkJson
 from prompt_hub.doctor.readers import Caller, Readers
 
 HOME, OTHER = "111111111111", "222222222222"
+CLONE = CdkJson.model_validate({"context": {"prompt-hub": {"region": "us-east-1"}}})
+"""What a clone says whose installation has the CDK's own qualifier."""
 
 
 class OneClient:
@@ -49,7 +52,7 @@ def test_a_stage_elsewhere_is_bootstrapped_where_it_is_for_the_pipelines_account
         "prod",
         Path(),
         cast("boto3.Session", OneClient(here, "us-east-1")),
-        CdkJson(),
+        CLONE,
         datetime.now(UTC),
         there=cast("boto3.Session", OneClient(there, "eu-west-1")),
     )
@@ -72,9 +75,21 @@ def test_a_stage_beside_the_pipeline_is_bootstrapped_without_the_places_of_other
         "ssm", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
     session = cast("boto3.Session", OneClient(ssm, "us-east-1"))
-    readers = Readers("dev", Path(), session, CdkJson(), datetime.now(UTC))
+    readers = Readers("dev", Path(), session, CLONE, datetime.now(UTC))
     readers.caller = Caller(f"arn:aws:iam::{HOME}:user/ann", HOME)
     with Stubber(ssm) as stub:
         stub.add_response("get_parameter", {"Parameter": {"Value": "5"}})
         (finding,) = bootstrap.CHECK.examine(readers)
     assert finding.command == f"make bootstrap PLACE=aws://{HOME}/us-east-1"
+
+
+def test_outside_a_clone_nobody_guesses_the_qualifier() -> None:
+    """Under the CDK's own one another team may have bootstrapped, or nobody."""
+    ssm = boto3.client(
+        "ssm", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    session = cast("boto3.Session", OneClient(ssm, "us-east-1"))
+    readers = Readers("dev", Path(), session, CdkJson(), datetime.now(UTC))
+    readers.caller = Caller(f"arn:aws:iam::{HOME}:user/ann", HOME)
+    with Stubber(ssm), pytest.raises(NotCheckedError, match=r"no cdk\.json of the installation"):
+        list(bootstrap.CHECK.examine(readers))

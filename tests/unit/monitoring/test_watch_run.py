@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from prompt_hub.core.errors import ExitCode
+from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.inputs import scored
 from prompt_hub.ledger.items import VersionRef, timestamp
 from prompt_hub.ledger.rounds import WatchLease
@@ -29,6 +30,29 @@ def test_a_task_with_nothing_active_has_a_heartbeat_and_no_failure(stage: Stage)
     assert stage.metrics.tasks("Score") == ["part-class"]
     assert stage.metrics.tasks("WatchHeartbeat") == ["brand", "part-class"]
     assert asyncio.run(stage.watch.measure("brand")) == ExitCode.OK
+
+
+def test_a_task_that_does_not_exist_is_a_usage_error_and_has_no_heartbeat(stage: Stage) -> None:
+    with pytest.raises(
+        PromptHubError, match=r"no task 'part-clas' \(known: brand, part-class\)"
+    ) as refusal:
+        asyncio.run(stage.watch.measure("part-clas"))
+    assert refusal.value.exit_code == ExitCode.USAGE
+    assert stage.metrics.data == []
+    # The drill's own is in no repository of a user's, and has no pointer before its first drill.
+    assert asyncio.run(stage.watch.measure(aws_names.DRILL_TASK)) == ExitCode.OK
+
+
+def test_a_task_that_was_archived_is_known_where_it_was_active(stage: Stage) -> None:
+    pointer = stage.ledger.pointer("brand")
+    assert pointer is not None
+    cause = Cause(by="pipeline", reason="archived in git", at=timestamp(START))
+    stage.ledger.retire("brand", seen=pointer.revision, release=pointer.release, cause=cause)
+    for layer in ("00-templates/{}.yaml", "03-metadata/{}.yaml", "01-examples/{}.jsonl"):
+        (stage.folder.root / "prompts" / layer.format("brand")).unlink()
+    assert "brand" not in stage.folder.repository.tasks()
+    assert asyncio.run(stage.watch.measure("brand")) == ExitCode.OK
+    assert stage.said == ["brand: retired in dev, there is nothing to measure"]
 
 
 def test_a_retired_task_keeps_its_freshness_alarm_quiet(stage: Stage) -> None:

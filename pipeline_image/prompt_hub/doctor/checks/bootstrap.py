@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prompt_hub.doctor.base import Check, Finding
+from prompt_hub.doctor.base import Check, Finding, NotCheckedError
 from prompt_hub.doctor.readers import Readers
 
 if TYPE_CHECKING:
@@ -17,6 +17,11 @@ _COMMAND = "make bootstrap"
 
 
 def _examine(readers: Readers) -> Iterator[Finding]:
+    if readers.installation is None:
+        # Not the CDK's own qualifier: under that one another team may have bootstrapped.
+        raise NotCheckedError(
+            "no cdk.json of the installation here says its qualifier; run it in a clone"
+        )
     parameter = f"/cdk-bootstrap/{readers.cdk_json.context.qualifier}/version"
     here, there = readers.session, readers.there
     home = readers.caller.account

@@ -10,7 +10,7 @@ from prompt_hub.doctor.base import Check, Finding, NotCheckedError, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
-from prompt_hub.llm.retry import CallError
+from prompt_hub.llm.retry import CallError, TransientError
 from prompt_hub.repository.schema import JsonObject
 
 SECONDS = 60.0
@@ -30,47 +30,62 @@ def _examine(readers: Readers) -> Iterator[Finding]:
             f" `prompt-hub watch --due --stage {readers.stage} --now --wait` asks them in the stage"
         )
     models = list(readers.models)
-    for model, reason in zip(models, asyncio.run(_refusals(models)), strict=True):
-        if reason:
+    for model, error in zip(models, asyncio.run(_refusals(models)), strict=True):
+        if error is not None:
+            words = error.in_words() if isinstance(error, CallError) else error.message
             yield Finding(
-                f"The model alias {model.alias} ({model.identity}) gave no answer: {reason}.",
-                _mend(model),
-                _command(model),
+                f"The model alias {model.alias} ({model.identity}) gave no answer:"
+                f" {words.rstrip('.')}.",
+                _mend(model, error),
+                _command(model, error),
             )
 
 
-async def _refusals(models: list[ModelConfig]) -> list[str]:
+async def _refusals(models: list[ModelConfig]) -> list[CallError | PromptHubError | None]:
     return await asyncio.gather(*map(_refusal, models))
 
 
-async def _refusal(model: ModelConfig) -> str:
-    """Ask once; returns why there was no answer, empty if there was one."""
+async def _refusal(model: ModelConfig) -> CallError | PromptHubError | None:
+    """Ask once; returns why there was no answer, None if there was one."""
     adapter = provider_of(model.provider).connect()
     try:
         parameters = model.request_parameters({"max_tokens": 64})
         async with asyncio.timeout(SECONDS):
             await adapter.complete(model, _MESSAGES, parameters, _SCHEMA)
-    except CallError as error:
-        return error.in_words().rstrip(".")
-    except PromptHubError as error:
-        return error.message.rstrip(".")
+    except (CallError, PromptHubError) as error:
+        return error
     except TimeoutError:
-        return f"nothing within {SECONDS:g} s"
+        return TransientError(f"nothing within {SECONDS:g} s")
     finally:
         await adapter.close()
-    return ""
+    return None
 
 
-def _mend(model: ModelConfig) -> str:
+def _mend(model: ModelConfig, error: CallError | PromptHubError) -> str:
+    if isinstance(error, CallError) and error.busy:
+        return (
+            "The provider is busy, or a quota there is used up: ask again in a minute. Where that"
+            " stays so, raise the limit there."
+        )
+    if isinstance(error, TransientError):
+        return (
+            "Ask again in a minute: this may pass. Where it stays so, see whether the provider is"
+            " well, and correct the alias if its address is wrong."
+        )
     statements = provider_of(model.provider).iam_statements(model)
     # A profile and the model behind it take the same action.
     actions = dict.fromkeys(action for item in statements for action in item.actions)
     allowed = f" Whoever asks needs {' and '.join(actions)}." if actions else ""
-    return f"Have {model.model} made available to this account, or correct the alias.{allowed}"
+    wanted = f"Have {model.model} made available to this account, or correct the alias."
+    if isinstance(error, PromptHubError) and error.hint:
+        # Nobody was asked: the key is missing.
+        wanted = error.hint
+    return f"{wanted}{allowed}"
 
 
-def _command(model: ModelConfig) -> str:
-    if model.base_url:
+def _command(model: ModelConfig, error: CallError | PromptHubError) -> str:
+    of_key = isinstance(error, PromptHubError) and model.secret is not None
+    if model.base_url and not of_key:
         return f"curl --silent --show-error {model.base_url}/models"
     statements = provider_of(model.provider).iam_statements(model)
     if any("inference-profile/" in name for item in statements for name in item.resources):
