@@ -19,6 +19,8 @@ EVERYWHERE = {"query", "output", "region", "profile"}
 """Options of the command line itself."""
 RENAMED = {("sns", "subscribe"): {"notification-endpoint": "endpoint"}}
 """What the command line calls otherwise than the service does, by service and operation."""
+TRANSFERS = {"cp": 2, "ls": 1, "sync": 2}
+"""Commands of `aws s3` that no service has: how many places each is given."""
 LOADER = Loader()
 
 
@@ -32,6 +34,9 @@ def commands(page: str) -> Iterator[str]:
 def problem_of(command: str) -> str | None:
     """What is wrong with a command by the models that AWS publishes, None where nothing is."""
     _, service, operation, *words = shlex.split(command)
+    if service == "s3":
+        places = [word for word in words if not word.startswith("--")]
+        return None if len(places) == TRANSFERS.get(operation) else f"no such aws s3 {operation}"
     services = LOADER.list_available_services("service-2")
     name = {"s3api": "s3"}.get(service, service)
     if name not in services:
@@ -81,6 +86,8 @@ def test_a_command_of_aws_is_one(page: str, command: str) -> None:
         ("aws codepipeline start-pipeline-execution", "--name is missing"),
         ("aws cloudformation wait stack-gone", "cloudformation has no waiter stack-gone"),
         ("aws cloudformation wait stack-delete-complete --name x", "unknown option --name"),
+        ("aws s3 synch s3://bucket/ here/", "no such aws s3 synch"),
+        ("aws s3 sync s3://bucket/", "no such aws s3 sync"),
     ],
 )
 def test_a_command_that_aws_would_refuse_is_found(command: str, problem: str) -> None:
