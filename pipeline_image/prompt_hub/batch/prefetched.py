@@ -88,8 +88,10 @@ class PrefetchedBackend(LocalBackend):
             store=self._store,
             # Each record is a question of its own.
             repeats_greedy=True,
+            # There is no budget that they could overshoot.
+            asks_ahead=False,
         )
-        self._prefetcher = BatchPrefetcher(self._budgeted, say, asks_ahead=False)
+        self._prefetcher = BatchPrefetcher(self._budgeted, say)
 
     def at_batch_price(self, expected: Spent) -> Spent:
         """Return what a run will cost if it is asked in batches; how long it takes is unknown."""

@@ -71,7 +71,7 @@ def _scores(found: PromptComparison) -> Iterator[str]:
             ("score", [words.score(m.arm.score, m.threshold, *scores) for m in columns]),
             ("threshold", [words.score(m.threshold, m.arm.score) for m in columns]),
             ("examples", [f"{m.arm.n:,}" for m in columns]),
-            ("cost", [words.money(m.arm.usd) for m in columns]),
+            ("cost", [words.money(m.arm.usd_paid) for m in columns]),
         ]
         rows = [row for row in rows if {*row[1]} != {words.NONE}]
         width = max(len(cell) for _, cells in rows for cell in cells)
@@ -138,6 +138,6 @@ def _measured(measured: Measured | None) -> dict[str, JsonValue]:
         "score": measured.arm.score,
         "threshold": measured.threshold,
         "examples": measured.arm.n,
-        "usd": measured.arm.usd,
+        "usd": measured.arm.usd_paid,
         "model": measured.arm.model,
     }

@@ -12,7 +12,14 @@ from prompt_hub.core import wording
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.example_results import details_path
 from prompt_hub.evaluation.record import EvaluationRecord
-from prompt_hub.evaluation.replay import Change, Replayed, ReplayError, replay, rewrite
+from prompt_hub.evaluation.replay import (
+    FILES,
+    Change,
+    Replayed,
+    ReplayError,
+    replay,
+    rewrite,
+)
 from prompt_hub.evaluation.results import LOCAL_EXECUTION, FolderResults
 from prompt_hub.evaluation.store import read_evaluation
 from prompt_hub.gate.rules import GATE_VERSION
@@ -148,7 +155,7 @@ def _report(
     print(f"{path}: {'not written' if write else 'cannot be made again'}")
     for change in changes:
         print(f"  {change.what}: {change.how}")
-    if record is not None and _INPUTS & {change.what for change in changes}:
+    if record is not None and any(change.what in FILES for change in changes):
         print(f"  {_inputs_of_then(repository, path, record)}")
 
 
@@ -163,7 +170,3 @@ def _inputs_of_then(repository: PromptRepository, path: Path, record: Evaluation
         )
     commit = f"git log --diff-filter=A -- {shlex.quote(str(path))}"
     return f"it was made on a machine: look for its inputs where it came into git, {commit}"
-
-
-_INPUTS = {"examples", "metadata", "candidate", "champion"}
-"""What a commit has of then; scorers and gate are the program's."""

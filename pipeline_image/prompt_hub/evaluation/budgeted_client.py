@@ -111,8 +111,8 @@ class PromptSession:
         self.model = model
         self.cache_file = cache_file
         self.forecast = Forecast(model, prompt.model.parameters.get("max_tokens"))
-        self.telling = asyncio.Lock()
-        """Held by the one call that may tell how long answers are, where nothing else says it."""
+        self.told: asyncio.Event | None = None
+        """Set when the first call has ended; None before it is made."""
         self.consecutive_failures = 0
         """Calls without an answer since the last one with one."""
         self.last_failure = ""
@@ -148,6 +148,7 @@ class BudgetedClient:
         store: ResponseStore | None = None,
         filtered_counts: bool = True,
         repeats_greedy: bool = False,
+        asks_ahead: bool = True,
     ) -> None:
         self.client = client
         self.tracker = BudgetTracker(budget or Budget())
@@ -161,6 +162,8 @@ class BudgetedClient:
         """Whether what a content filter has stopped is an answer, though a wrong one."""
         self._repeats_greedy = repeats_greedy
         """Whether even what always says the same is asked for each repeat."""
+        self.asks_ahead = asks_ahead
+        """Whether one call goes ahead of the others where nothing says how long an answer is."""
         self._sessions: dict[int, PromptSession] = {}
 
     @classmethod
@@ -224,13 +227,18 @@ class BudgetedClient:
         """Ask the model, and store what it says; raises as `ask` does.
 
         Where nothing says how long an answer is, one call goes ahead of the others: with it they
-        would all be set aside by a guess.
+        would all be set aside by a guess. So they are where it fails.
         """
-        if not session.forecast.is_known:
-            async with session.telling:
-                if not session.forecast.is_known:
-                    return await self._call(session, request, key)
-        return await self._call(session, request, key)
+        if not self.asks_ahead or session.forecast.is_known:
+            return await self._call(session, request, key)
+        if session.told is not None:
+            await session.told.wait()
+            return await self._call(session, request, key)
+        session.told = asyncio.Event()
+        try:
+            return await self._call(session, request, key)
+        finally:
+            session.told.set()
 
     async def ask_ahead(
         self, session: PromptSession, missing: Iterable[tuple[str, Request]]

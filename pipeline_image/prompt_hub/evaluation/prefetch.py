@@ -109,12 +109,8 @@ _Step = Callable[[_Batches, Questions], Awaitable[None]]
 class BatchPrefetcher:
     """Gets the answers of one evaluation's large looks in batches."""
 
-    def __init__(
-        self, budgeted: BudgetedClient, say: Callable[[str], None], *, asks_ahead: bool = True
-    ) -> None:
-        """Fetch within the budget of `budgeted`; `asks_ahead` where it is one that may run out."""
+    def __init__(self, budgeted: BudgetedClient, say: Callable[[str], None]) -> None:
         self._budgeted = budgeted
-        self._asks_ahead = asks_ahead
         self._say = say
         self._batches: dict[int, _Batches | None] = {}
 
@@ -166,7 +162,7 @@ class BatchPrefetcher:
         except _CrowdedOutError as error:
             batches.crowded_out = True
             batches.provider.tell(f"{error}; the other batches of this evaluation are waited for")
-        except (GivenUpError, ModelUnavailableError) as error:
+        except GivenUpError as error:
             batches.provider.tell(str(error))
             self._budgeted.given_up = str(error)
 
@@ -174,9 +170,13 @@ class BatchPrefetcher:
         """Let one answer tell how long they are: a batch is set aside before any of it has."""
         # What an earlier run's batches bring tells it, too.
         told = batches.session.forecast.is_known or batches.waited_for
-        if self._asks_ahead and not told and self._is_large(batches, questions):
-            missing = self._missing(batches, questions)
-            await self._budgeted.ask_ahead(batches.session, missing)
+        if not self._budgeted.asks_ahead or told or not self._is_large(batches, questions):
+            return
+        try:
+            await self._budgeted.ask_ahead(batches.session, self._missing(batches, questions))
+        except ModelUnavailableError as error:
+            # A batch may well have what one call has not: more time, or a quota of its own.
+            batches.provider.tell(f"{error}; how long answers are is guessed")
 
     async def _fetch(self, batches: _Batches, questions: Questions) -> None:
         if batches.waited_for and any(True for _ in self._missing(batches, questions)):

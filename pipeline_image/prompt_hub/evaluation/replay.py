@@ -43,6 +43,10 @@ from prompt_hub.scoring.registry import sort_scorers
 from prompt_hub.scoring.scorers.injection import CanaryPrompt, attack_on
 
 _Rescore = Callable[[ArmName, Example, ExampleResult], ExampleResult]
+FILES = frozenset(("task", "examples", "metadata", "candidate", "champion"))
+"""What a change names where a file is not that of the record, or (`task`) cannot be read."""
+PROGRAM = frozenset(("scorers", "gate"))
+"""What it names where this version of Prompt Hub is not: nobody has edited anything."""
 _BY_MODELS = {"judge", "injection"}
 """What the names of parts begin with that a model was asked for."""
 

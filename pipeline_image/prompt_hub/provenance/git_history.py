@@ -13,7 +13,7 @@ from pathlib import Path
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import run_git
 from prompt_hub.core.hashing import evidence_sha256
-from prompt_hub.evaluation.replay import Change, ReplayError, replay
+from prompt_hub.evaluation.replay import FILES, PROGRAM, Change, ReplayError, replay
 from prompt_hub.evaluation.results import LOCAL_EXECUTION
 from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.repository.documents import to_model
@@ -29,10 +29,6 @@ from prompt_hub.repository.registry import RegisteredVersion, Registry
 from prompt_hub.repository.yaml import parse_yaml
 
 _FORMAT = "%H%x1f%an <%ae>%x1f%aI%x1f%s%x1f%(trailers:key=Execution,valueonly)%x1e"
-FILES = frozenset(("task", "examples", "metadata", "candidate", "champion"))
-"""What `replay` names when a file is not that of the record."""
-PROGRAM = frozenset(("scorers", "gate"))
-"""What it names when this version of Prompt Hub is not: nobody has edited anything."""
 _CARRIED = ("prompts", REGISTRY, "scorers")
 """What a verdict depends on; code of the product is not run from an old commit."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from prompt_hub.evaluation.replay import Change
+from prompt_hub.evaluation.replay import FILES, PROGRAM, Change
 from prompt_hub.evaluation.results import LOCAL_EXECUTION
 from prompt_hub.provenance.chain import Facts, Fault, Hop, HopState, differs
 from prompt_hub.provenance.evidence import FETCH, UNDO, Evidence
-from prompt_hub.provenance.git_history import FILES, PROGRAM
 from prompt_hub.repository.registry import VersionState
 
 _RECORDED = {

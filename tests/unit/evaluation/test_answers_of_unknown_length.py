@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 import pytest
 
 from prompt_hub.evaluation.budget import Forecast
-from prompt_hub.llm.config import ModelConfig, Reasoning
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases, ModelConfig, Reasoning
+from prompt_hub.llm.providers.base import Adapter
+from prompt_hub.llm.response import ModelResponse
+from prompt_hub.llm.retry import PermanentError
 from tests.unit.building import RepositoryFolder
 from tests.unit.evaluation.in_batches import Run, evaluate
 from tests.unit.evaluation.many_parts import with_many_parts
@@ -71,14 +79,54 @@ def test_a_budget_that_does_is_spent_on_batches_but_for_the_first_answer(
     assert (server.live.total(), len(server.batches)) == (1, 1)
 
 
-def test_a_model_that_does_not_answer_ahead_is_not_asked_in_batches(
+def test_a_model_that_gives_no_answer_ahead_is_asked_in_batches_all_the_same(
     healthy: RepositoryFolder,
 ) -> None:
+    """They have a quota of their own, and more time."""
     folder = unlimited(healthy, usd=5)
     with batch_server(too_long="P", refusal=403) as server:
         run = evaluate(folder, server, **DEAR)
-    assert not server.batches
-    assert "HTTP 403" in run.reasons
+    assert run.record.candidate is not None
+    assert (run.record.candidate.n, run.record.candidate.batched) == (48, 48)
+    assert not server.live
+
+
+class Away(Adapter):
+    """A provider that is away; counts who asks at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self._now = 0
+
+    async def complete(self, *_: object) -> ModelResponse:
+        self._now += 1
+        self.asked.append(self._now)
+        await asyncio.sleep(0)
+        self._now -= 1
+        raise PermanentError("it is away")
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("asks_ahead", [True, False])
+def test_an_outage_is_met_by_one_alone_and_then_by_all(
+    healthy: RepositoryFolder, asks_ahead: bool
+) -> None:
+    healthy.edit(TEMPLATE, "max_tokens: 32, ", "")
+    prompt, provider = healthy.repository.candidate("part-class"), Away()
+    aliases = {prompt.model.alias: {"provider": "openai", "model": "m"}}
+    client = ModelClient(ModelAliases.parse(json.dumps(aliases)), provider)
+    budgeted = BudgetedClient(client, asks_ahead=asks_ahead)
+    fields = {"part_number": "P1", "title": "Resistor"}
+
+    async def ask() -> None:
+        async with client:
+            answers = [budgeted.ask(prompt, fields) for _ in range(4)]
+            await asyncio.gather(*answers, return_exceptions=True)
+
+    asyncio.run(ask())
+    assert provider.asked == ([1, 1, 2, 3] if asks_ahead else [1, 2, 3, 4])
 
 
 def test_what_a_model_may_think_is_foreseen_with_and_without_a_limit() -> None:
