@@ -201,10 +201,7 @@ class Labelling:
 
     def _of_example(self, desk: _Desk) -> _Desk:
         """Return the desk on which lies, as an example, what became one since it was graded."""
-        key = desk.queue.labelled.get(desk.key)
-        if key is None:
-            return desk
-        return replace(desk, source="", key=key, queue=self._queue(desk.task, desk.prompt, ""))
+        return replace(desk, key=desk.queue.labelled.get(desk.key, desk.key))
 
     def _queue(self, task: str, prompt: Prompt, source: str) -> Queue:
         """Return what a source has to be graded: made once, until something of it changes."""

@@ -129,9 +129,13 @@ def _new(
             left_out.append(each)
         else:
             items[key_of_input(each)] = Item(input=each)
-    known = {key_of_input(example.input): key_of(example) for example in examples}
+    known = {key_of_input(example.input): example for example in examples}
     labelled = {key: known[key] for key in items if key in known}
     for key in labelled:
         del items[key]
+    order = [*items]
+    # Who comes back to one corrects the example, and stays among what is graded here.
+    items |= {key_of(one): Item(input=one.input, example=one) for one in labelled.values()}
     note = f"{count(len(left_out), kind)} left out; {left_out[0]}" if left_out else ""
-    return Queue(words=words, items=items, order=[*items], labelled=labelled, note=note)
+    examples_of = {key: key_of(example) for key, example in labelled.items()}
+    return Queue(words=words, items=items, order=order, labelled=examples_of, note=note)

@@ -29,6 +29,7 @@ from prompt_hub.ledger.messages import done, headline, next_steps
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.reporting import pages, words
 from prompt_hub.reporting.answers import Change, object_in
+from prompt_hub.reporting.catalogue import open_state
 from prompt_hub.reporting.diff import PromptComparison
 from prompt_hub.reporting.evaluation import EvaluationView
 from prompt_hub.repository.registry import RegisteredTask, RegisteredVersion
@@ -216,6 +217,7 @@ class Console:
                 "chart": series.draw(lately.samples, lately.events, datetime.now(UTC)),
                 "events": lately.events[::-1],
                 "lines": lines,
+                "open_state": open_state,
                 "choices": choices,
                 "first": first or _before(pointer, lately.events, choices),
                 "second": second or (pointer.version if pointer else ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.store import logged_record
@@ -18,17 +19,21 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask
 from prompt_hub.repository.schema import Prompt, version_key
 
+OpenState = Literal[State.CANDIDATE, "left open"]
+"""What a version is that was evaluated, and neither released nor blocked."""
+
 
 @dataclass(frozen=True)
 class CatalogueVersion:
     """One version of a prompt.
 
     `description` and `changes` (from the version `before`) are None where its text is not kept:
-    a refused candidate is logged, but not archived. `status` is the verdict that was given on it.
+    a candidate that was refused or left open is logged, but not archived. `status` is the verdict
+    that was given on it.
     """
 
     version: str
-    state: State
+    state: State | OpenState
     score: float | None
     threshold: float
     at: datetime
@@ -46,7 +51,7 @@ class CatalogueVersion:
     @property
     def was_released(self) -> bool:
         """Whether it ever was the released version."""
-        return self.state not in UNRELEASED
+        return self.state not in (*UNRELEASED, "left open")
 
     @property
     def decision(self) -> str:
@@ -143,7 +148,7 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
         known, prompt = entry.versions.get(version), kept.get(version)
         record = logged_record(evaluations.repository, name, version)
         if known is None:
-            versions += [_undecided(record)] if record else []
+            versions += [_undecided(record, entry.released)] if record else []
             continue
         if prompt is not None and prompt.sha256 != known.sha256:
             prompt = None
@@ -183,11 +188,18 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
     )
 
 
-def _undecided(record: EvaluationRecord) -> CatalogueVersion:
+def open_state(version: str, released: str | None) -> OpenState:
+    """Return what an undecided version is: only a newer one than the released may be released."""
+    if released is None or version_key(version) > version_key(released):
+        return State.CANDIDATE
+    return "left open"
+
+
+def _undecided(record: EvaluationRecord, released: str | None) -> CatalogueVersion:
     """Return a candidate of which git has the evaluation alone: neither released nor blocked."""
     return CatalogueVersion(
         version=record.version,
-        state=State.CANDIDATE,
+        state=open_state(record.version, released),
         score=record.candidate.score if record.candidate else None,
         threshold=record.threshold,
         at=record.finished_at,

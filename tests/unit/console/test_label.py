@@ -328,7 +328,7 @@ def test_what_became_an_example_meanwhile_is_corrected_there(
     there = client.get(address)
     assert (there.status_code, there.headers["location"]) == (
         303,
-        f"{LABEL}?item=example%3A{example.id}",
+        f"{LABEL}?from=records&item=example%3A{example.id}",
     )
     assert f'Example <span class="mono">{example.id}</span>' in shown(
         client, there.headers["location"]
@@ -342,9 +342,17 @@ def test_what_became_an_example_meanwhile_is_corrected_there(
     again = {**form_of(answer.text), "do": "grade"}
     assert again["f0"] == "2"
     assert f'action="{there.headers["location"]}"' in text
-    assert post(client, there.headers["location"], again).status_code == 303
+    saved = post(client, there.headers["location"], again)
     kept = read_labels(healthy.root, "part-class").last[f"example:{example.id}"][1]
     assert (kept.was, kept.expected) == ({"part_class": "resistor"}, {"part_class": "diode"})
+    # The records go on where they were left, and the way back leads to the example.
+    assert saved.headers["location"] == first(client, f"{LABEL}?from=records")
+    following = shown(client, saved.headers["location"])
+    assert "records of new.csv" in following
+    assert "1 of 2 graded" in following
+    serial = str(max(read_labels(healthy.root, "part-class").pending))
+    undone = post(client, saved.headers["location"], {"do": "undo", "serial": serial})
+    assert undone.headers["location"] == there.headers["location"]
 
 
 def test_labels_are_doubted_from_an_evaluation(lived: Console, browse: Browse) -> None:

@@ -30,6 +30,19 @@ def test_a_candidate_that_was_left_open_has_a_line_with_its_verdict(
     assert text.count("Git: INCONCLUSIVE") == 1
 
 
+def test_a_candidate_below_the_released_version_was_left_open_for_good(
+    tmp_path: Path, browse: Browse
+) -> None:
+    refused(tmp_path)
+    evals = tmp_path / "prompts" / "04-evals" / TASK
+    record = (evals / "1.3.0.json").read_text(encoding="utf-8").replace("1.3.0", "1.1.5")
+    (evals / "1.1.5.json").write_text(record, encoding="utf-8")
+    text = browse(Console(FakeStage(tmp_path), tmp_path)).get(f"/task/{TASK}").text
+    badge = r'/version/([\d.]+)">.*?<td data-label="git">.*?>([\w ]+)<'
+    badges = dict(re.findall(badge, text, re.DOTALL))
+    assert (badges["1.3.0"], badges["1.1.5"]) == ("candidate", "left open")
+
+
 def test_nothing_is_called_undecided_where_the_registry_cannot_be_read(
     tmp_path: Path, browse: Browse
 ) -> None:

@@ -69,6 +69,22 @@ def test_a_candidate_that_was_left_open_is_told_with_its_verdict(tmp_path: Path)
     assert page.split('class="spark"')[1].split("</svg>\n")[0].count('class="blocked"') == 2
 
 
+def test_a_candidate_below_the_released_version_was_left_open_for_good(tmp_path: Path) -> None:
+    built = refused(tmp_path)
+    evals = tmp_path / "prompts" / "04-evals" / TASK
+    record = (evals / "1.3.0.json").read_text(encoding="utf-8").replace("1.3.0", "1.1.5")
+    (evals / "1.1.5.json").write_text(record, encoding="utf-8")
+    (task,) = tasks_of(built)
+    states = {version.version: version.state for version in task.versions}
+    assert (states["1.3.0"], states["1.1.5"]) == ("candidate", "left open")
+    assert not next(one for one in task.versions if one.version == "1.1.5").was_released
+    told = html.unescape(changelog([task])).partition("### 1.1.5, 22 November 2026: left open\n")[2]
+    told = told.partition("###")[0]
+    assert "INCONCLUSIVE: score 0." in told
+    assert "Its text is not kept." in told
+    assert "1.1.5 left open" in Reader(catalogue_page([task])).texts()
+
+
 def test_a_task_of_which_nothing_was_released_says_yet(tmp_path: Path) -> None:
     (task,) = tasks_of(refused(tmp_path))
     open_alone = replace(task, released=None, versions=task.versions[:1])
