@@ -125,18 +125,37 @@ def test_a_page_of_rows_says_whether_it_is_all(
     assert not [line for line in said if "last_id" in line]
 
 
-def test_only_the_last_page_that_is_named_asks_for_the_next(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("pages", "asking"),
+    [
+        # By name, and so by a glob, the last page need not stand last.
+        ({"1": ("a", True), "10": ("a", False), "2": ("a", True)}, []),
+        ({"1": ("a", True), "2": ("a", True)}, ["1", "2"]),
+        ({"1": ("a", True), "2": ("b", False)}, ["1"]),
+        ({"1": ("b", False), "2": ("a", True)}, ["2"]),
+        ({"1": ("a", True), "2": ("b", True), "3": ("a", False)}, ["2"]),
+        ({"1": (None, True), "2": (None, False)}, ["1"]),
+    ],
+)
+def test_a_page_asks_for_the_next_unless_the_last_of_its_run_is_named(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    pages: dict[str, tuple[str | None, bool]],
+    asking: list[str],
 ) -> None:
     files = [str(FIXTURES / "langfuse_text.json")]
-    for number in (1, 2):
-        row = {"input": {"film": "Metropolis"}, "expected": {"answer": "yes"}}
-        page = {**PAGE, "last_id": f"o{number}", "data": [row], "has_more": True}
+    for number, (run, more) in pages.items():
+        row = {"input": {"film": "Metropolis"}, "expected": {"answer": "yes"}, "run_id": run}
+        page = {**PAGE, "last_id": f"o{number}", "data": [row], "has_more": more}
         files.append(str(tmp_path / f"page{number}.json"))
         Path(files[-1]).write_text(json.dumps(page), encoding="utf-8")
-    (asked,) = [line for line in take(workshop, capsys, *files) if "on the next page" in line]
-    assert asked.startswith("page2.json:1:")
-    assert "after=o2" in asked
+    said = [line for line in take(workshop, capsys, *files) if "on the next page" in line]
+    why = "more follow on the next page: name its file, too, unless it is among these"
+    assert said == [
+        f"page{number}.json:1: a list with 'has_more': {why} (fetched with 'after=o{number}')"
+        for number in asking
+    ]
 
 
 def test_a_page_that_is_not_the_last_may_tell_no_id(

@@ -83,12 +83,15 @@ def test_an_answer_that_is_called_a_text_is_plain_text(
 NULLABLE = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "age", "born"],
+    "required": ["name", "age", "born", "rank", "kind"],
     "properties": {
         "name": {"type": "string"},
         "age": {"type": ["integer", "null"]},
         "born": {"anyOf": [{"type": "integer"}, {"type": "null"}], "title": "Born"},
+        "rank": {"anyOf": [{"$ref": "#/$defs/Rank"}, {"type": "null"}]},
+        "kind": {"$ref": "#/$defs/Rank"},
     },
+    "$defs": {"Rank": {"type": "string", "enum": ["first", "second"]}},
 }
 
 
@@ -110,6 +113,7 @@ def test_a_field_that_may_be_null_is_compared_as_the_others_are(
     labelled: bool,
 ) -> None:
     row = {"input": {"x": "a"}, "expected": {"name": "Ada", "age": None, "born": 1815}}
+    row["expected"] |= {"rank": None, "kind": "first"}
     (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
     files = [str(tmp_path / file) for file in (name, "rows.jsonl")]
@@ -117,3 +121,50 @@ def test_a_field_that_may_be_null_is_compared_as_the_others_are(
     (scorer,) = metadata_of(workshop).scorers
     assert (scorer.type, [*scorer.model_dump()["fields"]]) == ("json_fields", [*row["expected"]])
     assert workshop.evaluated("imported").verdict.status is Status.PASS
+
+
+def test_a_model_inside_an_answer_is_made_up_and_ends_where_it_may_be_null(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As pydantic writes fields that are models: a plain one, and one that holds itself."""
+    part = {
+        "type": "object",
+        "required": ["size", "inner"],
+        "properties": {
+            "size": {"$ref": "#/$defs/Size"},
+            "inner": {"anyOf": [{"$ref": "#/$defs/Part"}, {"type": "null"}]},
+        },
+    }
+    schema = {
+        "type": "object",
+        "required": ["part", "size"],
+        "properties": {"part": {"$ref": "#/$defs/Part"}, "size": {"$ref": "#/$defs/Size"}},
+        "$defs": {"Part": part, "Size": {"enum": ["S", "M"], "type": "string"}},
+    }
+    text = exported(prompt="TURNS", config={"response_format": schema})
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    take(workshop, capsys, str(tmp_path / "a.json"))
+    (example,) = workshop.folder.repository.examples("imported")
+    assert example.expected == {"part": {"size": "S", "inner": None}, "size": "S"}
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.type == "exact"
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+def test_references_without_an_end_are_not_followed_for_ever(
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    labelled: bool,
+) -> None:
+    fields = {"name": {"type": "string"}, "next": {"$ref": "#/$defs/Next"}}
+    endless = {"anyOf": [{"$ref": "#/$defs/Next"}, {"type": "null"}]}
+    schema = {"type": "object", "properties": fields, "$defs": {"Next": endless}}
+    row = {"input": {"x": "a"}, "expected": {"name": "Ada", "next": None}}
+    text = exported(prompt="TURNS", config={"response_format": schema})
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    files = [str(tmp_path / file) for file in ("a.json", "rows.jsonl")]
+    take(workshop, capsys, *(files if labelled else files[:1]))
+    (scorer,) = metadata_of(workshop).scorers
+    assert scorer.type == "exact"

@@ -20,7 +20,7 @@ from prompt_hub.authoring.importing.form import (
     Draft,
     Imported,
     UnusablePromptError,
-    note_next_page,
+    note_next_pages,
 )
 from prompt_hub.authoring.importing.formats import (
     dotprompt,
@@ -97,7 +97,7 @@ def imported(paths: Sequence[Path], choices: Choices, given: Format | None = Non
     drafts: list[Draft] = []
     rows: list[Row] = []
     references: list[Reference] = []
-    last_rows: Node | None = None
+    lists: list[Node] = []
     for index, path in enumerate(paths):
         format_, node = _recognised(path, given if index == 0 else None)
         if format_ == "promptfoo":
@@ -114,15 +114,13 @@ def imported(paths: Sequence[Path], choices: Choices, given: Format | None = Non
             drafts.append(read(chosen(node, choices.prompt, notes, what), notes))
         elif format_ == "rows":
             rows += rows_of(node, notes)
-            last_rows = node
+            lists.append(node)
         else:
             draft, found, graders = openai_eval.evaluation_of(node, notes)
             drafts += [draft] if draft is not None else []
             rows += found
             references += graders
-    if last_rows is not None:
-        # Of the files of rows before it, the next page is one that is named.
-        note_next_page(last_rows, notes)
+    note_next_pages(lists, notes)
     return assembled(_only(drafts, paths), rows, references, choices, notes)
 
 

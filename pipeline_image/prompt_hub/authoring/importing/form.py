@@ -267,14 +267,29 @@ def listed(node: Node, notes: Notes) -> list[Node]:
     return [*data.elements()]
 
 
-def note_next_page(node: Node, notes: Notes) -> None:
-    """Note that more follows a list, where it says so and all of it is meant to be taken."""
-    more, last = node.get("has_more"), node.get("last_id")
-    if more is None or more.data is not True:
-        return
-    fetched = f" (fetched with 'after={last.data}')" if last is not None and last.data else ""
-    why = f"more follow on the next page: name its file, too{fetched}"
-    notes.lost(more.place, "a list with 'has_more'", why)
+def note_next_pages(lists: Sequence[Node], notes: Notes) -> None:
+    """Note which lists of rows go on in a file that is not named.
+
+    No page names the next one: those whose rows are of one run of an eval belong together.
+    """
+    pages = [(page, more) for page in lists if (more := page.get("has_more")) is not None]
+    ended = {_run_of(page) for page, more in pages if more.data is False} - {None}
+    unless = ", unless it is among these" if len(lists) > 1 else ""
+    for page, more in pages:
+        if more.data is not True or _run_of(page) in ended:
+            continue
+        last = page.get("last_id")
+        fetched = f" (fetched with 'after={last.data}')" if last is not None and last.data else ""
+        why = f"more follow on the next page: name its file, too{unless}{fetched}"
+        notes.lost(more.place, "a list with 'has_more'", why)
+
+
+def _run_of(page: Node) -> str | None:
+    """Return the run whose rows a page holds, None where they name none."""
+    rows = page.get("data")
+    first = None if rows is None else next(rows.elements(), None)
+    run = None if first is None else first.get("run_id")
+    return None if run is None else str(run.data)
 
 
 def end_front_matter(front: Fields, read: Container[str], declared: Mapping[str, Place]) -> None:

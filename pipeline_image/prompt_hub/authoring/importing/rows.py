@@ -21,7 +21,7 @@ from prompt_hub.authoring.importing.notes import Notes, Place
 from prompt_hub.authoring.importing.schemas import contract_of, object_schema, type_of
 from prompt_hub.authoring.importing.templates import hidden_reason
 from prompt_hub.llm.schema_support import types_of
-from prompt_hub.repository.contracts import properties, schema_problem
+from prompt_hub.repository.contracts import properties, resolve, schema_problem
 from prompt_hub.repository.placeholders import PLACEHOLDER
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.scorers.exact import ExactSettings
@@ -184,22 +184,38 @@ def _scorer(output: JsonObject, references: Sequence[Reference]) -> JsonObject:
         return ExactSettings(type="exact").to_file()
     if whole and whole[0].fold and len(declared) == 1:
         return TextSettings(type="text", field=next(iter(declared))).to_file()
-    scalar = all(_is_scalar(schema) for schema in declared.values())
+    scalar = all(_is_scalar(schema, output) for schema in declared.values())
     if not references and len(declared) > 1 and scalar:
         return FieldsSettings.of_equal(declared).to_file()
     return ExactSettings(type="exact").to_file()
 
 
-def _is_scalar(schema: JsonValue) -> bool:
-    """Whether a schema names types of single values, of which null may be one."""
+def _is_scalar(schema: JsonValue, root: JsonObject, around: frozenset[str] = frozenset()) -> bool:
+    """Whether a schema inside `root` names types of single values, of which null may be one."""
+    schema, around = _followed(schema, root, around)
     if not isinstance(schema, dict):
         return False
     # As pydantic writes an optional field.
     if isinstance(ways := schema.get("anyOf"), list):
         others = [way for way in ways if way != {"type": "null"}]
-        return bool(others) and all(map(_is_scalar, others))
+        return bool(others) and all(_is_scalar(way, root, around) for way in others)
     kinds = {*types_of(schema)} - {"null"}
     return bool(kinds) and kinds <= _SCALARS
+
+
+def _followed(
+    schema: JsonValue, root: JsonObject, around: frozenset[str]
+) -> tuple[JsonValue, frozenset[str]]:
+    """Return what a schema refers to, and the references `around` it with its own.
+
+    What holds itself has an end where it may be null, so that is what it is inside itself.
+    """
+    reference = schema.get("$ref") if isinstance(schema, dict) else None
+    if not isinstance(reference, str):
+        return schema, around
+    if reference in around:
+        return {"type": "null"}, around
+    return resolve(schema, root), around | {reference}
 
 
 # --- The fields that fill a prompt -------------------------------------------------------------
@@ -259,13 +275,15 @@ def _input_contract(draft: Draft, inputs: Sequence[JsonObject]) -> JsonObject:
 
 def made_up(draft: Draft) -> tuple[JsonObject, JsonObject]:
     """Return an input and an answer that keep the contracts until some are labelled."""
-    given = {name: draft.samples.get(name, _value(s)) for name, s in draft.variables.items()}
-    answer = _value(draft.output or plain_contract())
+    given = {name: draft.samples.get(name, _value(s, s)) for name, s in draft.variables.items()}
+    output = draft.output or plain_contract()
+    answer = _value(output, output)
     return given, answer if isinstance(answer, dict) else {}
 
 
-def _value(schema: JsonValue) -> JsonValue:
-    """Return a value that keeps the commonest words of a JSON Schema."""
+def _value(schema: JsonValue, root: JsonObject, around: frozenset[str] = frozenset()) -> JsonValue:
+    """Return a value that keeps the commonest words of a JSON Schema inside `root`."""
+    schema, around = _followed(schema, root, around)
     known = schema if isinstance(schema, dict) else {}
     enum, kind, least = known.get("enum"), known.get("type"), known.get("minimum")
     if isinstance(kind, list):
@@ -275,14 +293,16 @@ def _value(schema: JsonValue) -> JsonValue:
     if "const" in known:
         return known["const"]
     if isinstance(ways := known.get("anyOf"), list) and ways:
-        return _value(ways[0])
+        return _value(ways[0], root, around)
     match kind:
         case "object":
-            return {name: _value(inner) for name, inner in properties(known).items()}
+            declared = properties(known)
+            return {name: _value(inner, root, around) for name, inner in declared.items()}
         case "array":
             number = known.get("minItems")
             # A longer list is not made up: validation then says what is missing.
-            return [_value(known.get("items"))] * (min(number, 10) if type(number) is int else 1)
+            item = _value(known.get("items"), root, around)
+            return [item] * (min(number, 10) if type(number) is int else 1)
         case "boolean":
             return True
         case "integer" | "number":
