@@ -155,8 +155,14 @@ def _what_next(
     if view is not None:
         yield from (f"  note: {note}" for note in view.notes)
         yield from losses(view.worst)
-    changed = changed_since(repository, record)
-    yield from next_steps(record, changed=changed, blocker=release_blocker(repository, record))
+    changed = blocker = None
+    try:
+        changed = changed_since(repository, record)
+        if changed is None:
+            blocker = release_blocker(repository, record)
+    except PromptHubError as error:
+        blocker = str(error)  # The verdict stands, even if a file was saved by half meanwhile.
+    yield from next_steps(record, changed=changed, blocker=blocker)
 
 
 def _view(
@@ -180,7 +186,10 @@ def _keep_attempt(
     from prompt_hub.reporting.attempts import keep_prompt, keep_verdict
 
     keep_verdict(repository.root, results, record)
-    candidate = repository.candidate(record.task)
+    try:
+        candidate = repository.candidate(record.task)
+    except PromptHubError:
+        return  # It was edited meanwhile, and saved by half.
     # It may have been edited meanwhile.
     if record.candidate is not None and record.candidate.sha256 == candidate.sha256:
         keep_prompt(repository.root, record, candidate)

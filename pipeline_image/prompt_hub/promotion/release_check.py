@@ -52,7 +52,14 @@ def changed_since(repository: PromptRepository, record: EvaluationRecord) -> str
     )
     then = (record.examples_sha256, record.metadata_sha256, record.champion_sha256)
     names = ("examples", "metadata", "champion")
-    return next((name for name, new, old in zip(names, now, then, strict=True) if new != old), None)
+    for name, new, old in zip(names, now, then, strict=True):
+        if new != old:
+            return name
+    if record.candidate is None:
+        return None  # Nothing was measured: the verdict is of no text.
+    candidate = repository.candidate(record.task).known_as(champion)
+    judged = (record.version, record.candidate.sha256)
+    return None if (candidate.version, candidate.sha256) == judged else "candidate"
 
 
 def taken_out(repository: PromptRepository, view: TaskRegistryView, version: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prompt_hub.core.foreign_text import one_line
 from prompt_hub.gate.types import Status
+from prompt_hub.promotion.release_check import changed_since
 from prompt_hub.reporting.next_steps import SHOWN, losses, next_steps
 from prompt_hub.reporting.words import LONGEST_LINE
 from tests.unit.reporting.evaluations import Builder, view_of
@@ -43,6 +44,16 @@ def test_the_report_of_every_example_is_one_command_away(evaluated: Builder) -> 
     built = evaluated()
     first, *_ = next_steps(built.record)
     assert first.strip() == f"every example: prompt-hub report evaluation {TASK} --html {TASK}.html"
+
+
+def test_a_version_that_was_raised_since_is_not_the_candidate_that_was_judged(
+    evaluated: Builder,
+) -> None:
+    built = evaluated()
+    repository, record = built.evaluations.repository, built.record
+    assert changed_since(repository, record) is None
+    older = record.model_copy(update={"version": "1.2.9"})
+    assert changed_since(repository, older) == "candidate"
 
 
 def test_an_open_verdict_names_the_ways_out_and_a_decided_one_does_not(evaluated: Builder) -> None:
