@@ -67,6 +67,7 @@ def install(settings: CloudSettings) -> None:
     stepfunctions._restore_state = _restored(stepfunctions._restore_state)
     stepfunctions._validate_definition_jsonata = _refusal
     stepfunctions._start_execution = _start(stepfunctions._start_execution)
+    stepfunctions._describe_execution = _describe(stepfunctions._describe_execution)
     stepfunctions._emit_execution_status_event = _counting(
         stepfunctions._emit_execution_status_event
     )
@@ -241,6 +242,20 @@ def _redrive(data: Record) -> object:
     )
     _go_on(record)
     return json_response({"redriveDate": record["redriveDate"]})
+
+
+def _describe(describe: Callable[[Record], tuple[int, Any, bytes]]) -> Callable[[Record], object]:
+    """Say of an execution that was redriven how often, and when the last time."""
+
+    def describe_execution(data: Record) -> object:
+        answer = describe(data)
+        record = stepfunctions._executions.get(data.get("executionArn"), {})
+        if "redriveDate" not in record:
+            return answer
+        redriven = {name: record[name] for name in ("redriveCount", "redriveDate")}
+        return json_response(json.loads(answer[2]) | redriven)
+
+    return describe_execution
 
 
 def _counting(emit: Callable[[Record], None]) -> Callable[[Record], None]:

@@ -386,6 +386,9 @@ def test_a_shard_that_a_release_refuses_is_told_once_and_to_who_follows_the_run(
         assert main([*answer, "0"]) == ExitCode.OK
         metadata = tmp_path / "repository/prompts/03-metadata/part-class.yaml"
         metadata.write_text(metadata.read_text("utf-8").replace("[Brand]", "[Brand, Vendor]"))
+        monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, f"{topic}-that-is-away")
+        assert main([*answer, "1"]) == ExitCode.NOT_MEASURED
+        monkeypatch.setenv(aws_names.ENV_TOPIC_ARN, topic)
         for _ in range(2):
             assert main([*answer, "1"]) == ExitCode.BLOCKED
     capsys.readouterr()
@@ -396,11 +399,21 @@ def test_a_shard_that_a_release_refuses_is_told_once_and_to_who_follows_the_run(
     assert told["Subject"] == "prompt-hub: records refused"
     assert f"s3://{BUCKET}/{key}: shard 1 is refused" in told["Message"]
     for text in (heard, told["Message"]):
-        assert "in each redrive while this release runs: records of part-class are read" in text
+        assert "records of part-class are read in another way now" in text
+        assert "in no redrive while this release runs. Drop the file" in text
         assert "Drop the file once more." in text
         assert f"s3://{BUCKET}/work/part-class/{run}/out/ until they expire" in text
     assert f"ended as FAILED: {execution['executionArn']}" in heard
     assert "Have it go on" not in heard
+
+    # A refusal of before a redrive is not why that has failed.
+    states = aws.client("stepfunctions")
+    states.redrive_execution(executionArn=execution["executionArn"])
+    assert main(command) == ExitCode.NOT_MEASURED
+    assert "Have it go on" in capsys.readouterr().err
+    assert main([*answer, "1"]) == ExitCode.BLOCKED
+    assert main(command) == ExitCode.BLOCKED
+    messages.receive(0)
 
 
 class Queue:

@@ -122,6 +122,8 @@ def test_a_child_that_goes_on_failing_ends_all_and_is_redriven(records: Records)
     records.states.redrive_execution(executionArn=execution["executionArn"])
     again = records.ended()
     assert again["executionArn"] == execution["executionArn"]
+    described = records.states.describe_execution(executionArn=again["executionArn"])
+    assert execution["stopDate"] <= described["redriveDate"] <= again["stopDate"]
     assert records.output(again) == "A B C"
     assert len(records.said("plan")) == 1
     assert len(records.said("begin 0")) == 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from prompt_hub.core import aws_names
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_stepfunctions.literals import ExecutionStatusType
 
@@ -16,8 +18,10 @@ NEWEST = 20
 """So many failed executions are looked at, the newest, to find one that never said its run."""
 
 
-def execution_end(execution: str, stage: str | None) -> tuple[str, str] | None:
-    """Return how an execution has failed and why; None if it has not, or AWS does not tell.
+def execution_end(execution: str, stage: str | None) -> tuple[str, str, datetime | None] | None:
+    """Return how an execution has failed and why, and when it was last redriven, if it was.
+
+    None if it has not failed, or AWS does not tell.
 
     Args:
         execution: its ARN.
@@ -32,7 +36,7 @@ def execution_end(execution: str, stage: str | None) -> tuple[str, str] | None:
         return None  # what follows a run goes on without it
     if found["status"] not in _FAILED:
         return None
-    return found["status"], found.get("error", "")
+    return found["status"], found.get("error", ""), found.get("redriveDate")
 
 
 def failed_execution(bucket: str, key: str, version: str, stage: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +22,7 @@ PLAN = "plan.json"
 REFUSED = "refused.json"
 """Name of what a refused run has instead of a plan."""
 REFUSED_SHARD = "refused-shard.json"
-"""Name of what a planned run has when a release has refused one of its shards."""
+"""Name of what a planned run has when one of its shards was refused."""
 
 CLAIM = "execution.json"
 """Name of what says by which execution a run is made; it comes first."""
@@ -105,10 +106,18 @@ def read_plan(objects: Objects, task: str, run: str) -> RunPlan | None:
     return _read(objects, aws_names.run_key(task, run, PLAN), RunPlan)
 
 
-def refusal_of(objects: Objects, task: str, run: str, name: str = REFUSED) -> str:
-    """Return why a run was refused, empty if it was not; raises `InvalidDocumentsError`."""
+def refusal_of(
+    objects: Objects, task: str, run: str, name: str = REFUSED, since: datetime | None = None
+) -> str:
+    """Return why a run was refused, empty if it was not, or not `since` a redrive.
+
+    Raises:
+        InvalidDocumentsError: what says so cannot be read.
+    """
     refusal = _read(objects, aws_names.run_key(task, run, name), Refusal)
-    return "" if refusal is None else refusal.reason
+    if refusal is None or (since is not None and refusal.at < since):
+        return ""
+    return refusal.reason
 
 
 def claim_run(objects: Objects, task: str, run: str, execution: str, path: Path) -> None:

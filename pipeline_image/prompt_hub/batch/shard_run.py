@@ -53,34 +53,38 @@ def require_planned(repository: PromptRepository, aliases: ModelAliases, plan: R
 
 def _changed(what: str) -> PromptHubError:
     return PromptHubError(
-        f"{what}: the run was begun otherwise, and mixes nothing.",
+        f"{what}: the run was begun otherwise, and mixes nothing, in no redrive while this release"
+        " runs.",
         hint="Drop the file once more.",
         exit_code=ExitCode.BLOCKED,
     )
 
 
-def tell_refused(
-    objects: Objects, plan: RunPlan, shard: int, error: PromptHubError, folder: Path
-) -> None:
-    """Let who follows a run hear that a release refuses a shard of it, and once its people, too.
+def tell_refused(objects: Objects, plan: RunPlan, shard: int, error: PromptHubError) -> None:
+    """Let who follows a run hear why a shard of it is refused, and once its people, too.
 
     Step Functions says of such a run no more than that a shard has failed.
+
+    Raises:
+        PromptHubError: people could not be told (NOT_MEASURED): the same command tries again.
     """
     answered = f"{objects.address}/{aws_names.run_key(plan.task, plan.run, f'{OUT}/')}"
     refusal = Refusal(
         schema_="prompt-hub/run-refusal@1",
         run=plan.run,
         task=plan.task,
-        reason=f"shard {shard} is refused, and in each redrive while this release runs: {error}"
+        reason=f"shard {shard} is refused: {error}"
         f" Shards that were answered stay in {answered} until they expire.",
         at=datetime.now(UTC),
     )
     # Nothing of it may have been begun, but how long a redrive is waited for is no time of calls.
     objects.write(shard_key(plan.task, plan.run, TAKEN_UP, shard), b"")
-    path = folder / REFUSED_SHARD
-    path.write_text(refusal.to_json(), encoding="utf-8")
-    if objects.create(aws_names.run_key(plan.task, plan.run, REFUSED_SHARD), path):
+    key = aws_names.run_key(plan.task, plan.run, REFUSED_SHARD)
+    if objects.read(key) is None:
+        # Before it is noted: one that dies in between tells it twice, and never not at all.
         tell_people("records refused", f"{plan.source.uri}: {refusal.reason}")
+    # Anew each time: one of before a redrive says nothing of how that has ended.
+    objects.write(key, refusal.to_json().encode())
 
 
 def divided(aliases: ModelAliases, children: int) -> ModelAliases:

@@ -144,7 +144,7 @@ def _answer(arguments: argparse.Namespace, objects: Objects, folder: Path) -> Ex
         return ExitCode.NOT_MEASURED
     except PromptHubError as error:
         if error.exit_code is ExitCode.BLOCKED:
-            tell_refused(objects, plan, arguments.shard, error, folder)
+            tell_refused(objects, plan, arguments.shard, error)
         raise
     if stats.unanswered:
         say(f"{count(stats.unanswered, 'record')} without an answer: the same command asks again")

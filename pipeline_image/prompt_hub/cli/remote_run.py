@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -141,11 +142,11 @@ def _wait(
 
 
 def _require_alive(
-    execution: str, stage: str | None, find_shard_refusal: Callable[[], str]
+    execution: str, stage: str | None, find_shard_refusal: Callable[[datetime | None], str]
 ) -> None:
     if (end := execution_end(execution, stage)) is None:
         return
-    status, error = end
+    status, error, redriven = end
     if error == aws_names.NOT_PLANNED:
         raise PromptHubError(
             f"the file was not planned, its container ended each time, and nothing was asked:"
@@ -154,7 +155,7 @@ def _require_alive(
             " again.",
             exit_code=ExitCode.NOT_MEASURED,
         )
-    if refusal := find_shard_refusal():
+    if refusal := find_shard_refusal(redriven):
         raise PromptHubError(
             f"the run has ended as {status}: {execution}. {refusal}", exit_code=ExitCode.BLOCKED
         )

@@ -275,6 +275,20 @@ def test_a_pinned_run_is_answered_by_its_version_or_not_at_all(
     assert manifest["spent"]["seconds"] is None, "nobody called while a release refused it"
 
 
+def test_only_what_a_release_refuses_is_said_to_fail_while_it_runs(
+    records: Records, model: Model, store: Path, healthy: RepositoryFolder
+) -> None:
+    key = drop(store, HEADER + "".join(ROWS))
+    assert records("plan", "--key", key) == ExitCode.OK
+    reasons = []
+    for change in (("[Brand]", "[Brand, Vendor]"), ("records:", "recrods:")):
+        healthy.edit(METADATA, *change)
+        assert records("answer", "--shard", "0") == ExitCode.BLOCKED
+        reasons.append(json.loads(of_run(store, "refused-shard.json").read_bytes())["reason"])
+    assert ["while this release runs" in each for each in reasons] == [True, False]
+    assert "did you mean 'records'" in reasons[1]
+
+
 def test_a_run_that_follows_says_which_version_answered_what(
     records: Records, model: Model, store: Path, healthy: RepositoryFolder
 ) -> None:
