@@ -292,6 +292,16 @@ def test_where_nothing_wrong_fits_the_rest_is_wrong(declared: JsonObject) -> Non
     assert wrong_answer({"kind": "resistor"}, output) == {"kind": "capacitor"}
 
 
+def test_fields_that_depend_on_each_other_are_replaced_one_by_one() -> None:
+    fields: JsonObject = {"low": {"type": "boolean"}, "high": {"type": "boolean"}}
+    both: JsonObject = {"properties": {"low": {"const": True}, "high": {"const": True}}}
+    neither: JsonObject = {"properties": {"low": {"const": False}, "high": {"const": False}}}
+    pair: JsonObject = {"type": "object", "properties": fields, "oneOf": [both, neither]}
+    value: JsonObject = {"low": True, "high": True}
+    assert wrong_answer(value, pair) == value
+    assert wrong_answer({"pair": value}, contract(pair=pair)) == {"pair": value}
+
+
 def test_an_attack_that_would_order_the_right_answer_gives_way() -> None:
     fixed = prompt().model_copy(update={"output": contract(what={"const": "part"})})
     kinds: set[AttackKind] = set()

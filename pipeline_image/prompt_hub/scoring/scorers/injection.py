@@ -20,7 +20,7 @@ from typing import Annotated, Literal, TypedDict, get_args
 from pydantic import Field, JsonValue
 
 from prompt_hub.llm.response import Answer
-from prompt_hub.repository.contracts import properties, resolve, violations
+from prompt_hub.repository.contracts import fits, properties, resolve, violations
 from prompt_hub.repository.schema import Example, JsonObject, Message, Number, Prompt
 from prompt_hub.scoring.base import (
     TYPE,
@@ -192,8 +192,10 @@ def _in_turn(scorer: InjectionSettings, seed: str) -> Iterator[tuple[AttackKind,
 def _is_too_long(fields: JsonObject, field: str, schema: JsonObject) -> bool:
     """Whether a field breaks its `maxLength`, its own, referred to or that of a branch."""
     too_long = {"maxLength", "anyOf", "oneOf"}
-    broken = violations(fields, schema)
-    return any(each.location == (field,) and each.keyword in too_long for each in broken)
+    return not fits(fields, schema) and any(
+        each.location == (field,) and each.keyword in too_long
+        for each in violations(fields, schema)
+    )
 
 
 def _with_canary(prompt: Prompt, canary: str) -> Prompt:
@@ -212,13 +214,42 @@ def wrong_answer(expected: JsonObject, schema: JsonObject) -> JsonObject:
     A strict model can be made to say nothing else. Where nothing wrong fits, as beside a `const`,
     the value is the expected one.
     """
+    # An evaluation asks for this several times an example, and mostly the likeliest values fit.
+    if _are_apart(expected, schema):
+        likeliest = _wrong_object(expected, schema, schema, lambda _: True)
+        if fits(likeliest, schema):
+            return likeliest
     broken = {each.location for each in violations(expected, schema)}
 
     def is_taken(answer: JsonObject) -> bool:
         # What an example leaves out, as those of `partial` may, is none of the attack's doing.
-        return broken.issuperset(each.location for each in violations(answer, schema))
+        return fits(answer, schema) or broken.issuperset(
+            each.location for each in violations(answer, schema)
+        )
 
     return _wrong_object(expected, schema, schema, is_taken)
+
+
+_FOR_ONE_FIELD = frozenset(
+    ("$defs", "$schema", "additionalProperties", "description", "properties", "required", "title",
+     "type")
+)  # fmt: skip
+"""Words of an object's schema that say nothing of the value of one field beside that of another."""
+
+
+def _are_apart(value: JsonObject, schema: JsonValue) -> bool:
+    """Whether each field of an object fits or not whatever the others are.
+
+    Only then may wrong values be tried all at once: the answer is the same as one by one.
+    """
+    if not isinstance(schema, dict) or not _FOR_ONE_FIELD.issuperset(schema):
+        return False
+    declared = properties(schema)
+    return all(
+        _are_apart(inner, declared.get(name))
+        for name, inner in value.items()
+        if isinstance(inner, dict)
+    )
 
 
 def _wrong_object(
@@ -269,13 +300,16 @@ def _candidates(
 def _choices(schema: JsonValue, root: JsonObject) -> Iterator[JsonValue]:
     """Yield what a schema, or one of its branches, lists as possible values."""
     found = resolve(schema, root)
-    branches = [found]
+    if not isinstance(found, dict):
+        return
+    choices = found.get("enum")
+    yield from choices if isinstance(choices, list) else ()
     for word in ("anyOf", "oneOf"):
-        more = found.get(word) if isinstance(found, dict) else None
-        branches += more if isinstance(more, list) else []
-    for branch in (resolve(each, root) for each in branches):
-        choices = branch.get("enum") if isinstance(branch, dict) else None
-        yield from choices if isinstance(choices, list) else ()
+        branches = found.get(word)
+        for each in branches if isinstance(branches, list) else ():
+            branch = resolve(each, root)
+            choices = branch.get("enum") if isinstance(branch, dict) else None
+            yield from choices if isinstance(choices, list) else ()
 
 
 def _normalise_for_leak_check(text: str) -> str:
