@@ -6,23 +6,18 @@ import argparse
 import json
 import logging
 import shutil
-import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
 
 from prompt_hub.cli.main import COMMANDS, main
 from prompt_hub.cli.options import CommandParser, verbosity_of
-from prompt_hub.cli.serve import SERVER_LOGGERS, behind_balancer, log_as_service
+from prompt_hub.cli.serve import SERVER_LOGGERS, log_as_service
 from prompt_hub.core import aws_names, log_setup
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.log_setup import LEVELS, LogSettings, log_context, read_settings
@@ -36,7 +31,7 @@ from tests.unit.batch.servers import completion, serving
 from tests.unit.building import RepositoryFolder
 from tests.unit.ledger.fake_dynamodb import FakeDynamoDB, FakeLedger, ledger_on
 from tests.unit.providers import FunctionProvider
-from tests.unit.service.serving import unstarted
+from tests.unit.service.serving import listening, unstarted
 
 MARK = "Qzx7731"
 """Stands in every field, every answer and the key of the tests below."""
@@ -261,22 +256,6 @@ class Lines:
         return [line["message"] for line in self.logged if line.get("logger") == logger]
 
 
-@contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The address of an application behind the server that runs it in a stage."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-
-
 def ask(url: str, fields: JsonObject) -> int:
     body = json.dumps({"fields": fields}).encode()
     request = urllib.request.Request(f"{url}/v1/tasks/brand/run", data=body, method="POST")
@@ -375,7 +354,8 @@ def run_batch_and_service(
         client = ModelClient(ModelAliases.parse(aliases))
         log_as_service(0)
         healthy = unstarted(marked.root, ledger := brand_ledger(marked.root), client=client)
-        with listening(healthy.application) as url:
+        with listening(healthy.application) as port:
+            url = f"http://127.0.0.1:{port}"
             assert ask(url, {"manufacturer": MAKER}) == 200
             assert ask(url, {"manufacturer": 7, MARK: MARK}) == 422
             ledger.away = True
@@ -387,8 +367,8 @@ def run_batch_and_service(
         log_as_service(0)
         broken = FunctionProvider(lambda messages: [][len(messages)]).caller()
         astray = unstarted(marked.root, brand_ledger(marked.root), client=broken)
-        with listening(astray.application) as url:
-            assert ask(url, {"manufacturer": MAKER}) == 500
+        with listening(astray.application) as port:
+            assert ask(f"http://127.0.0.1:{port}", {"manufacturer": MAKER}) == 500
         captured = capsys.readouterr()
         assert MARK not in captured.err
         assert "Traceback" not in captured.err

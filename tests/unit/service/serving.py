@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,11 +127,28 @@ class CheckedClient(TestClient):
         return response
 
 
+@contextmanager
+def listening(app: ServiceApp) -> Iterator[int]:
+    """Run an application behind the server that runs it in a stage; yields its port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            assert not thread.is_alive(), "the service did not stop"
+
+
 @pytest.fixture(scope="module")
 def service(built: Path) -> Iterator[Running]:
     release = load(built)
     ledger = FakeLedger()
-    with fake_provider() as provider, socket.socket() as listener:
+    with fake_provider() as provider:
         aliases = {
             alias: {"provider": "openai", "model": "small", "base_url": provider.url}
             for alias in ("catalogue-pinned", "catalogue-latest")
@@ -146,21 +164,10 @@ def service(built: Path) -> Iterator[Running]:
             poller=LedgerPoller(CarriedHashes.of(release), ledger, Heard()),
             client=client,
         )
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        app = create_app(service, poll_seconds=0.02)
-        server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        yield Running(
-            url=f"http://127.0.0.1:{listener.getsockname()[1]}",
-            ledger=ledger,
-            provider=provider,
-            release=release,
-        )
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive(), "the service did not stop"
+        with listening(create_app(service, poll_seconds=0.02)) as port:
+            yield Running(
+                url=f"http://127.0.0.1:{port}", ledger=ledger, provider=provider, release=release
+            )
 
 
 @pytest.fixture

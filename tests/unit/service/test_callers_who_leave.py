@@ -7,14 +7,12 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from prompt_hub.cli.serve import behind_balancer
 from prompt_hub.ledger.items import VersionRef
 from prompt_hub.llm.client import ModelClient
 from prompt_hub.llm.config import ModelAliases
@@ -24,7 +22,7 @@ from prompt_hub.service.admission import Admission
 from prompt_hub.service.http import ServiceApp
 from tests.unit.ledger.fake_dynamodb import FakeLedger
 from tests.unit.service.fake_provider import FakeProvider, fake_provider
-from tests.unit.service.serving import FIELDS, RUN, unstarted
+from tests.unit.service.serving import FIELDS, RUN, listening, unstarted
 
 SOON = 10.0
 """Seconds within which anything must have happened, on a busy machine."""
@@ -51,22 +49,6 @@ def app_of(built: Path, client: ModelClient, admission: Admission) -> ServiceApp
     return unstarted(built, ledger, client=client, admission=admission).application
 
 
-@contextmanager
-def serving(app: ServiceApp) -> Iterator[int]:
-    """Run the service as in a stage; yields its port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(behind_balancer(app, "127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(SOON)
-
-
 def call(port: int, part_number: str) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=SOON)
     body = json.dumps({"fields": FIELDS | {"part_number": part_number}})
@@ -88,7 +70,7 @@ def test_who_has_hung_up_while_waiting_is_not_asked_for(
         provider = stack.enter_context(fake_provider())
         provider.thinks = answer
         app = app_of(built, one_at_a_time(provider), Admission(8, counts))
-        port = stack.enter_context(serving(app))
+        port = stack.enter_context(listening(app))
         # Were the test to fail, the service would wait for this one.
         stack.callback(may_answer.set)
         sent = call(port, "SENT")
@@ -123,7 +105,7 @@ def test_who_waits_for_the_limit_in_vain_is_told_so(
         provider = stack.enter_context(fake_provider())
         provider.thinks = lambda _: may_answer.wait(SOON)
         app = app_of(built, one_at_a_time(provider), Admission())
-        port = stack.enter_context(serving(app))
+        port = stack.enter_context(listening(app))
         stack.callback(may_answer.set)
         with call(port, "SENT"):
             eventually(lambda: len(provider.asked) == 1)
