@@ -57,7 +57,7 @@ class CallModel:
         self.seconds: float | None = None
         self._most = max_tokens
         self._input = _Line(0.0, 0.0, 1 / CHARACTERS_A_TOKEN)
-        self._output = _Line(0.0, min(guess, max_tokens or guess), 0.0)
+        self._output = _Line(0.0, guess, 0.0)
         if kept:
             lengths = [each.characters for each in kept]
             known = [each.usage.seconds for each in kept if each.usage.seconds is not None]

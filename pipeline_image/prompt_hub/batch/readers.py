@@ -19,7 +19,7 @@ from pydantic import JsonValue
 
 from prompt_hub.batch.cells import is_blank
 from prompt_hub.batch.layout import Layout, find_layout, lines_of, not_text, open_text
-from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.json_strict import strict_json, without_place
 from prompt_hub.core.wording import count
 from prompt_hub.repository.schema import Records
 
@@ -177,9 +177,8 @@ def _json_lines(stream: Iterator[str], layout: Layout) -> Iterator[Record]:
         try:
             value = strict_json(text)
         except json.JSONDecodeError as error:
-            reason = error.msg.removesuffix(" at")  # Python's own words may end so.
-            problem = f"not JSON: {reason} at character {error.pos + 1}"
-            yield Record(number, line, (), (), problem)
+            reason = f"not JSON: {without_place(error)} at character {error.pos + 1}"
+            yield Record(number, line, (), (), reason)
         except ValueError as error:
             yield Record(number, line, (), (), f"not JSON: {error}")
         else:

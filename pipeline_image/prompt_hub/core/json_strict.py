@@ -30,6 +30,11 @@ MAX_VALUES = 5000
 """So many names and values are read of what a stranger sends: building more holds up others."""
 
 
+def without_place(error: json.JSONDecodeError) -> str:
+    """Return what is wrong with a text, for who says the place: Python's words may end in "at"."""
+    return error.msg.removesuffix(" at")
+
+
 class NestingError(ValueError):
     """JSON values nested deeper than is read."""
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from prompt_hub.gate.agreement import Agreement
 from prompt_hub.gate.types import Difference, Power, Status
 from prompt_hub.repository.json import parse_model
-from prompt_hub.repository.schema import Fraction, Sha256, Strict, Version
+from prompt_hub.repository.schema import Fraction, Sha256, Strict, Version, is_sampled
 
 
 class FieldScore(Strict):
@@ -82,9 +82,10 @@ class Arm(Strict):
 
     @property
     def usd_paid(self) -> float | None:
-        """What its calls have cost; at temperature 0 one call stands for every repeat."""
-        once = self.parameters.get("temperature") == 0
-        return self.usd / self.repeats if self.usd is not None and once else self.usd
+        """What its calls have cost; what is not sampled is asked once for all repeats."""
+        if self.usd is None or is_sampled(self.parameters.get("temperature")):
+            return self.usd
+        return self.usd / self.repeats
 
 
 class Verdict(Strict):

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 
 from prompt_hub.core.foreign_text import one_line
-from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.json_strict import strict_json, without_place
 from prompt_hub.core.wording import count
 from prompt_hub.llm.answer_text import (
     holds_answer_behind_thinking,
@@ -149,8 +149,7 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
     try:
         value = object_in(text, prompt)
     except json.JSONDecodeError as error:
-        reason = error.msg.removesuffix(" at")  # Python's own words may end so.
-        why = _thinking_problem(text) or f"{reason} at column {error.colno}"
+        why = _thinking_problem(text) or f"{without_place(error)} at column {error.colno}"
         return None, f"the answer is not JSON ({why})"
     except ValueError as error:
         return None, f"the answer is not JSON ({error})"

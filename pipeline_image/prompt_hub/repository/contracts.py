@@ -215,6 +215,11 @@ def properties(schema: Mapping[str, JsonValue]) -> JsonObject:
     return declared if isinstance(declared, dict) else {}
 
 
+def is_closed(schema: JsonObject) -> bool:
+    """Whether an object has no other properties than those that its schema names."""
+    return schema.get("additionalProperties") is False and "patternProperties" not in schema
+
+
 def required(schema: JsonObject) -> frozenset[str]:
     """Names of the properties that must be given."""
     names = schema.get("required")

@@ -79,6 +79,14 @@ class Strict(BaseModel):
 Parameter = Literal["temperature", "top_p", "max_tokens", "seed"]
 
 
+def is_sampled(temperature: float | None) -> bool:
+    """Whether the same question may get another answer: at temperature 0 it does not.
+
+    Where no temperature is named the provider's own counts, and that samples.
+    """
+    return temperature != 0
+
+
 class ModelChoice(Strict):
     """Which model a prompt asks for, by alias, and the sampling parameters it was judged with."""
 
@@ -89,11 +97,8 @@ class ModelChoice(Strict):
 
     @property
     def sampled(self) -> bool:
-        """Whether the same question may get another answer: at temperature 0 it does not.
-
-        Where no temperature is named the provider's own counts, and that samples.
-        """
-        return self.parameters.get("temperature") != 0
+        """Whether the same question may get another answer."""
+        return is_sampled(self.parameters.get("temperature"))
 
 
 class Message(Strict):

@@ -9,7 +9,7 @@ from typing import Literal
 from jinja2 import nodes
 from pydantic import JsonValue
 
-from prompt_hub.repository.contracts import properties, resolve
+from prompt_hub.repository.contracts import is_closed, properties, resolve
 from prompt_hub.repository.schema import JsonObject
 from prompt_hub.repository.template_environment import MAX_STEPS
 from prompt_hub.repository.templates import turn_steps
@@ -92,7 +92,7 @@ class _Walk:
             return
         declared = properties(shape)
         kind = shape.get("type")
-        if kind == "object" and _is_closed(shape) and name not in declared:
+        if kind == "object" and is_closed(shape) and name not in declared:
             found = f"the field {name!r} of {_spelt(node.node)}"
             expected = f"one of: {', '.join(declared)}" if declared else "no field: it has none"
             choices = tuple(declared)
@@ -175,14 +175,9 @@ class _Walk:
     def _entries(shape: JsonObject | None) -> int | None:
         if shape is None:
             return None
-        if _is_closed(shape):
+        if is_closed(shape):
             return len(properties(shape))
         return _whole(shape.get("maxProperties"))
-
-
-def _is_closed(shape: JsonObject) -> bool:
-    """Whether an object has no other fields than those that its schema names."""
-    return shape.get("additionalProperties") is False and "patternProperties" not in shape
 
 
 def _whole(value: JsonValue) -> int | None:

@@ -9,7 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from prompt_hub.repository.contracts import properties, resolve, schema_problem, schema_problems
+from prompt_hub.repository.contracts import (
+    is_closed,
+    properties,
+    resolve,
+    schema_problem,
+    schema_problems,
+)
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.base import (
@@ -62,7 +68,7 @@ def _unknown_names(
     if not isinstance(schema, dict) or not isinstance(found, dict):
         return
     declared = properties(found)
-    if found.get("additionalProperties") is False and "patternProperties" not in found:
+    if is_closed(found):
         known = f"a property of the output: {', '.join(declared) or 'it has none'}"
         required = schema.get("required")
         for index, name in enumerate(required if isinstance(required, list) else ()):
