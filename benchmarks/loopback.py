@@ -14,6 +14,9 @@ from typing import Self
 
 
 class _Server(ThreadingHTTPServer):
+    # Who finds the queue full waits for seconds, and that would be what is measured.
+    request_queue_size = 1024
+
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         # Who asks may be killed.
         if not isinstance(sys.exc_info()[1], ConnectionError):

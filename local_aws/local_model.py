@@ -269,7 +269,8 @@ def _told_again(answer: Json) -> Json:
 class Server(ThreadingHTTPServer):
     """Listens on loopback for requests to `models`; `state` is where the aliases are."""
 
-    request_queue_size = 64
+    request_queue_size = 1024
+    """Evaluations ask side by side; a call that finds the queue full waits until it gives up."""
 
     def __init__(self, port: int, state: Path, models: Mapping[str, Model]) -> None:
         super().__init__(("127.0.0.1", port), Handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import socketserver
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -29,6 +30,9 @@ os.environ.pop("CODEBUILD_RESOLVED_SOURCE_VERSION", None)
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1] / "pipeline_image")
 # Shells start what runs in the background deaf to Ctrl-C, and so would be all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Dozens of calls come at once to the servers that tests make: of five that wait, which is the
+# standard library's own number, the next one is lost, and its caller waits until it gives up.
+socketserver.TCPServer.request_queue_size = 1024
 
 FRESH = "prompt_hub_fresh"
 """Told to each worker: nobody has compiled these tests yet."""

@@ -431,8 +431,6 @@ def batch_server(**behaviour: object) -> Iterator[BatchServer]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
-        # Dozens of calls come at once; those that find the queue full would come back much later.
-        request_queue_size = 256
 
     http = Server(("127.0.0.1", 0), Handler)
     server.port = http.server_address[1]
