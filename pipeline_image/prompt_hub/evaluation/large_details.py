@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import Annotated, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import Field
 
@@ -29,7 +29,7 @@ from prompt_hub.repository.documents import (
     first_of,
     to_model,
 )
-from prompt_hub.repository.example_sets import StoredReference, open_stored
+from prompt_hub.repository.example_sets import StoredReference, open_kept, open_stored
 from prompt_hub.repository.json import parse_jsonl
 
 _KEY = rf"{aws_names.LARGE_DETAILS}[0-9a-f]{{64}}\.jsonl"
@@ -96,6 +96,17 @@ def put_details(results: Results, keys: Sequence[str], lines: Iterable[str]) -> 
         results.put(key, reference.line())
 
 
+def _opened(reference: LargeDetails, file: str, kept: Path) -> IO[bytes]:
+    if reference.is_shared:
+        return open_stored(reference, file, kept, RESTORE)
+    here = str(RESULTS_DIR / reference.uri)
+    try:
+        return open_kept(reference, here, kept)
+    except InvalidDocumentsError as error:
+        hint = f"Evaluate again with --fresh: the answers of {file} lie nowhere else."
+        raise first_of(error, hint) from None
+
+
 class LargeAnswers:
     """The answers in large details, each read from its line when it is taken."""
 
@@ -113,7 +124,7 @@ class LargeAnswers:
                 exit_code=ExitCode.NOT_MEASURED,
             )
         self._file = file
-        self._lines = open_stored(reference, file, kept, RESTORE)
+        self._lines = _opened(reference, file, kept)
         self._starts, start = Slots(), 0
         self.left = 0
         """How many were not taken."""

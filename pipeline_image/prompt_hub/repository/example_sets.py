@@ -140,6 +140,15 @@ def open_stored(reference: StoredLines, file: str, path: Path, hint: str) -> IO[
     return kept or _fetched(reference, TemporaryFile(), file, hint)
 
 
+def open_kept(reference: StoredLines, file: str, path: Path) -> IO[bytes]:
+    """Return the lines that a reference names from `path`, the only place where they lie.
+
+    Raises:
+        InvalidDocumentsError: they are not what `file` names.
+    """
+    return _verified(path.open("rb"), reference, file)
+
+
 def lines_of_set(reference: ExampleSet, file: str, root: Path) -> Iterator[bytes]:
     """Yield the lines of the set that a reference names; raises as `open_set` does.
 

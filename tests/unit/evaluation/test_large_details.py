@@ -146,8 +146,10 @@ def test_what_is_not_what_the_line_names_is_refused(
     file = kept(healthy, large)
     file.write_text(file.read_text(encoding="utf-8").replace("0.0", "0.1"), encoding="utf-8")
     file.write_bytes(file.read_bytes() + b"\n")
-    with pytest.raises(PromptHubError):
+    with pytest.raises(InvalidDocumentsError, match=f"{named(large).uri}.* sha256: ") as changed:
         replay(healthy.repository, large)
+    assert changed.value.hint is not None
+    assert "part-class.json lie nowhere else" in changed.value.hint
     file.unlink()
     with pytest.raises(PromptHubError, match="lie on the machine that measured them") as caught:
         replay(healthy.repository, large)
@@ -298,11 +300,9 @@ def test_answers_that_are_others_than_the_line_names_hold_up_no_other_record(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def damaged(*arguments: object) -> None:
-        raise InvalidDocumentsError([], hint=RESTORE)
-
     monkeypatch.setenv(aws_names.ENV_ROOT, str(healthy.root))
-    monkeypatch.setattr(large_details, "open_stored", damaged)
+    with kept(healthy, large).open("a", encoding="utf-8") as answers:
+        answers.write("\n")
     results = healthy.root / ".prompt-hub/results"
     assert (
         main(["replay", *(str(results / each.name) for each in (large, small))]) == ExitCode.BLOCKED
