@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -53,10 +54,7 @@ def listeners(state: Path) -> list[str]:
     inodes: set[str] = set()
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _belongs(process, state):
-            for handle in (process / "fd").iterdir():
-                found = re.fullmatch(r"socket:\[(\d+)\]", str(handle.readlink()))
-                if found:
-                    inodes.add(found[1])
+            inodes |= _sockets(process)
     addresses = []
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text(encoding="ascii").splitlines()[1:]:
@@ -64,6 +62,18 @@ def listeners(state: Path) -> list[str]:
             if state_code == LISTENS and inode in inodes:
                 addresses.append(local.partition(":")[0])
     return addresses
+
+
+def _sockets(process: Path) -> set[str]:
+    """Inodes of the sockets that a process has open; one that it closes meanwhile is none."""
+    inodes: set[str] = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for handle in (process / "fd").iterdir():
+            with suppress(FileNotFoundError):
+                found = re.fullmatch(r"socket:\[(\d+)\]", str(handle.readlink()))
+                if found:
+                    inodes.add(found[1])
+    return inodes
 
 
 def _belongs(process: Path, state: Path) -> bool:
