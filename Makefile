@@ -8,8 +8,8 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 .NOTPARALLEL:
 # Of a tier whose tests (`local`: whose files) need nothing of each other, two run at a time; `make unit WORKERS=` one.
 WORKERS := -n 2 --dist worksteal
-# The fast tests wait for time limits, processes and sockets: six workers use two cores meanwhile.
-FAST_WORKERS = $(subst -n 2,-n 6,$(WORKERS))
+# The fast tests wait for time limits and processes: three workers use two cores meanwhile. Each collects all of them.
+FAST_WORKERS = $(subst -n 2,-n 3,$(WORKERS))
 # Of two plugins that came along they need nothing: one looks for its fixtures in every test, the other imports
 # all of hypothesis for its summary.
 FAST = $(FAST_WORKERS) -p no:anyio -p no:hypothesispytest

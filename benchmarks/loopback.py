@@ -51,7 +51,9 @@ class LoopbackServer(ABC):
 
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self.address = f"http://127.0.0.1:{self._server.server_port}"
 
     @abstractmethod

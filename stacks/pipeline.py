@@ -47,7 +47,7 @@ tests/infrastructure/test_tested_by_a_pipeline.py derives the packages from what
 # came along do nothing for these tests, and take a second of each run (docs/testing.md).
 _TESTS = " ".join(
     (
-        "python -m pytest --quiet -n 4 --dist worksteal -p no:anyio -p no:hypothesispytest",
+        "python -m pytest --quiet -n 3 --dist worksteal -p no:anyio -p no:hypothesispytest",
         "-m 'not shipped' tests/unit tests/lambdas",
         *(f"--ignore=tests/unit/{name}" for name in OF_PEOPLES_TOOLS),
     )

@@ -33,6 +33,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Dozens of calls come at once to the servers that tests make: of five that wait, which is the
 # standard library's own number, the next one is lost, and its caller waits until it gives up.
 socketserver.TCPServer.request_queue_size = 1024
+# Head and body of an answer are two packets, of which the second else waits for 40 ms.
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
 FRESH = "prompt_hub_fresh"
 """Told to each worker: nobody has compiled these tests yet."""

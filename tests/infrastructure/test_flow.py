@@ -107,7 +107,7 @@ def test_each_action_runs_its_command_with_its_environment(assembly: Assembly) -
         ],
         "Evaluate/Tests": [
             "python -m prompt_hub.release.code_tests"
-            " python -m pytest --quiet -n 4 --dist worksteal -p no:anyio -p no:hypothesispytest"
+            " python -m pytest --quiet -n 3 --dist worksteal -p no:anyio -p no:hypothesispytest"
             " -m 'not shipped'"
             " tests/unit tests/lambdas --ignore=tests/unit/authoring --ignore=tests/unit/benchmarks"
             " --ignore=tests/unit/console --ignore=tests/unit/doctor --ignore=tests/unit/loader"

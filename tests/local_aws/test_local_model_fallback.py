@@ -205,7 +205,7 @@ def test_a_model_without_a_special_token_writes_none() -> None:
 def test_what_nobody_foresaw_is_told_and_the_next_one_answered(tmp_path: Path) -> None:
     (tmp_path / "aliases.json").write_text("[]")
     with Server(0, tmp_path, {}) as server:
-        serving = threading.Thread(target=server.serve_forever)
+        serving = threading.Thread(target=server.serve_forever, args=(0.02,))
         serving.start()
         try:
             for path, request in (("models", None), ("chat/completions", {"messages": SHOWN})):

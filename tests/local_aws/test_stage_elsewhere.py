@@ -68,7 +68,7 @@ class Container(BaseHTTPRequestHandler):
 @pytest.fixture
 def container() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Container)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/credentials"
     server.shutdown()

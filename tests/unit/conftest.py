@@ -78,11 +78,11 @@ def reads_code_alone(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def no_long_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let commands ask an ailing model as often as always, a thousandth of a second apart."""
+    """Let commands ask an ailing model as often as always, a ten-thousandth of a second apart."""
     from prompt_hub.llm import client
     from prompt_hub.llm.retry import Retries
 
-    monkeypatch.setattr(client, "Retries", partial(Retries, first=0.001))
+    monkeypatch.setattr(client, "Retries", partial(Retries, first=0.0001))
 
 
 @pytest.fixture(scope="session")

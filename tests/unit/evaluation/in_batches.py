@@ -52,7 +52,7 @@ def evaluate(
     async def main() -> EvaluationRecord:
         store = ResponseStore(folder.root / CACHE_DIR, fresh=fresh)
         aliases = ModelAliases.parse(server.models(**settings))
-        async with ModelClient(aliases, retries=Retries(first=0.001)) as caller:
+        async with ModelClient(aliases, retries=Retries(first=0.0001)) as caller:
             evaluator = Evaluator(
                 folder.repository,
                 caller,

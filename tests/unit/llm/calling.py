@@ -12,7 +12,7 @@ from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
 
 FIELDS = {"part_number": "BAT54", "title": "Schottky diode"}
-AT_ONCE = Retries(first=0.001)
+AT_ONCE = Retries(first=0.0001)
 
 
 def call_once(prompt: Prompt, setting: dict[str, object], *, timeout: float = 5) -> Answer:

@@ -23,7 +23,7 @@ from prompt_hub.llm.retry import Retries
 from prompt_hub.repository.schema import Prompt
 from tests.unit.building import RepositoryFolder
 
-AT_ONCE = Retries(first=0.001)
+AT_ONCE = Retries(first=0.0001)
 FIELDS = {"part_number": "BAT54", "title": "Schottky diode"}
 Reply = tuple[int, dict[str, str], bytes]
 """Status, headers and body; a body longer than its `Content-Length` says is cut off there."""

@@ -309,7 +309,7 @@ def test_an_optional_property_gets_through_a_strict_endpoint(healthy: Repository
         models = ModelAliases.parse(
             json.dumps({prompt.model.alias: {"provider": "openai", "model": "m", "base_url": url}})
         )
-        async with ModelClient(models, retries=Retries(first=0.001)) as client:
+        async with ModelClient(models, retries=Retries(first=0.0001)) as client:
             return await client.call(prompt, {"part_number": "RC0603", "title": "10 k"})
 
     with scripted(said({"part_class": "resistor", "note": None})) as server:

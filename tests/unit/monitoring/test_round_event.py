@@ -30,7 +30,7 @@ def lambda_that_answers(status: int) -> Iterator[list[tuple[str, str | None, byt
             """Say nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Answer)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")

@@ -72,7 +72,7 @@ def service() -> Iterator[FakeService]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     fake.url = f"http://127.0.0.1:{server.server_port}"
     yield fake
     server.shutdown()
