@@ -63,7 +63,10 @@ class GitEvidence:
     inputs_at: Commit | None = None
     """The commit that has these inputs: `evaluated`, but for what a machine measured early."""
     recorded: Commit | None = None
-    """The commit that wrote the record last: that of its promotion, or of its refusal."""
+    """The commit that wrote the record last: that of its promotion, or of its refusal.
+
+    Promotion's own, as with `released`.
+    """
     released: Commit | None = None
     """The first commit that had the version among what is, or was, released.
 
@@ -143,6 +146,9 @@ class GitHistory:
         tagged = self.commit(f"refs/tags/{task}/v{version}")
         if tagged and released and self._merged_anew(tagged, released[1], task, version):
             released = (tagged, released[1])
+            if self.blob(tagged.sha, record_path) == self.blob("HEAD", record_path):
+                # A squash of several promotions names one execution of theirs at most.
+                recorded = tagged
         return GitEvidence(
             registered=registered,
             prompt_sha256=prompt_sha256,
