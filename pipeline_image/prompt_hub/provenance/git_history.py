@@ -90,6 +90,14 @@ class GitHistory:
                 hint="Run it in a full clone of the prompt repository.",
             )
 
+    def require_all(self) -> None:
+        """Refuse a shallow clone: its oldest commit seems to have written every file."""
+        if (self._git("rev-parse", "--is-shallow-repository") or b"").strip() == b"true":
+            raise PromptHubError(
+                f"{self._root} lacks older commits: a trace is read from all of them.",
+                hint="Fetch them: git fetch --unshallow --tags",
+            )
+
     def commit(self, name: str) -> Commit | None:
         """Return a commit by its hash or name; None if this clone does not have it."""
         text = self._git("log", "-1", f"--format={_FORMAT}", name, "--")

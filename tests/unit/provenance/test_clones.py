@@ -1,14 +1,16 @@
-"""The trace of what people have made of the history of git."""
+"""The trace of squashed promotions, and in a clone without older commits."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
+from prompt_hub.core.errors import ExitCode
 from prompt_hub.repository.schema import JsonObject
 from tests.unit.promotion.checkouts import World, git
 
@@ -51,3 +53,23 @@ def test_promotions_that_were_squashed_are_proven_by_their_tags(
         hop = promotion(capsys, version)
         assert (hop["state"], hop["faults"]) == ("verified", [])
         assert cast("JsonObject", hop["facts"])["execution"] == execution
+
+
+def test_a_clone_without_older_commits_accuses_nobody(
+    released: World,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its oldest commit looks like the one that wrote every file."""
+    clone = tmp_path / "shallow"
+    git(tmp_path, "clone", "--quiet", "--depth=1", released.remote.as_uri(), str(clone))
+    monkeypatch.setenv(aws_names.ENV_ROOT, str(clone))
+    capsys.readouterr()
+    assert main(["trace", "part-class@1.2.0"]) == ExitCode.USAGE
+    out, err = capsys.readouterr()
+    assert "broken" not in out + err
+    assert f"{clone} lacks older commits" in err
+    assert "git fetch --unshallow --tags" in err
+    git(clone, "fetch", "--quiet", "--unshallow", "--tags")
+    assert main(["trace", "part-class@1.2.0"]) == ExitCode.OK
