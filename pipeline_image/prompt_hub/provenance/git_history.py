@@ -63,7 +63,10 @@ class GitEvidence:
     inputs_at: Commit | None = None
     """The commit that has these inputs: `evaluated`, but for what a machine measured early."""
     recorded: Commit | None = None
-    """The commit that wrote the record last: that of its promotion, or of its refusal."""
+    """The commit that wrote the record last: that of its promotion, or of its refusal.
+
+    Promotion's own, as with `released`.
+    """
     released: Commit | None = None
     """The first commit that had the version among what is, or was, released.
 
@@ -85,6 +88,14 @@ class GitHistory:
             raise PromptHubError(
                 f"{root} has no history: a trace is read from git, not from files.",
                 hint="Run it in a full clone of the prompt repository.",
+            )
+
+    def require_all(self) -> None:
+        """Refuse a shallow clone: its oldest commit seems to have written every file."""
+        if (self._git("rev-parse", "--is-shallow-repository") or b"").strip() == b"true":
+            raise PromptHubError(
+                f"{self._root} lacks older commits: a trace is read from all of them.",
+                hint="Fetch them: git fetch --unshallow --tags",
             )
 
     def commit(self, name: str) -> Commit | None:
@@ -143,6 +154,9 @@ class GitHistory:
         tagged = self.commit(f"refs/tags/{task}/v{version}")
         if tagged and released and self._merged_anew(tagged, released[1], task, version):
             released = (tagged, released[1])
+            if self.blob(tagged.sha, record_path) == self.blob("HEAD", record_path):
+                # A squash of several promotions names one execution of theirs at most.
+                recorded = tagged
         return GitEvidence(
             registered=registered,
             prompt_sha256=prompt_sha256,

@@ -65,8 +65,10 @@ class Tracer:
     def chains(self, subject: Subject) -> tuple[Chain, ...]:
         """Return the chain of every version that the subject is about.
 
-        Raises `PromptHubError` where a release or an image is not known, or no stage is named.
+        Raises `PromptHubError` where a release or an image is not known, no stage is named, or the
+        clone is a shallow one.
         """
+        self._git.require_all()
         if subject.call is not None:
             call = subject.call
             return (self._chain(call.task, call.version, call.release, call=call),)

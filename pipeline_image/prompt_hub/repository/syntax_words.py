@@ -18,7 +18,8 @@ _BEGIN = re.compile(r"^<{7} .*$", re.MULTILINE)
 _END = re.compile(r"^>{7} .*$", re.MULTILINE)
 CONFLICT = "conflict-marker"
 """The rule that a marker of git's breaks."""
-ONE_SIDE = "one of the two sides, and no marker"
+MERGED = "the text as merged, and no marker"
+"""Not one of the two sides: of what promotion writes that is wrong, as the rule's mend says."""
 _SHOWN = 24
 """Characters that are shown of what a parser could not go on with."""
 
@@ -162,7 +163,7 @@ def json_words(error: JSONDecodeError, whole: str) -> Words:
     """Return what is wrong with a JSON text; `whole` says what the text should be."""
     here = error.doc[error.pos - error.colno + 1 :].split("\n", 1)[0]
     if marker := conflict_marker(here):
-        return Words(marker, ONE_SIDE)
+        return Words(marker, MERGED)
     if not error.doc.strip():
         return Words("an empty file", whole)
     if error.msg == _LEFT_OPEN:

@@ -18,7 +18,7 @@ from prompt_hub.repository.json_positions import (
 )
 from prompt_hub.repository.syntax_words import (
     CONFLICT,
-    ONE_SIDE,
+    MERGED,
     conflict_at,
     conflict_marker,
     yaml_words,
@@ -113,7 +113,7 @@ def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Proble
     if (conflict := conflict_at(text)) is not None:
         # Whatever the parser tripped over, this is what is wrong.
         down, across = position(text, conflict)
-        return Problem(file, down, across, "", conflict_marker(lines[down - 1]), ONE_SIDE, CONFLICT)
+        return Problem(file, down, across, "", conflict_marker(lines[down - 1]), MERGED, CONFLICT)
     found, expected = yaml_words(message)
     rule = "yaml-syntax"
     here = lines[line - 1] if line <= len(lines) else ""

@@ -13,7 +13,7 @@ from prompt_hub.repository.json_positions import position
 from prompt_hub.repository.reader import EVALS
 from prompt_hub.repository.syntax_words import (
     CONFLICT,
-    ONE_SIDE,
+    MERGED,
     conflict_begin,
     conflict_marker,
     has_conflict_end,
@@ -71,7 +71,7 @@ class TextScan:
         if self._begun is None and (at := conflict_begin(text)) is not None:
             marker = conflict_marker(text[at:].split("\n", 1)[0])
             place = position(text, at, before + 1)
-            self._begun = Problem(self._file, *place, "", marker, ONE_SIDE, CONFLICT)
+            self._begun = Problem(self._file, *place, "", marker, MERGED, CONFLICT)
             behind = at
         if self._begun and self.conflict is None and has_conflict_end(text, behind):
             self.conflict = self._begun

@@ -46,7 +46,7 @@ CONFLICT = "a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> mine\n"
 def test_a_conflict_of_git_is_told_where_it_begins() -> None:
     problem = yaml_problem(CONFLICT)
     assert str(problem) == (
-        "a.yaml:2:1: found a conflict marker of git (<<<<<<<); expected one of the two sides, and"
+        "a.yaml:2:1: found a conflict marker of git (<<<<<<<); expected the text as merged, and"
         " no marker"
     )
     assert problem.rule == "conflict-marker"

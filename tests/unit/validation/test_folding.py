@@ -10,7 +10,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode
 from tests.unit.building import RepositoryFolder
-from tests.unit.validation.breaking import CANDIDATE, EXAMPLES
+from tests.unit.validation.breaking import CANDIDATE, EXAMPLES, REGISTRY
 
 
 @pytest.fixture
@@ -90,6 +90,21 @@ def test_a_rule_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "--explain", ""]) == ExitCode.USAGE
     assert main(["validate", "--explain", "few-shots"]) == ExitCode.USAGE
     assert "there is no rule 'few-shots'. Did you mean 'few-shot'?" in capsys.readouterr().err
+
+
+def test_a_conflict_in_the_registry_is_not_mended_by_a_side(
+    folder: RepositoryFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A side alone loses what the other has released."""
+    mine = "<<<<<<< HEAD\ntasks:\n=======\ntasks: {}\n>>>>>>> mine\n"
+    folder.edit(REGISTRY, "tasks:\n", mine)
+    assert main(["validate"]) == ExitCode.BLOCKED
+    told = capsys.readouterr().out
+    assert "prompt_registry.yaml:4:1: found a conflict marker" in told
+    assert "expected one of the two sides" not in told
+    _, mend = told.split("\nconflict-marker: ")
+    assert "`prompt_registry.yaml`" in mend
+    assert "`git rebase --abort`" in mend
 
 
 class Topic:

@@ -43,7 +43,11 @@ READING_RULES: dict[str, tuple[str, str]] = {
     ),
     "conflict-marker": (
         "No file has markers in it of a merge that git could not make.",
-        "Keep one of the two sides, or what both mean, and delete the three markers.",
+        "Keep one of the two sides, or what both mean, and delete the three markers. In"
+        " `prompt_registry.yaml`, 02-production, 04-evals and 99-archive keep neither: promotion"
+        " writes them together, and a side alone loses what the other has released. Go back (`git"
+        " rebase --abort`, `git merge --abort`), drop your commit of promotion, pull, and run the"
+        " command of it again.",
     ),
     "yaml-syntax": (
         "YAML files are YAML.",
