@@ -11,6 +11,7 @@ from prompt_hub.core.log_setup import timestamp
 from prompt_hub.llm.answer_text import holds_answer_behind_thinking, without_thinking
 from prompt_hub.llm.config import reasoning_tokens
 from prompt_hub.llm.response import output_in
+from prompt_hub.loader.plain_fields import plain_fields
 from prompt_hub.release.ledger_poller import ServedVersion, Source
 from prompt_hub.repository.contracts import Contract
 from prompt_hub.repository.input_check import in_words, problems_in
@@ -125,17 +126,18 @@ class ActivePrompt:
         return deepcopy(self._version.prompt.output)
 
     def render(self, fields: JsonObject) -> list[dict[str, str]]:
-        """Return the chat messages for one record.
+        """Return the chat messages for one record; an enum among its fields stands for its value.
 
         Raises:
-            InvalidFieldsError: the record breaks the input contract.
+            InvalidFieldsError: the record breaks the input contract, or is no JSON.
             RenderError: the templates can make nothing of it.
         """
         version = self._version
-        problems = problems_in(fields, version.input_contract.violations(fields))
+        plain, problems = plain_fields(fields)
+        problems = problems or problems_in(plain, version.input_contract.violations(plain))
         if problems:
             raise InvalidFieldsError(problems)
-        return version.renderer.render(fields)
+        return version.renderer.render(plain)
 
     def parse(self, text: str | None) -> JsonObject:
         """Return the object that a model's answer holds; None is an answer without content.
