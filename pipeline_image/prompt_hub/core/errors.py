@@ -33,3 +33,13 @@ class PromptHubError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Python would call `__init__` with the message alone, and subclasses take other arguments:
+        # a pool of processes breaks, or waits for ever, where that fails.
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+def _rebuild(kind: type[PromptHubError], args: tuple[object, ...]) -> PromptHubError:
+    """Make the error of another process; what it holds is put back afterwards."""
+    return kind.__new__(kind, *args)

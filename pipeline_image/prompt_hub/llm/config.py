@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -228,6 +229,16 @@ class ModelConfig(BaseModel):
     def to_entry(self) -> dict[str, object]:
         """Write the alias as its entry in `PROMPT_HUB_MODELS`, defaults left out."""
         return self.model_dump(mode="json", exclude={"alias"}, exclude_defaults=True)
+
+
+_REASONING = re.compile(r"\+reasoning-[a-z]+-(\d+)$")
+"""What `ModelConfig.identity` ends with where a model reasons."""
+
+
+def reasoning_tokens(identity: str) -> int | None:
+    """Return the tokens that a model may think by its identity; None where it does not reason."""
+    found = _REASONING.search(identity)
+    return int(found[1]) if found else None
 
 
 @cache

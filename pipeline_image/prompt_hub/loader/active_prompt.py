@@ -8,7 +8,10 @@ from functools import cached_property
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.log_setup import timestamp
+from prompt_hub.llm.answer_text import holds_answer_behind_thinking, without_thinking
+from prompt_hub.llm.config import reasoning_tokens
 from prompt_hub.llm.response import output_in
+from prompt_hub.loader.plain_fields import plain_fields
 from prompt_hub.release.ledger_poller import ServedVersion, Source
 from prompt_hub.repository.contracts import Contract
 from prompt_hub.repository.input_check import in_words, problems_in
@@ -43,6 +46,7 @@ class RenderableVersion:
         self.prompt = prompt
         self.model = model
         self.renderer = Renderer(prompt)
+        self.reasoning_tokens = reasoning_tokens(model.identity)
 
     @cached_property
     def input_contract(self) -> Contract:
@@ -89,7 +93,10 @@ class ActivePrompt:
 
     @property
     def model(self) -> str:
-        """The model that the version was measured on, such as `openai:gpt-4.1-mini`."""
+        """The model that the version was measured on, such as `openai:gpt-4.1-mini`.
+
+        Of one that reasons it ends with how hard, and in how many tokens: `+reasoning-low-1024`.
+        """
         return self._version.model.identity
 
     @property
@@ -99,8 +106,14 @@ class ActivePrompt:
 
     @property
     def parameters(self) -> dict[Parameter, float | int]:
-        """The sampling parameters that it was measured with; a copy."""
-        return dict(self._version.prompt.model.parameters)
+        """The sampling parameters that it was measured with; a copy.
+
+        Where that model reasons, `max_tokens` has room for its thinking.
+        """
+        parameters = dict(self._version.prompt.model.parameters)
+        if "max_tokens" in parameters:
+            parameters["max_tokens"] += self._version.reasoning_tokens or 0
+        return parameters
 
     @property
     def input_schema(self) -> JsonObject:
@@ -113,26 +126,35 @@ class ActivePrompt:
         return deepcopy(self._version.prompt.output)
 
     def render(self, fields: JsonObject) -> list[dict[str, str]]:
-        """Return the chat messages for one record.
+        """Return the chat messages for one record; an enum among its fields stands for its value.
 
         Raises:
-            InvalidFieldsError: the record breaks the input contract.
+            InvalidFieldsError: the record breaks the input contract, or is no JSON.
             RenderError: the templates can make nothing of it.
         """
         version = self._version
-        problems = problems_in(fields, version.input_contract.violations(fields))
+        plain, problems = plain_fields(fields)
+        problems = problems or problems_in(plain, version.input_contract.violations(plain))
         if problems:
             raise InvalidFieldsError(problems)
-        return version.renderer.render(fields)
+        return version.renderer.render(plain)
 
     def parse(self, text: str | None) -> JsonObject:
         """Return the object that a model's answer holds; None is an answer without content.
 
+        Thinking before it is taken off where the model that it was measured on reasons.
+
         Raises:
             InvalidAnswerError: the answer breaks the output contract.
         """
-        output, problem = output_in(text or "", self._version.prompt)
+        text = text or ""
+        if self._version.reasoning_tokens is not None:
+            text = without_thinking(text)
+        output, problem = output_in(text, self._version.prompt)
         if output is None:
+            if holds_answer_behind_thinking(text):
+                # The application chose the model: no alias of ours says that it reasons.
+                problem = "thinking stands before it; take that off before `parse`"
             raise InvalidAnswerError(problem or "there is none")
         return output
 

@@ -43,11 +43,12 @@ def field_problems(fields: JsonObject, schema: JsonObject) -> list[dict[str, str
 
 def problems_in(fields: JsonObject, found: Iterable[SchemaViolation]) -> list[dict[str, str]]:
     """Word the violations that were `found` in fields, as `field_problems` does."""
-    entries = (
-        (shortened(field, LONGEST_NAME), problem)
-        for violation in found
-        for field, problem in _entries(violation, fields)
-    )
+    return list_problems(entry for violation in found for entry in _entries(violation, fields))
+
+
+def list_problems(found: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """List what was `found`, field and problem, as `field_problems` does."""
+    entries = ((shortened(field, LONGEST_NAME), problem) for field, problem in found)
     problems = islice(_distinct(entries), MOST_PROBLEMS)
     return [{"field": field, "problem": problem} for field, problem in sorted(problems)]
 
