@@ -63,6 +63,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reposito
         details.append(json.dumps({**result, **of_call}))
     made.write(f"prompts/01-examples/{TASK}.jsonl", "\n".join(examples) + "\n")
     made.write(f"prompts/04-evals/{TASK}/{prompt.version}.jsonl", "\n".join(details) + "\n")
+    record = made.root / f"prompts/04-evals/{TASK}/{prompt.version}.json"
+    said = json.loads(record.read_text())
+    said["candidate"]["model"] = f"openai:{SCRIPTED}"
+    record.write_text(json.dumps(said))
     monkeypatch.setenv(aws_names.ENV_ROOT, str(made.root))
     monkeypatch.delenv(aws_names.ENV_LEDGER_TABLE, raising=False)
     with serving(respond) as url:

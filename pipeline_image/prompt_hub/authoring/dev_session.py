@@ -8,6 +8,7 @@ Answers lie where `prompt-hub evaluate` looks for them, so nothing is paid for t
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from prompt_hub.core import wording
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.answer_sums import sums_of
+from prompt_hub.evaluation.budget import UNPRICED
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.example_results import Result, parse_line, scores_of
@@ -61,7 +63,9 @@ class Look:
     asked: int = 0
     """Calls that this look has made; every other answer was there."""
     usd: float | None = None
-    """What they cost; None where no price is known."""
+    """What they cost; None where no price of any is known."""
+    unpriced: bool = False
+    """Whether models without a price were asked, too."""
 
     def moved(self, before: Look) -> tuple[list[str], list[str]]:
         """Return the examples that score more than `before`, and those that score less."""
@@ -146,6 +150,7 @@ class DevSession:
         prompt, examples = inputs.candidate, inputs.scored
         self._keep_answers(prompt, examples)
         budgeted = BudgetedClient.within(inputs.metadata, self._client, self._store)
+        tracker = budgeted.tracker
         progress = Progress(budgeted)
         details: list[Result] = []
         for part, were_wrong in self._in_turn(examples):
@@ -159,7 +164,7 @@ class DevSession:
             )
             progress.finish()
             details += measured.details
-            if were_wrong and budgeted.tracker.calls and len(part) < len(examples):
+            if were_wrong and tracker.calls and len(part) < len(examples):
                 right = sum(_is_right(detail.score) for detail in details)
                 known = wording.count(len(part), "example")
                 self._say(f"of {known} that lost something, {right} now right")
@@ -173,8 +178,9 @@ class DevSession:
             scores=scores,
             worst=tuple(_worst(examples, details)),
             missing=tuple(sums_of(details).missing(prompt.version)),
-            asked=budgeted.tracker.calls,
-            usd=budgeted.tracker.usd if self._client.resolve(prompt).price_per_million else None,
+            asked=tracker.calls,
+            usd=tracker.usd if tracker.unpriced < tracker.calls else None,
+            unpriced=tracker.unpriced > 0,
         )
 
     def _in_turn(self, examples: Sequence[Example]) -> Iterator[tuple[Sequence[Example], bool]]:
@@ -233,11 +239,10 @@ def in_words(look: Look, before: Look | None) -> Iterator[str]:
     beside = ""
     if before is not None and look.score is not None and before.score is not None:
         beside = f" ({words.signed(look.score - before.score)})"
-    cost = f", {words.money(look.usd)}" if look.asked and look.usd is not None else ""
     yield (
         f"{look.version}  {words.score(look.score, look.threshold)}{beside}"
         f"  threshold {words.score(look.threshold, look.score)}"
-        f" · {wording.count(len(look.scores), 'example')}, {look.asked} asked{cost}"
+        f" · {wording.count(len(look.scores), 'example')}, {look.asked} asked{_cost([look])}"
     )
     yield from (f"  not measured: {line}" for line in look.missing)
     if before is not None:
@@ -256,13 +261,18 @@ def summary(task: str, looks: Sequence[Look]) -> str:
         if len(looks) > 1
         else words.score(last)
     )
-    prices = [look.usd for look in looks if look.usd is not None]
-    cost = f", {words.money(sum(prices))}" if prices else ""
     calls = wording.count(sum(look.asked for look in looks), "call")
     return (
-        f"{task}: {wording.count(len(looks), 'look')}, {way}, {calls}{cost}."
+        f"{task}: {wording.count(len(looks), 'look')}, {way}, {calls}{_cost(looks)}."
         f" The gate's word, beside the champion: prompt-hub evaluate {task}"
     )
+
+
+def _cost(looks: Sequence[Look]) -> str:
+    """Return what calls have cost, as it follows their number; empty where nobody knows any."""
+    prices = [look.usd for look in looks if look.usd is not None]
+    unpriced = UNPRICED if any(look.unpriced for look in looks) else ""
+    return f", {words.money(math.fsum(prices))}{unpriced}" if prices else ""
 
 
 async def follow(

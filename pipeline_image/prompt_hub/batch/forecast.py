@@ -117,6 +117,8 @@ class Forecast:
         self._renderer = Renderer(prompt)
         self._model = model
         self.measured: Measured | None = None
+        self.guessed_because = ""
+        """Why the version's evaluation says nothing here; empty where it does, or there is none."""
         limit = prompt.model.parameters.get("max_tokens")
         most = model.max_output_tokens(limit) if model and limit is not None else None
         try:
@@ -178,6 +180,14 @@ class Forecast:
         record = logged_record(repository, prompt.task, prompt.version)
         arm = record.candidate if record else None
         if arm is None or arm.sha256 != prompt.sha256:
+            return
+        if self._model is not None and arm.model != self._model.identity:
+            # Another model counts tokens otherwise, and may think where that one did not.
+            self.guessed_because = (
+                f"{prompt.task} {prompt.version} was evaluated on {arm.model}, and is asked on"
+                f" {self._model.identity}: what that costs is guessed from the text."
+            )
+            logger.warning("%s", self.guessed_because)
             return
         details = logged_details(repository, prompt.task, prompt.version)
         if details is None:

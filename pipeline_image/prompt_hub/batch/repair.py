@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 from prompt_hub.batch.backends import VersionInfo
 from prompt_hub.batch.changes import ChangeTally
 from prompt_hub.batch.forecast import Forecast
+from prompt_hub.batch.journal import Journal
 from prompt_hub.batch.mapping import RecordError
 from prompt_hub.batch.objects import Objects
 from prompt_hub.batch.output_lines import Line, parse_line, usage_from_json, was_refused
@@ -261,6 +262,34 @@ def foresee(
         output_tokens=round(tokens_out),
         usd=on.cost(round(tokens_in), round(tokens_out)),
         seconds=None if seconds is None else round(seconds * found.calls / max(1, run.records), 3),
+    )
+
+
+def made_before(answers: Path) -> int:
+    """Return how many calls an interrupted repair has made whose lines `answers` will have.
+
+    What another machine has stored of it is not counted: it is fetched when the repair goes on.
+    """
+    calls = 0
+    path = answers if answers.exists() else Journal(answers, {}).path
+    with suppress(FileNotFoundError), path.open("rb") as stream:
+        for raw in stream:
+            with suppress(ValueError):  # A line that is torn is asked for again.
+                line = parse_line(raw)
+                calls += isinstance(line, dict) and "record" in line and not was_refused(line)
+    return calls
+
+
+def left_of(expected: Spent, made: int) -> Spent:
+    """Return what a repair will still come to of which so many calls are made."""
+    calls = max(0, expected.calls - made)
+    part = calls / max(1, expected.calls)
+    return Spent(
+        calls=calls,
+        input_tokens=round(part * expected.input_tokens),
+        output_tokens=round(part * expected.output_tokens),
+        usd=None if expected.usd is None else part * expected.usd,
+        seconds=None if expected.seconds is None else round(part * expected.seconds, 3),
     )
 
 

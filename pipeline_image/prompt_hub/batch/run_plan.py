@@ -76,7 +76,7 @@ class RunPlan(RunFacts, _Plan):
     """Processes that answer at once: each has this part of the alias's limits."""
     forecast: Spent
     measured: Measured | None
-    """None where the version has no evaluation, and the forecast is a guess from characters."""
+    """None where the version has no evaluation on this model: characters make the forecast."""
     formats: tuple[Format, ...]
 
 

@@ -295,9 +295,10 @@ def _arm(arm: Arm, record: EvaluationRecord) -> str:
         measured = score(arm.score, record.threshold, *others)
     low, high = arm.interval
     # A stored answer was given in another session than the other arm's: whoever reads must know.
-    stored = f"  {count(arm.cached, 'answer')} stored by an earlier run" if arm.cached else ""
-    if arm.batched:
-        stored += f"  {count(arm.batched, 'answer')} of batches, whose latency nobody knows"
+    cached, batched = arm.asked(arm.cached), arm.asked(arm.batched)
+    stored = f"  {count(cached, 'answer')} stored by an earlier run" if cached else ""
+    if batched:
+        stored += f"  {count(batched, 'answer')} of batches, whose latency nobody knows"
     unnamed = "which names no version of itself" if arm.n else "no answer"
     return (
         f"{arm.version}  {measured}  [{low:.3f}, {high:.3f}]  n={arm.n}"

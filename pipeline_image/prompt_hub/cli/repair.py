@@ -34,6 +34,8 @@ from prompt_hub.batch.repair import (
     find_repair,
     finished_repairs,
     foresee,
+    left_of,
+    made_before,
     open_repairs,
     records_of,
     repair_folder,
@@ -246,7 +248,10 @@ class _Repairer:
             )
             what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
-            say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
+            made = made_before(folder / ANSWERS)
+            before = f"{wording.count(made, 'call')} made before, " if made else ""
+            left = in_words(left_of(expected, made))
+            say(f"{what}: {counts} by {self.bad}, {before}about {left}")
             try:
                 require_budget(expected, budget, f"the repair of {what}", settings_file(task))
             except PromptHubError as error:

@@ -230,6 +230,8 @@ def _planned(
     task, started = arguments.task, datetime.now(UTC)
     records = repository.metadata(task).records
     forecast = Forecast(repository, source.prompt, source.model) if source.prompt else None
+    if forecast is not None and forecast.guessed_because:
+        say(forecast.guessed_because)
     counts = survey(reading, forecast, limit=arguments.limit)
     expected = forecast.spent(concurrency=source.concurrency) if forecast else None
     if expected is not None and isinstance(source.backend, PrefetchedBackend):

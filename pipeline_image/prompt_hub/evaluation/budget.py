@@ -27,6 +27,9 @@ A part number, a value or a Chinese title takes about so many in some families o
 times as many as English does (findings/tokens-of-part-records.sh).
 """
 
+UNPRICED = ", and that of models without a price"
+"""What follows a cost to which some of the calls add an amount that nobody knows."""
+
 EPSILON_USD = 1e-9
 """US dollars that sums of fractions may be off by."""
 
@@ -117,6 +120,8 @@ class BudgetTracker:
         self.calls = 0
         self.tokens = 0
         self.usd = 0.0
+        self.unpriced = 0
+        """Of the calls, those of models without a price: `usd` is that of all others."""
         self.until = clock() + limits.seconds
         """Time of the clock at which the budget of seconds is used up."""
         self._limits = limits
@@ -153,6 +158,7 @@ class BudgetTracker:
         self.calls += 1
         self.tokens += usage.tokens
         self.usd += usage.usd or 0.0
+        self.unpriced += usage.usd is None
 
     async def reserve(self, at_most: Callable[[], Cost]) -> Cost:
         """Set aside what a call may cost, and return it.

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from prompt_hub.core.log_setup import log_context
 from prompt_hub.core.wording import count
-from prompt_hub.evaluation.budget import BudgetReachedError, BudgetTracker, Cost, Forecast
+from prompt_hub.evaluation.budget import UNPRICED, BudgetReachedError, BudgetTracker, Cost, Forecast
 from prompt_hub.evaluation.cache import ResponseCacheFile, ResponseStore
 from prompt_hub.llm.client import ModelClient, Request, answer_alone, at_price_of
 from prompt_hub.llm.config import ModelConfig
@@ -53,13 +53,15 @@ class Ask(Protocol):
 class Estimate:
     """What an evaluation will ask for; `cached` of its calls are answered already.
 
-    Tokens and US dollars are those of the calls that are left; `usd` is None without a price.
+    Tokens and US dollars are those of the calls that are left; `usd` is None where none of these
+    has a price, and `unpriced` says that some have none.
     """
 
     calls: int
     cached: int
     tokens: int
     usd: float | None
+    unpriced: bool = False
 
     def in_words(self, budget: Budget, most: Estimate | None = None) -> str:
         """One line for people, beside what they allow; `most` is of all that may be asked."""
@@ -68,7 +70,9 @@ class Estimate:
             words.append(f"{self.cached:,} of them answered before")
         if self.cached < self.calls:
             words.append(f"about {count(self.tokens, 'token')}")
-            words.append("no price known" if self.usd is None else f"about ${self.usd:.4f}")
+            unpriced = UNPRICED if self.unpriced else ""
+            price = "no price known" if self.usd is None else f"about ${self.usd:.4f}{unpriced}"
+            words.append(price)
         allowed = (
             f"{count(budget.calls, 'call')}, {count(budget.tokens, 'token')},"
             f" ${budget.usd:g}, {budget.seconds:g} s"
@@ -335,17 +339,24 @@ class BudgetedClient:
         """
         calls = cached = tokens = 0
         usd = 0.0
-        priced = False
+        priced: set[bool] = set()
         for workload in asked:
             session = self.session(workload.prompt)
-            priced = priced or session.model.price_per_million is not None
             found, missing, characters = self._looked_up(workload, session)
             calls += len(workload.questions) * workload.repeats
             cached += found
             likely = session.forecast.likely(characters, missing)
             tokens += likely.tokens
             usd += likely.usd * discount(session.model, missing)
-        return Estimate(calls=calls, cached=cached, tokens=tokens, usd=usd if priced else None)
+            if missing:
+                priced.add(session.model.price_per_million is not None)
+        return Estimate(
+            calls=calls,
+            cached=cached,
+            tokens=tokens,
+            usd=usd if True in priced else None,
+            unpriced=False in priced,
+        )
 
     def _looked_up(self, asked: Workload, session: PromptSession) -> tuple[int, int, int]:
         """Count the calls already answered, those that are not, and the characters of these."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from prompt_hub.core.wording import count
+from prompt_hub.evaluation.budget import UNPRICED
 from prompt_hub.evaluation.budgeted_client import BudgetedClient
 
 LIVE_SECONDS = 0.1
@@ -64,7 +65,8 @@ class Progress:
         parts = [" · ".join(f"{label} {d}/{t}" for label, (d, t) in self._arms.items())]
         parts.append(f"{rate:.0f}/s" if rate >= 10 else f"{rate:.1f}/s")
         tracker, stats = self._budgeted.tracker, self._budgeted.client.stats
-        parts.append(f"${tracker.usd:.4f}" if tracker.usd else count(tracker.tokens, "token"))
+        paid = f"${tracker.usd:.4f}{UNPRICED if tracker.unpriced else ''}"
+        parts.append(paid if tracker.usd else count(tracker.tokens, "token"))
         if done < total and rate:
             parts.append(f"{_minutes((total - done) / rate)} left")
         if self._budgeted.cached:

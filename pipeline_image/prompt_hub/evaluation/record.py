@@ -82,10 +82,20 @@ class Arm(Strict):
 
     @property
     def usd_paid(self) -> float | None:
-        """What its calls have cost; what is not sampled is asked once for all repeats."""
-        if self.usd is None or is_sampled(self.parameters.get("temperature")):
-            return self.usd
-        return self.usd / self.repeats
+        """What its calls have cost, each counted once."""
+        return None if self.usd is None else self.usd / self._counted
+
+    def asked(self, of_repeats: int) -> int:
+        """Return how many calls, tokens or stored answers there were, of those over all repeats."""
+        return round(of_repeats / self._counted)
+
+    @property
+    def _counted(self) -> int:
+        """How often a call stands in what is summed over the repeats.
+
+        What is not sampled is asked once, and its answer stands for all of them.
+        """
+        return 1 if is_sampled(self.parameters.get("temperature")) else self.repeats
 
 
 class Verdict(Strict):

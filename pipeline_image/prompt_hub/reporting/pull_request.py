@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from prompt_hub.core import wording
+from prompt_hub.evaluation.budget import UNPRICED
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.gate.types import Status
 from prompt_hub.reporting import words
@@ -113,7 +114,7 @@ class _Cost:
         known = words.money(math.fsum(self._usd)) if self._usd or not uncounted else "unknown"
         text = f"{wording.count(self._tasks, 'task')} changed. Cost of the model calls: {known}"
         if self._usd and self._unknown:
-            text += ", and that of models without a price"
+            text += UNPRICED
         if self._asked_more and self._usd:
             text += ", and that of judges and attacks, which no record counts"
         if self._remembered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,9 +26,10 @@ from prompt_hub.evaluation.cache import CACHE_DIR, ResponseStore
 from prompt_hub.evaluation.results import FolderResults
 from prompt_hub.evaluation.session import Evaluator
 from prompt_hub.llm.client import ModelClient
-from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.config import ModelAliases, ModelConfig
 from prompt_hub.llm.response import ModelResponse
 from prompt_hub.repository.schema import JsonObject
+from tests.unit import judging
 from tests.unit.building import COMMIT, MAKERS, RepositoryFolder, catalogue_answer
 from tests.unit.providers import ALIASES, FunctionProvider
 
@@ -390,6 +392,42 @@ def test_a_folder_that_goes_while_it_is_read_ends_no_session(
     names = [path.relative_to(bench.folder.root).as_posix() for path in bench.session.files()]
     templates, metadata = "prompts/00-templates", "prompts/03-metadata/brand.yaml"
     assert names == [f"{templates}/catalogue-role.txt", EXAMPLES, metadata, PROMPT]
+
+
+PRICES: dict[str, object] = {"price_per_million": {"input": 1000, "output": 8000}}
+UNPRICED = ", and that of models without a price"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "judge", "cost"),
+    [
+        # Six answers and 3 votes on each, of 10 tokens in and 2 out.
+        (PRICES, PRICES, ", $0.62"),
+        (PRICES, {}, f", $0.16{UNPRICED}"),
+        ({}, PRICES, f", $0.47{UNPRICED}"),
+        ({}, {}, ""),
+    ],
+)
+def test_a_look_costs_what_every_model_has_cost_that_it_asked(
+    healthy: RepositoryFolder,
+    candidate: dict[str, object],
+    judge: dict[str, object],
+    cost: str,
+) -> None:
+    judging.add_judge(healthy, prompt=judging.PROMPT.replace("-pinned", "-latest"))
+    judging.use_judge(healthy)
+    models = {
+        "catalogue-pinned": {"provider": "openai", "model": "small", **candidate},
+        "catalogue-latest": {"provider": "openai", "model": "latest", **judge},
+    }
+    aliases = ModelAliases.parse(json.dumps(models))
+    client = ModelClient(aliases, judging.provider(judging.sensible))
+    store = ResponseStore(healthy.root / CACHE_DIR)
+    session = DevSession(healthy.repository, "part-class", client, aliases, store)
+    look = asyncio.run(session.look())
+    assert look is not None
+    assert next(in_words(look, None)).endswith(f" · 6 examples, 24 asked{cost}")
+    assert f", 24 calls{cost}. The gate's word" in summary("part-class", session.looks)
 
 
 def test_a_summary_of_nothing_says_so() -> None:

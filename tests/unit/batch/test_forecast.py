@@ -18,7 +18,7 @@ from prompt_hub.cli.main import main
 from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.evaluation.large_details import LargeDetails
-from prompt_hub.llm.config import ModelConfig, Reasoning
+from prompt_hub.llm.config import ModelConfig, Price, Reasoning
 from prompt_hub.llm.response import Usage
 from prompt_hub.repository.rendering import Renderer
 from prompt_hub.repository.schema import JsonObject, RecordsBudget
@@ -106,6 +106,14 @@ def measure(
         )
     folder.write("prompts/01-examples/part-class.jsonl", examples)
     folder.write("prompts/04-evals/part-class/1.1.0.jsonl", details)
+    evaluated_on(folder, "openai:small")
+
+
+def evaluated_on(folder: RepositoryFolder, model: str) -> None:
+    """Let the champion's evaluation be one on `model`."""
+    record = folder.root / "prompts/04-evals/part-class/1.1.0.json"
+    said = json.loads(record.read_text())
+    record.write_text(json.dumps({**said, "candidate": {**said["candidate"], "model": model}}))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -269,6 +277,51 @@ def test_what_a_model_thinks_is_guessed_too(
     guess = Forecast(healthy.repository, healthy.repository.candidate("part-class"), model)
     guess.add({"part_number": "P-1", "title": "film resistor"})
     assert guess.spent().output_tokens == tokens
+
+
+@pytest.mark.parametrize(
+    "evaluated", ["openai:small", "openai:large", "openai:large+reasoning-low-1000"]
+)
+def test_an_evaluation_on_another_model_foresees_nothing(
+    healthy: RepositoryFolder, evaluated: str
+) -> None:
+    measure(healthy, random.Random(1), ANSWERS["one length"])
+    evaluated_on(healthy, evaluated)
+    prompt = healthy.repository.production("part-class")
+    assert prompt is not None
+    thinks = Reasoning(effort="low", tokens=4000)
+    model = ModelConfig(
+        alias="a",
+        provider="openai",
+        model="large",
+        reasoning=thinks,
+        price_per_million=Price(input=1, output=8),
+    )
+    guess = Forecast(healthy.repository, prompt, model)
+    guess.add({"part_number": "P-1", "title": "film resistor"})
+    assert guess.measured is None
+    assert guess.guessed_because == (
+        f"part-class 1.1.0 was evaluated on {evaluated}, and is asked on"
+        " openai:large+reasoning-low-4000: what that costs is guessed from the text."
+    )
+    expected = guess.spent()
+    assert expected.output_tokens == MOST + 4000
+    with pytest.raises(PromptHubError, match=r"would take about 0\.03"):
+        require_budget(expected, RecordsBudget(usd=0.01), "parts.csv", "part-class.yaml")
+
+
+def test_an_evaluation_on_the_model_that_thinks_says_how_much_it_does(
+    healthy: RepositoryFolder,
+) -> None:
+    measure(healthy, random.Random(1), ANSWERS["one length"])
+    thinks = Reasoning(effort="low", tokens=4000)
+    model = ModelConfig(alias="a", provider="openai", model="small", reasoning=thinks)
+    evaluated_on(healthy, model.identity)
+    prompt = healthy.repository.production("part-class")
+    assert prompt is not None
+    known = Forecast(healthy.repository, prompt, model)
+    known.add({"part_number": "P-1", "title": "film resistor"})
+    assert (known.spent().output_tokens, known.guessed_because) == (6, "")
 
 
 def test_a_large_amount_of_money_is_refused_in_full() -> None:

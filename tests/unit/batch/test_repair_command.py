@@ -233,6 +233,10 @@ def test_an_outage_writes_nothing_and_the_same_command_asks_only_for_the_rest(
     assert main(command) == ExitCode.NOT_MEASURED
     assert "run the same command again" in capsys.readouterr().err
     assert not list(tmp_path.glob("out-repaired*"))
+    # Who is asked to agree is told what is still to be paid.
+    assert main([*REPAIR, "--dry-run"]) == ExitCode.OK
+    left = "4 of 4 records by 1.1.0, 1 call made before, about 2 calls, "
+    assert left in capsys.readouterr().err
     model.answers = 10**9
     before = len(model.asked)
     assert main(command) == ExitCode.BLOCKED

@@ -397,3 +397,12 @@ def test_nothing_that_lies_beside_an_output_is_written_over_the_input(
         assert reason in capsys.readouterr().err
     assert records.read_text() == HEADER + ROWS[0]
     assert model.asked == []
+
+
+def test_an_evaluation_on_another_model_is_said_to_foresee_nothing(
+    run: Run, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*ROWS)[0] == ExitCode.OK
+    said = capsys.readouterr().err
+    assert "part-class 1.1.0 was evaluated on " in said
+    assert ", and is asked on openai:small: what that costs is guessed from the text." in said

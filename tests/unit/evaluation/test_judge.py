@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
@@ -156,6 +157,38 @@ def test_a_draft_of_the_judge_changes_no_verdict(judged: RepositoryFolder) -> No
     template = f"prompts/00-templates/{TASK}.yaml"
     judged.write(template, judged.read(template).replace("JUDGE", "JUDGE HARSHLY"))
     assert evaluate(judged, provider(always_five)).digest == first.digest
+
+
+PRICES: dict[str, object] = {"price_per_million": {"input": 1, "output": 8}}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "judge", "words"),
+    [
+        (PRICES, PRICES, r"about \$0\.\d{4} \("),
+        (PRICES, {}, r"about \$0\.\d{4}, and that of models without a price \("),
+        ({}, PRICES, r"about \$0\.\d{4}, and that of models without a price \("),
+        ({}, {}, r"no price known \("),
+    ],
+)
+def test_an_estimate_says_that_some_of_the_models_have_no_price(
+    healthy: RepositoryFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    candidate: dict[str, object],
+    judge: dict[str, object],
+    words: str,
+) -> None:
+    aliases = {
+        "catalogue-pinned": {"provider": "openai", "model": "small", **candidate},
+        "catalogue-latest": {"provider": "openai", "model": "latest", **judge},
+    }
+    monkeypatch.setattr(providers, "ALIASES", ModelAliases.parse(json.dumps(aliases)))
+    add_judge(healthy, prompt=PROMPT.replace("catalogue-pinned", "catalogue-latest"))
+    use_judge(healthy)
+    said: list[str] = []
+    evaluate(healthy, provider(sensible), say=said.append)
+    (estimate,) = (line for line in said if ": up to " in line)
+    assert re.search(words, estimate)
 
 
 # --- Calibration -------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ def test_the_line_says_done_rate_cost_and_what_is_left(budgeted: BudgetedClient)
     assert progress.line() == (
         "candidate 1.1.0 300/1000 · champion 1.0.0 200/1000 · 50/s · $0.0125 · 0:30 left"
     )
+    budgeted.tracker.unpriced = 5
+    assert " · $0.0125, and that of models without a price · " in progress.line()
     stats = budgeted.client.stats
     stats.retried, stats.busy, stats.trouble = 3, 2, "HTTP 429"
     budgeted.cached = 7

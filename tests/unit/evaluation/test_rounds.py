@@ -6,9 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
+from prompt_hub.cli.evaluate import in_words
 from prompt_hub.evaluation.cache import ResponseStore
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.replay import replay
@@ -114,6 +116,12 @@ def test_what_always_says_the_same_is_not_asked_again(healthy: RepositoryFolder)
     price = {"usd": 0.9}
     assert record.champion.model_copy(update=price).usd_paid == pytest.approx(0.3)
     assert record.candidate.model_copy(update=price).usd_paid == pytest.approx(0.9)
+    rmtree(healthy.root / "results/verdicts")
+    again = evaluation.run()
+    assert evaluation.provider.of == {0: EXAMPLES, 0.7: 3 * EXAMPLES}
+    candidate, champion = in_words(again).splitlines()[1:3]
+    assert candidate.endswith("18 answers stored by an earlier run")
+    assert champion.endswith(" 6 answers stored by an earlier run")
 
 
 def test_votes_on_an_answer_that_stays_the_same_are_drawn_anew(healthy: RepositoryFolder) -> None:

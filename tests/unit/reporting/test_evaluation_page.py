@@ -19,7 +19,7 @@ from prompt_hub.reporting.formats.html import LARGEST_PAGE, spreads
 from prompt_hub.reporting.formats.html import render as evaluation_page
 from prompt_hub.reporting.pages import TEMPLATES
 from prompt_hub.repository.schema import JsonObject
-from tests.unit.reporting.evaluations import Builder, Built, view_of
+from tests.unit.reporting.evaluations import Builder, Built, Spec, view_of, written
 from tests.unit.reporting.history import FIELDS, TASK, jsonl
 from tests.unit.reporting.html import POISON, Reader
 
@@ -63,6 +63,22 @@ def test_the_summary_stands_in_the_page_without_any_script(evaluated: Builder) -
     assert "1.1.0 blocked 0.690" in message
     assert "What changed from 1.2.0" in message
     assert "needs JavaScript" in message
+
+
+def test_what_is_asked_once_for_all_rounds_counts_once(tmp_path: Path) -> None:
+    """The candidate is sampled, the champion is not."""
+    built = written(tmp_path, Spec(repeats=3))
+    record = json.loads(built.record_path.read_text(encoding="utf-8"))
+    record["candidate"]["parameters"]["temperature"] = 0.7
+    sums = {"cached": 144, "tokens_in": 15939, "tokens_out": 7200}
+    for arm in ("candidate", "champion"):
+        record[arm] |= sums
+    built.record_path.write_text(json.dumps(record), encoding="utf-8")
+    message = Reader(page(built)).texts()
+    assert "calls 144 48" in message
+    assert "from the cache 144 48" in message
+    assert "tokens sent 15,939 5,313" in message
+    assert "tokens received 7,200 2,400" in message
 
 
 def test_what_the_gate_asked_then_is_not_what_it_asks_for_today(copied: Built) -> None:
