@@ -37,6 +37,7 @@ from prompt_hub.batch.repair import (
     open_repairs,
     records_of,
     repair_folder,
+    require_fields,
     survey_repair,
 )
 from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
@@ -248,6 +249,7 @@ class _Repairer:
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             say(f"{what}: {counts} by {self.bad}, about {in_words(expected)}")
             try:
+                require_fields(found, bad, prompt, self.bad)
                 require_budget(expected, budget, f"the repair of {what}", settings_file(task))
             except PromptHubError as error:
                 if run is not None:
@@ -255,7 +257,7 @@ class _Repairer:
                 self._leave_out(error)
                 continue
             repairs.append(_Repair(old, folder, expected))
-        if not repairs:
+        if not repairs and not self.left_out:
             say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
         return repairs
 
