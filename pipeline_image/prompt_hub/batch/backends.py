@@ -117,6 +117,9 @@ class ServiceBackend:
         token = os.environ.get(aws_names.ENV_TOKEN)
         self._client = Client(url, timeout=timeout, token=token)
         self._url = self._client.url
+        self.answered_by = self._begun = self._served(task)
+
+    def _served(self, task: str) -> VersionInfo:
         response = self._ask("/v1/tasks")
         served = response.object().get("tasks")
         if response.status != 200 or not isinstance(served, list):
@@ -128,7 +131,7 @@ class ServiceBackend:
         if mine is None:
             tasks = ", ".join(str(item.get("task")) for item in known) or "none"
             raise PromptHubError(f"the service at {self._url} serves no task {task!r} ({tasks}).")
-        self.answered_by = _answered_by(task, mine)
+        return _answered_by(task, mine)
 
     async def answer(self, fields: JsonObject, record: int = 0) -> RecordAnswer:
         """Answer one record; raises `ModelUnavailableError` when no answer came at all."""
@@ -161,6 +164,8 @@ class ServiceBackend:
         found = body.get("error")
         error = found if isinstance(found, dict) else {}
         code, message = error.get("code", ""), error.get("message", "")
+        if code == "invalid_fields":
+            await self._require_same_fields(task)
         if code in RECORD_ERRORS:
             return RecordAnswer(
                 output=None,
@@ -173,6 +178,17 @@ class ServiceBackend:
             f"the service at {self._url} gave no answer: {reason}.",
             of_request=error.get("refused") is True,
         )
+
+    async def _require_same_fields(self, task: str) -> None:
+        """Raise `PromptHubError` where another version refuses fields than they were read for."""
+        served = await asyncio.to_thread(self._served, task)
+        if served.sha256 != self._begun.sha256:
+            raise PromptHubError(
+                f"the service at {self._url} answers with {task} {served.version} now, which takes"
+                f" other fields than {self._begun.version}.",
+                hint="Run the same command again: it reads the records for that version.",
+                exit_code=ExitCode.NOT_MEASURED,
+            )
 
     def _ask(self, path: str, body: JsonObject | None = None) -> Response:
         try:

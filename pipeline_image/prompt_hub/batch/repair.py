@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import BinaryIO, cast
 
+from pydantic import JsonValue
+
 from prompt_hub.batch.backends import VersionInfo
 from prompt_hub.batch.changes import ChangeTally
 from prompt_hub.batch.forecast import Forecast
@@ -29,7 +31,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.core.json_log import json_line
 from prompt_hub.llm.config import ModelConfig
-from prompt_hub.repository.contracts import properties, schema_problem
+from prompt_hub.repository.contracts import properties, resolve, schema_problem, worst_violation
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
 
@@ -301,6 +303,58 @@ def _characters(prompt: Prompt, inputs: Sequence[JsonObject]) -> float | None:
             messages = renderer.render(fields)
             lengths.append(sum(len(message["content"]) for message in messages))
     return fmean(lengths) if lengths else None
+
+
+def require_fields(found: RepairSurvey, bad: Prompt | None, by: Prompt, version: str) -> None:
+    """Raise `PromptHubError` where an output may not have all that `by` would read in the source.
+
+    Args:
+        found: what is to be asked.
+        bad: the prompt that answered then; None where the repository has it no longer.
+        by: the prompt that will answer.
+        version: the version of the prompt that answered then.
+    """
+    if names := _other_fields(found.samples, bad, by):
+        raise PromptHubError(
+            f"{by.task} {by.version} takes {', '.join(names)}, which {version} was not given, or"
+            " was given as another type.",
+            hint="Run the source again: its lines here do not have what it says.",
+            exit_code=ExitCode.BLOCKED,
+        )
+
+
+def _other_fields(samples: Sequence[JsonObject], bad: Prompt | None, by: Prompt) -> list[str]:
+    """Return the names of the fields that `by` takes and `bad` did not, or not as that type."""
+    wanted = properties(by.input)
+    if bad is not None:
+        given = properties(bad.input)
+        # Without declared properties a version takes whatever a record has.
+        return [
+            name
+            for name, schema in wanted.items()
+            if given and (name not in given or _are_other_types(schema, by, given[name], bad))
+        ]
+    closest = (
+        worst_violation({name: value for name, value in fields.items() if name in wanted}, by.input)
+        for fields in samples
+        if wanted
+    )
+    broken = (each for each in closest if each and each.keyword in {"required", "type"})
+    return sorted({str(name) for each in broken for name in each.names or each.location[:1]})
+
+
+def _are_other_types(wanted: JsonValue, by: Prompt, given: JsonValue, bad: Prompt) -> bool:
+    types, before = _types(wanted, by), _types(given, bad)
+    # A schema that names no type takes what it is given.
+    return bool(types and before and types != before)
+
+
+def _types(schema: JsonValue, prompt: Prompt) -> set[str]:
+    """Return the types as which a value is read; a number may be an integer."""
+    found = resolve(schema, prompt.input)
+    named = found.get("type", []) if isinstance(found, dict) else []
+    types = {str(each) for each in (named if isinstance(named, list) else [named])}
+    return {"number" if each == "integer" else each for each in types - {"null"}}
 
 
 # --- The corrected output ------------------------------------------------------------------------

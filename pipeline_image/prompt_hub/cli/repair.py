@@ -39,6 +39,7 @@ from prompt_hub.batch.repair import (
     open_repairs,
     records_of,
     repair_folder,
+    require_fields,
     survey_repair,
 )
 from prompt_hub.batch.repair_files import CHANGES, OUTPUT, OldOutput, Place, claim, old_output
@@ -253,6 +254,7 @@ class _Repairer:
             left = in_words(left_of(expected, made))
             say(f"{what}: {counts} by {self.bad}, {before}about {left}")
             try:
+                require_fields(found, bad, prompt, self.bad)
                 require_budget(expected, budget, f"the repair of {what}", settings_file(task))
             except PromptHubError as error:
                 if run is not None:
@@ -260,7 +262,7 @@ class _Repairer:
                 self._leave_out(error)
                 continue
             repairs.append(_Repair(old, folder, expected))
-        if not repairs:
+        if not repairs and not self.left_out:
             say(f"nothing to repair: {self.objects.address} has no other run of {self.bad}")
         return repairs
 

@@ -23,6 +23,7 @@ from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring import SCORERS_VERSION
 from prompt_hub.scoring.function import fingerprints
 from prompt_hub.scoring.metadata import ScoringMetadata, read_metadata
+from prompt_hub.scoring.scorable import unscorable_reason
 from prompt_hub.scoring.scorers.python import own_entries
 
 
@@ -53,6 +54,9 @@ class Inputs:
     """The scorers: earlier ones where a record of theirs is made again."""
     gate_version: GateVersion
     """The gate that decides: an earlier one where a record of it is made again."""
+    was_compared: bool = False
+    """Whether a record that is made again has measured the champion, as earlier gates did with
+    other outputs, too."""
 
     @classmethod
     def of(
@@ -128,20 +132,25 @@ class Inputs:
 
     @cached_property
     def comparison_blocker(self) -> str | None:
-        """In words, why the champion cannot be asked these examples; None where it can.
+        """In words, why the champion cannot be measured by these examples; None where it can.
 
-        A candidate that renames or adds an input field changes the examples with it, and the
-        champion's input does not take them: its callers break, and so does the way back.
+        A candidate that renames or adds a field changes the examples with it. The champion's input
+        does not take them, or its output has no such field: its callers break, and so does the
+        way back.
         """
-        if self.comparison_target is None:
+        champion = self.comparison_target
+        if champion is None or self.was_compared:
             return None
-        for example in self.scored:
-            if problem := rejection_reason(self.comparison_target, example.input):
-                return (
-                    f"{self.candidate.version} cannot be compared with the champion on these"
-                    f" examples: {problem}; a named override promotes it all the same"
-                )
-        return None
+        rejections = (rejection_reason(champion, example.input) for example in self.scored)
+        problem = next(filter(None, rejections), None) or unscorable_reason(
+            champion, self.metadata.scorers, self.scored
+        )
+        if problem is None:
+            return None
+        return (
+            f"{self.candidate.version} cannot be compared with the champion on these"
+            f" examples: {problem}; a named override promotes it all the same"
+        )
 
     @property
     def arms(self) -> Mapping[ArmName, Prompt]:

@@ -211,7 +211,10 @@ def _inputs(repository: PromptRepository, record: EvaluationRecord) -> tuple[Inp
         now = examples_sha256(authored.examples)
         changes += _compared("examples", record.examples_sha256, now)
         raise ReplayError(changes)
-    inputs = Inputs.for_prompts(repository, metadata, authored.examples, candidate, champion)
+    inputs = replace(
+        Inputs.for_prompts(repository, metadata, authored.examples, candidate, champion),
+        was_compared=record.champion is not None,
+    )
     changes += _compared("examples", record.examples_sha256, inputs.examples_sha256)
     return inputs, changes
 

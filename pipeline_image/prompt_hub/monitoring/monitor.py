@@ -43,6 +43,7 @@ from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
 from prompt_hub.repository.schema import Example, Prompt
 from prompt_hub.scoring.metadata import read_metadata
+from prompt_hub.scoring.scorable import unscorable_reason
 
 
 class NotMeasuredError(PromptHubError):
@@ -288,6 +289,10 @@ class ScoreMonitor:
                     f"{self._task} {version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
+        if problem := unscorable_reason(prompt, self._metadata.scorers, examples):
+            raise NotMeasuredError(
+                f"{self._task} {version} cannot be scored by today's examples: {problem}."
+            )
         calls = self._require_calls(prompt, examples)
         in_hand = 0 if calls == len(examples) else budgeted.max_concurrency(prompt)
         cost = RoundCost(budgeted.tracker, self._metadata.gate.budget, in_hand=in_hand)

@@ -46,8 +46,8 @@ def next_steps(
         yield "  to release it: prompt-hub validate, commit and push; the pipeline does the rest"
     elif record.verdict.status is Status.INCONCLUSIVE:
         if record.champion is None:
-            # What is released does not take its input: no example compares the two.
-            yield "  ways out: keep the released input, or release it by name and push:"
+            # What is released has another input or output: no example compares the two.
+            yield "  ways out: keep the released input and output, or release it by name and push:"
         else:
             yield (
                 "  ways out: label more examples, or state a wider gate.margin in"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -144,6 +144,10 @@ class RuleContext:
     """Whether the metadata names a judge."""
 
 
+WHOLE = frozenset(("additionalProperties", "required", "type", "unevaluatedProperties"))
+"""Words of JSON Schema that say which values an output has, and of which types."""
+
+
 class ScorerSettings(ScorerEntry):
     """What metadata say about one scorer: a model with the options of its type and no others."""
 
@@ -163,6 +167,14 @@ class ScorerSettings(ScorerEntry):
             names: paths of all values that are expected, for who compares whatever is.
         """
         yield from ()
+
+    @property
+    def whole(self) -> Set[str]:
+        """Words of an output's schema that expected outputs must keep, as they count as a whole.
+
+        None where single fields are looked at: `complaints` says which of them are missing.
+        """
+        return frozenset()
 
     def to_file(self) -> JsonObject:
         """Return the settings as metadata have them, without what is as usual."""

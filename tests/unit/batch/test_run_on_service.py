@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -92,6 +93,45 @@ def test_an_error_names_the_version_that_has_answered_last(run: Run) -> None:
     assert code == ExitCode.BLOCKED
     assert [line["version"] for line in lines] == ["9.9.9", "9.9.8", "9.9.8"]
     assert lines[2]["error"] == "line 4: the answer is not JSON"
+
+
+def test_a_version_that_takes_other_fields_ends_the_run_and_none_of_its_records(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    left = 1
+
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        nonlocal left
+        left -= path != "/v1/tasks"
+        if left >= 0:
+            return service(path, sent)
+        _, body = service("/v1/tasks", {})
+        if path != "/v1/tasks":
+            return 422, {"error": {"code": "invalid_fields", "message": "title is not a field"}}
+        return 200, json.loads(json.dumps(body).replace("9.9.9", "9.9.10").replace("f", "e"))
+
+    with serving(respond) as url:
+        options = ("--service", url, "--concurrency", "1")
+        assert run(*ROWS[::2], options=options) == (ExitCode.NOT_MEASURED, [])
+        assert "part-class 9.9.10 now, which takes other fields than 9.9.9" in (
+            capsys.readouterr().err
+        )
+        assert '"error":null' in (tmp_path / "out.jsonl.part").read_text("utf-8").replace(" ", "")
+        left = 10  # taken back
+        code, lines = run(*ROWS[::2], options=options)
+    assert (code, [line["error"] for line in lines]) == (ExitCode.OK, [None, None])
+
+
+def test_fields_that_the_same_version_refuses_are_an_error_of_the_record(run: Run) -> None:
+    def respond(path: str, sent: JsonObject) -> tuple[int, object]:
+        if path == "/v1/tasks":
+            return service(path, sent)
+        return 422, {"error": {"code": "invalid_fields", "message": "title is too long"}}
+
+    with serving(respond) as url:
+        code, lines = run(*ROWS, options=("--service", url))
+    assert (code, len(lines)) == (ExitCode.BLOCKED, 3)
+    assert lines[0]["error"] == "line 2: title is too long"
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,22 @@ def test_an_active_version_that_todays_examples_do_not_fit_is_not_measured(
         measured(healthy, both_are_wrong)
 
 
+def test_a_version_that_answers_under_another_name_than_todays_is_not_measured(
+    healthy: RepositoryFolder,
+) -> None:
+    healthy.rename_field("part_class", "kind")
+    with pytest.raises(NotMeasuredError, match=r"1\.1\.0 cannot be scored .*: the output of"):
+        measured(healthy, catalogue_answer)
+
+    metadata = "prompts/03-metadata/part-class.yaml"
+    person = "override: {person: ann, reason: callers read the new name, version: 1.2.0}\n"
+    healthy.write(metadata, healthy.read(metadata) + person)
+    healthy.promote("part-class", lambda messages: {"kind": "diode"})
+    found = measured(healthy, both_are_wrong, versions=("1.2.0", "1.1.0"))
+    assert (found.active.score, found.control) == (0.0, None)
+    assert "1.1.0 cannot be scored by today's examples: the output of" in (found.no_control or "")
+
+
 def test_a_model_that_is_away_is_no_score(healthy: RepositoryFolder) -> None:
     with pytest.raises(NotMeasuredError, match=r"1\.1\.0 could not be measured: .*no connection"):
         measured(healthy, away)

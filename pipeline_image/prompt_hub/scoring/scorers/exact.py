@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +11,8 @@ from prompt_hub.repository.schema import Example, FieldPath, JsonObject
 from prompt_hub.scoring.base import (
     NO_OUTPUT,
     TYPE,
+    WHOLE,
+    ComparedField,
     Complaint,
     GuessWorth,
     PureScorer,
@@ -39,6 +41,16 @@ class ExactSettings(PureSettings):
             return WholeScorer(self.type, self.weight)
         how = Comparison(compare="exact")
         return FieldsScorer.of_one(self.type, self.weight, self.field, how)
+
+    @property
+    def whole(self) -> Set[str]:
+        """All of them, where no field is named."""
+        return WHOLE if self.field is None else frozenset()
+
+    def compared(self, names: Iterable[str]) -> Iterator[ComparedField]:
+        """Yield the field, if one is named."""
+        if self.field is not None:
+            yield ComparedField(("field",), self.field, Comparison(compare="exact"))
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say whether the output lacks the field."""

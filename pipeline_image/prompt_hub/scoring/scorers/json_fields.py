@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +12,7 @@ from pydantic import Field as Limits
 from prompt_hub.repository.schema import FieldPath, JsonObject, Weight
 from prompt_hub.scoring.base import (
     TYPE,
+    WHOLE,
     ComparedField,
     Complaint,
     PureScorer,
@@ -85,6 +86,13 @@ class FieldsSettings(PureSettings):
             Field.of(name, rule, rule.list): rule.weight for name, rule in self._rules().items()
         }
         return FieldsScorer(self.type, self.weight, fields, case=self.case, partial=self.partial)
+
+    @property
+    def whole(self) -> Set[str]:
+        """All of them where no field is named, but that a field may be left out by `partial`."""
+        if self.fields is not None:
+            return frozenset()
+        return WHOLE - {"required"} if self.partial else WHOLE
 
     def compared(self, names: Iterable[str]) -> Iterator[ComparedField]:
         """Yield the fields that are named, or all that are expected."""

@@ -6,13 +6,13 @@ The judge's prompt takes the strings `input`, `expected` and `answer`, and answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Annotated, Literal
 
 from prompt_hub.repository.contract_words import expected_of
 from prompt_hub.repository.contracts import properties, required, resolve
 from prompt_hub.repository.schema import JsonObject, Prompt
-from prompt_hub.scoring.base import TYPE, Complaint, RuleContext, ScorerSettings, scorer_type
+from prompt_hub.scoring.base import TYPE, WHOLE, Complaint, RuleContext, ScorerSettings, scorer_type
 from prompt_hub.scoring.field_rules import may_be
 
 INPUTS = ("input", "expected", "answer")
@@ -24,6 +24,11 @@ class JudgeSettings(ScorerSettings):
     """A meta-prompt grades the answer: the judge that the metadata names."""
 
     type: Annotated[Literal["judge"], TYPE]
+
+    @property
+    def whole(self) -> Set[str]:
+        """All of them: nobody knows at which fields it looks."""
+        return WHOLE
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say whether nobody named a judge."""

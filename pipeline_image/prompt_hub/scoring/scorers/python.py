@@ -7,7 +7,7 @@ named.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -20,6 +20,7 @@ from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.base import (
     NO_OUTPUT,
     TYPE,
+    WHOLE,
     Complaint,
     NotScoredError,
     PureScorer,
@@ -50,6 +51,11 @@ class PythonSettings(PureSettings):
         return FunctionScorer(
             f"{self.type}:{self.entry}", self.weight, self.entry, load(self.entry, root)
         )
+
+    @property
+    def whole(self) -> Set[str]:
+        """All of them: nobody knows at which fields it looks."""
+        return WHOLE
 
     def complaints(self, context: RuleContext) -> Iterator[Complaint]:
         """Say why the function cannot be found; the module is read and never run."""

@@ -1,0 +1,122 @@
+"""Which outputs the scorers and examples of another version can be asked about."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
+from prompt_hub.scoring.metadata import ScoringMetadata
+from prompt_hub.scoring.scorable import unscorable_reason
+
+
+def reason(output: JsonObject, expected: JsonObject, *scorers: JsonObject) -> str | None:
+    prompt = Prompt.model_validate(
+        {
+            "schema": "prompt-hub/prompt@1",
+            "task": "part",
+            "version": "1.0.0",
+            "description": "Kinds of parts.",
+            "model": {"alias": "catalogue-pinned"},
+            "input": {"type": "object"},
+            "output": output,
+            "messages": [{"role": "user", "content": "Which part?"}],
+        }
+    )
+    metadata = ScoringMetadata.model_validate(
+        {
+            "schema": "prompt-hub/metadata@1",
+            "task": "part",
+            "owner": "team",
+            "version": "1.1.0",
+            "description": "Kinds of parts.",
+            "candidate": "00-templates/part.yaml",
+            "up_to_date": dict.fromkeys(("examples", "input", "output"), "0" * 64),
+            "threshold": 0.8,
+            "scorers": scorers,
+        }
+    )
+    example = Example.model_validate({"id": "BAT54", "input": {}, "expected": expected})
+    return unscorable_reason(prompt, metadata.scorers, [example])
+
+
+def closed(**properties: JsonObject) -> JsonObject:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": {**properties},
+    }
+
+
+TEXT: JsonObject = {"type": "string"}
+KIND: JsonObject = {"type": "text", "field": "kind"}
+FIELDS: JsonObject = {"type": "json_fields"}
+EXACT: JsonObject = {"type": "exact"}
+OWN: JsonObject = {"type": "python", "entry": "scorers.units:score"}
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [
+        KIND,
+        {"type": "exact", "field": "kind"},
+        {"type": "number", "field": "kind"},
+        {"type": "regex", "field": "kind", "pattern": "d.*"},
+        {"type": "json_fields", "fields": {"kind": 1.0}},
+    ],
+)
+def test_a_field_that_a_scorer_names_and_the_output_lacks_cannot_be_scored(
+    scorer: JsonObject,
+) -> None:
+    assert reason(closed(part_class=TEXT), {"kind": "diode"}, scorer) == (
+        "the output of part 1.0.0 does not suit the scorers (found 'kind'; expected a property of"
+        " the output: part_class)"
+    )
+
+
+@pytest.mark.parametrize("scorer", [FIELDS, EXACT, OWN])
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (closed(part_class=TEXT), {"kind": "diode"}),
+        (closed(kind=TEXT), {"kind": "diode", "pins": 2}),
+        (closed(kind=TEXT, pins=TEXT), {"kind": "diode"}),
+        ({**closed(part_class=TEXT), "additionalProperties": True}, {"kind": "diode"}),
+        (closed(kind={"type": "array", "items": TEXT}), {"kind": {"name": "diode"}}),
+        (closed(kind={"type": "integer"}), {"kind": "805"}),
+    ],
+)
+def test_who_compares_whole_outputs_cannot_score_one_of_another_form(
+    scorer: JsonObject, before: JsonObject, now: JsonObject
+) -> None:
+    told = reason(before, now, scorer)
+    assert told is not None
+    assert told.startswith("the output of part 1.0.0 does not take what is expected of BAT54 (")
+
+
+@pytest.mark.parametrize("scorer", [KIND, {"type": "exact", "field": "kind"}])
+def test_a_field_that_is_of_another_type_cannot_be_scored(scorer: JsonObject) -> None:
+    told = reason(closed(kind={"type": ["integer", "string"]}), {"kind": ["805"]}, scorer)
+    assert told is not None
+    assert "kind: " in told
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "scorer"),
+    [
+        (closed(kind={"type": "string", "enum": ["diode"]}), {"kind": "resistor"}, EXACT),
+        (closed(kind={"type": "string", "maxLength": 3}), {"kind": "resistor"}, FIELDS),
+        (closed(kind=TEXT), {"kind": None}, EXACT),
+        (closed(kind={"type": "integer"}), {"kind": 0.5}, FIELDS),
+        (closed(kind=TEXT), {"kind": "diode", "note": "not scored"}, KIND),
+        (closed(kind=TEXT, pins=TEXT), {"kind": "diode"}, KIND),
+        (closed(kind=TEXT, pins=TEXT), {"kind": "diode"}, {**FIELDS, "partial": True}),
+        (closed(kind={"type": "number"}), {"kind": "4k7"}, {"type": "quantity", "field": "kind"}),
+        (closed(part_class=TEXT), {"kind": "diode"}, {"type": "json_schema"}),
+    ],
+)
+def test_a_narrower_output_is_scored_and_so_is_a_field_that_no_scorer_looks_at(
+    before: JsonObject, now: JsonObject, scorer: JsonObject
+) -> None:
+    attacks: JsonObject = {"type": "injection", "fields": ["a_new_field"]}
+    assert reason(before, now, scorer, attacks) is None
