@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import runpy
 import signal
@@ -193,3 +194,66 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 128 + signal.SIGPIPE
+
+
+def in_shell(redirected: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `prompt-hub` with the words and redirections of a shell."""
+    line = f'set -o pipefail; "{sys.executable}" -m prompt_hub.cli {redirected}'
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    kept |= {"PYTHONPATH": str(ROOT / "pipeline_image"), **environment}
+    return subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, cwd=ROOT, env=kept
+    )
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_command_that_can_tell_nobody_ends_as_it_would(closed: str) -> None:
+    done = in_shell(f"validate --rules {closed}")
+    assert (done.returncode, done.stdout, done.stderr) == (ExitCode.OK, "", "")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [("--help", ""), ("run --help", ""), ("validate --rules", ""), ("validate --rules", "1")],
+)
+def test_a_disk_without_room_for_what_is_printed_is_a_sentence(words: str, unbuffered: str) -> None:
+    done = in_shell(f"{words} > /dev/full", PYTHONUNBUFFERED=unbuffered)
+    name = words.split()[0]
+    assert done.stderr == (
+        f"prompt-hub {name}: its output cannot be written: No space left on device.\n"
+    )
+    assert done.returncode == ExitCode.USAGE
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("words", ["--help", "run --help"])
+def test_a_help_that_nobody_reads_to_its_end_is_no_error(words: str) -> None:
+    done = in_shell(f"{words} | true")
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+def test_a_character_that_the_terminal_has_not_is_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setattr(module, "_overview", lambda: "1.0.0 \N{RIGHTWARDS ARROW} 1.1.0")
+    assert main(["--help"]) == ExitCode.OK
+    assert raw.getvalue() == b"1.0.0 \\u2192 1.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PermissionError(13, "Permission denied", "prompts/x"), "prompts/x cannot be read or "),
+        (OSError(28, "No space left on device"), "its output cannot be written: No space left"),
+    ],
+)
+def test_what_the_machine_denies_is_not_to_be_reported(
+    error: OSError, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "import_module", lambda name: failing(error))
+    assert main(["validate"]) == ExitCode.USAGE
+    assert capsys.readouterr().err.startswith(f"prompt-hub validate: {told}")

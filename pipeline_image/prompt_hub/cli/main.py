@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, cast
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -48,6 +51,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("prompt_hub.cli.completion", "print what completes commands in a shell"),
 }
 
+_DENIALS = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
+"""What a machine answers where nothing is wrong with the product."""
+
 
 class Command(Protocol):
     """A command module: says its arguments, and runs."""
@@ -62,6 +68,35 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see `ExitCode`)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    called = " ".join(["prompt-hub", *words[:1]])
+    _open_streams()
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read has seen enough, as `head` has.
+        return 128 + signal.SIGPIPE
+    except PromptHubError as error:
+        print(f"{called}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"{called}: interrupted; nothing was left half written.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if denied := _denied(error):
+            print(f"{called}: {denied}", file=sys.stderr)
+            return ExitCode.USAGE
+        traceback.print_exc()
+        print(f"{called}: unexpected error; please report the above.", file=sys.stderr)
+        return ExitCode.UNEXPECTED
+    finally:
+        if not _flush():
+            # Python must not complain again at its end, nor end with a code of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(words: Sequence[str]) -> int:
     if not words or words[0] in {"-h", "--help"}:
         print(_overview())
         return ExitCode.OK if words else ExitCode.USAGE
@@ -76,26 +111,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         command, parser = load(name)
         from prompt_hub.cli.options import verbosity_of
         from prompt_hub.core import log_setup
-    arguments = parser.parse_args(words[1:])
     try:
-        log_setup.configure(verbosity_of(arguments))
-        code = command.run(arguments)
+        arguments = parser.parse_args(words[1:])
+    except SystemExit:
+        # It has printed a help: whether that can be written is known only now.
         sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # Whoever read has seen enough, as `head` has; Python must not complain again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    except PromptHubError as error:
-        print(f"prompt-hub {name}: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"prompt-hub {name}: interrupted; nothing was left half written.", file=sys.stderr)
-        return 130
-    except Exception:
-        traceback.print_exc()
-        print(f"prompt-hub {name}: unexpected error; please report the above.", file=sys.stderr)
-        return ExitCode.UNEXPECTED
+        raise
+    log_setup.configure(verbosity_of(arguments))
+    return command.run(arguments)
+
+
+def _open_streams() -> None:
+    """See that a command can print whatever it was started with.
+
+    A stream that is closed, as daemons and `>&-` leave it, is None in Python; and not every
+    character is one of the terminal's.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            silent = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 open to the end
+            setattr(sys, name, silent)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _denied(error: Exception) -> str:
+    """Say what the machine denies a command; nothing where the error may be the product's."""
+    if not isinstance(error, OSError) or error.errno not in _DENIALS:
+        return ""
+    if error.filename is None:
+        return f"its output cannot be written: {error.strerror}."
+    return f"{error.filename} cannot be read or written: {error.strerror}."
+
+
+def _flush() -> bool:
+    """Whether what was printed could be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def load(name: str) -> tuple[Command, argparse.ArgumentParser]:

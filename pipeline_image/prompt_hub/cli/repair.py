@@ -247,7 +247,8 @@ class _Repairer:
                 on=model,
                 by_evaluation=partial(Forecast, self.repository, prompt, model),
             )
-            what = f"run {manifest.run[:12]} of {manifest.started:%Y-%m-%d %H:%M}, {old.output.uri}"
+            started = wording.minute(manifest.started)
+            what = f"run {manifest.run[:12]} of {started}, {old.output.uri}"
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             made = made_before(folder / ANSWERS)
             before = f"{wording.count(made, 'call')} made before, " if made else ""

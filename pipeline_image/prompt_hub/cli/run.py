@@ -327,7 +327,11 @@ def _list_run(manifest: RunManifest, repository: PromptRepository) -> None:
     try:
         write_manifest(local_runs(repository.root), manifest)
     except PromptHubError as error:
-        say(f"a repair will not find this run by itself: {error}")
+        # Not its hint: the journal goes now, and the same command would ask for every record again.
+        say(
+            f"a repair will not find this run by itself: {error.message} The output and its"
+            " manifest are whole: there is nothing to run again."
+        )
 
 
 def _check_paths(source: Path, output: Path) -> None:

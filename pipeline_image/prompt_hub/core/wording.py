@@ -1,4 +1,4 @@
-"""Counts and scores as people say them: every text that tells of them takes them from here.
+"""Counts, scores and moments as people say them: every text that tells of one takes it from here.
 
 Standard library only: the rollback Lambda carries this module, too.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 _MOST_PLACES = 15
 """Of a number in words: further digits are those of the float."""
@@ -44,6 +45,11 @@ def score(value: float, *beside: float | None, places: int = 3) -> str:
     `beside` is what stands beside it, such as its threshold: "0.900 is below 0.900" says nothing.
     """
     return f"{value:.{_apart(value, beside, places)}f}"
+
+
+def minute(at: datetime) -> str:
+    """Return a moment to the minute, in UTC wherever it is read: `2026-11-29 19:55 UTC`."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _apart(value: float, beside: Iterable[float | None], least: int) -> int:

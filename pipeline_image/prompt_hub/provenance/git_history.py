@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -232,14 +233,33 @@ class GitHistory:
         if packed is None:
             raise PromptHubError(f"git cannot lay out {commit}.", exit_code=ExitCode.UNEXPECTED)
         with tempfile.TemporaryDirectory() as folder:
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(folder, filter="data")
+            unpack(packed, Path(folder))
             yield PromptRepository(Path(folder))
 
     def _git(self, *arguments: str) -> bytes | None:
         """Return what git prints; None where it refuses, for what is asked is not there."""
         done = run_git(self._root, *arguments)
         return done.stdout if done.returncode == 0 else None
+
+
+def unpack(packed: bytes, folder: Path) -> None:
+    """Lay out in `folder` what `git archive` packed.
+
+    Raises:
+        PromptHubError: something in it would land, or leads, outside `folder`.
+    """
+    root = folder.resolve()
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        # Python has such a filter only since 3.11.4: what leads out is refused here.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        for member in archive:
+            place = root / member.name
+            ends = [place, place.parent / member.linkname] if member.issym() else [place]
+            if not all(Path(os.path.realpath(end)).is_relative_to(root) for end in ends):
+                raise PromptHubError(
+                    f"{member.name} leads out of the tree as git has it; it is not laid out."
+                )
+            archive.extract(member, root)
 
 
 def _changes(repository: PromptRepository, stored: Evaluation) -> Sequence[Change]:

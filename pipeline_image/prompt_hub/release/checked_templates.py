@@ -28,6 +28,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit
 from prompt_hub.core.hashing import canonical, sha256_of
+from prompt_hub.core.wording import minute
 from prompt_hub.evaluation.results import Results, results_from_environment
 from prompt_hub.release.code_tests import (
     GreenMark,
@@ -195,7 +196,7 @@ class TemplateCheck:
         else:
             self._say(
                 f"templates: not checked again, because these ({state.digest[:12]}) were green in"
-                f" execution {green.execution} at {green.checked_at:%Y-%m-%d %H:%M} UTC"
+                f" execution {green.execution} at {minute(green.checked_at)}"
             )
             return 0
         code = self._synthesise(checked=True)

@@ -30,7 +30,7 @@ from prompt_hub.core import aws_names
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.git import head_commit, listed_files
 from prompt_hub.core.hashing import sha256_of
-from prompt_hub.core.wording import count
+from prompt_hub.core.wording import count, minute
 from prompt_hub.evaluation.results import (
     Results,
     execution_from_environment,
@@ -195,7 +195,7 @@ class CodeTests:
             self._say(
                 f"tests: skipped, because this code ({before.digest[:12]},"
                 f" {count(len(before.files), 'file')}) passed them in execution"
-                f" {green.execution} at {green.finished_at:%Y-%m-%d %H:%M} UTC"
+                f" {green.execution} at {minute(green.finished_at)}"
             )
             return 0
         started = datetime.now(UTC)

@@ -105,7 +105,7 @@ def previous_attempt(root: Path, candidate: Prompt) -> tuple[Prompt, Evaluation]
     text = FolderResults(root / RESULTS_DIR).get(key)
     if text is None:
         raise PromptHubError(
-            f"the text of the attempt of {others[-1].record.finished_at:%Y-%m-%d %H:%M} was not"
+            f"the text of the attempt of {wording.minute(others[-1].record.finished_at)} was not"
             " kept: its prompt was edited while it was judged, or something else than"
             " `prompt-hub evaluate` judged it.",
             hint=hint,
@@ -134,7 +134,7 @@ def in_words(found: Sequence[Attempt]) -> Iterator[str]:
         arm = record.candidate
         measured = arm.score if arm else None
         yield (
-            f"{record.finished_at:%Y-%m-%d %H:%M}  {record.version:<8} {record.verdict.status:<12}"
+            f"{wording.minute(record.finished_at)}  {record.version:<8} {record.verdict.status:<12}"
             f" {words.score(measured, record.threshold)}"
             f" of {words.score(record.threshold, measured)}"
             f" on {wording.count(arm.n if arm else 0, 'example')}  {arm.model if arm else ''}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -36,6 +36,19 @@ def require_own(root: Path) -> None:
         )
 
 
+@contextmanager
+def _listed(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield entries
+    except PermissionError as error:
+        raise PromptHubError(
+            f"{folder} cannot be read: {error.strerror}.",
+            hint=f"Another user ran a command here, or closed it: give {STATE} to yourself (chown)."
+            " Do not remove it lightly: it has answers that were paid for.",
+        ) from None
+
+
 def _foreign(folder: Path) -> Iterator[tuple[Path, str]]:
     """Yield what is neither file nor folder, and links that lead out; asks no file for anything."""
     if folder.is_symlink():
@@ -44,7 +57,7 @@ def _foreign(folder: Path) -> Iterator[tuple[Path, str]]:
     waiting = [folder] if folder.is_dir() else []
     while waiting:
         # What another process removes meanwhile leads nowhere.
-        with suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
+        with suppress(FileNotFoundError), _listed(waiting.pop()) as entries:
             for entry in entries:
                 path = Path(entry.path)
                 if entry.is_symlink():

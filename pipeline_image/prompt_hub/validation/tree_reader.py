@@ -407,8 +407,14 @@ def _is_there(layer: str, path: Path) -> bool:
 
 def _walk(folder: Path) -> Iterator[Path]:
     """Every file and every link below `folder`, in order."""
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_raise_denial):
         here = Path(parent)
         folders.sort()
         yield from (here / name for name in folders if (here / name).is_symlink())
         yield from (here / name for name in sorted(files))
+
+
+def _raise_denial(error: OSError) -> None:
+    """Have no folder that may not be read taken for an empty one."""
+    if isinstance(error, PermissionError):
+        raise error

@@ -170,6 +170,7 @@ def test_a_dry_run_asks_nothing_and_nobody(
     assert main([*REPAIR, "--dry-run", "--json"]) == ExitCode.OK
     said = capsys.readouterr()
     assert "4 of 4 records by 1.1.0, about 3 calls" in said.err
+    assert " UTC, /" in said.err, "a person is asked by these words"
     assert json.loads(said.out) == []
     assert len(model.asked) == asked
     assert not list(tmp_path.glob("out-repaired*"))

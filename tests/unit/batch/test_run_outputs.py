@@ -40,6 +40,23 @@ def test_what_cannot_be_written_beside_an_output_costs_no_second_question(
     assert not (tmp_path / "out.jsonl.part").exists()
 
 
+def test_a_run_that_cannot_be_listed_is_whole_and_not_to_be_run_again(
+    run: Run,
+    model: Model,
+    healthy: RepositoryFolder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    healthy.write(".prompt-hub/records", "a file where the list would be")
+    code, lines = run(*ROWS)
+    assert (code, len(lines), len(model.asked)) == (ExitCode.OK, 3, 3)
+    told = capsys.readouterr().err
+    assert "a repair will not find this run by itself: " in told
+    assert "cannot be written: Not a directory. The output and its manifest are whole" in told
+    assert "run the same command again" not in told
+    assert (tmp_path / "out.jsonl.manifest.json").is_file()
+
+
 def test_a_table_has_the_inputs_of_records_that_were_asked_and_failed(
     run: Run, model: Model, healthy: RepositoryFolder, tmp_path: Path
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
 from local_aws.figures import side_by_side
-from prompt_hub.core.wording import amount, count, noun, score
+from prompt_hub.core.wording import amount, count, minute, noun, score
 from prompt_hub.reporting import words
 
 CLOSE = [
@@ -102,3 +104,9 @@ def test_a_difference_is_not_taken_for_the_margin_beside_it(
     value: float, beside: float, text: str
 ) -> None:
     assert words.signed(value, beside).startswith(text)
+
+
+@pytest.mark.parametrize("hours", [-8, 0, 5.5])
+def test_a_moment_is_said_in_utc_and_says_so(hours: float) -> None:
+    at = datetime(2026, 11, 29, 19, 55, 59, tzinfo=UTC)
+    assert minute(at.astimezone(timezone(timedelta(hours=hours)))) == "2026-11-29 19:55 UTC"

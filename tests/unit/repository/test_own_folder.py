@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -83,6 +84,25 @@ def test_what_is_no_file_is_refused_unread(healthy: RepositoryFolder) -> None:
     healthy.path(RESPONSES).mkdir(parents=True)
     os.mkfifo(healthy.path(f"{RESPONSES}/0.jsonl"))
     refused(healthy, f"{RESPONSES}/0.jsonl", "no file")
+
+
+def test_a_folder_of_another_user_is_a_sentence(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = healthy.path(".prompt-hub/records")
+    closed.mkdir(parents=True)
+    scan = os.scandir
+
+    def scan_as_another_user(path: Path) -> object:
+        if path == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scan_as_another_user)
+    with pytest.raises(PromptHubError) as error:
+        require_own(healthy.root)
+    assert error.value.message == f"{closed} cannot be read: Permission denied."
+    assert "chown" in error.value.hint
 
 
 def test_an_evaluation_asks_nothing_and_writes_nothing_through_a_link(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -188,6 +189,23 @@ def test_stamping_makes_it_valid_again(
     assert main(["validate", "--stamp", "part-class"]) == ExitCode.OK
     assert capsys.readouterr().out == "prompts/03-metadata/part-class.yaml: stamped\n"
     assert main(["validate"]) == ExitCode.OK
+
+
+def test_a_folder_that_may_not_be_read_is_not_taken_for_an_empty_one(
+    folder: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = str(folder.path("prompts/99-archive"))
+    scan = os.scandir
+
+    def scan_as_another_user(path: str) -> Iterator[os.DirEntry[str]]:
+        if path == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scan_as_another_user)
+    assert main(["validate"]) == ExitCode.USAGE
+    denied = f"prompt-hub validate: {closed} cannot be read or written: Permission denied.\n"
+    assert capsys.readouterr().err == denied
 
 
 def test_without_a_repository_the_next_step_is_named(
