@@ -71,6 +71,11 @@ class GitEvidence:
     """
     released_as: str | None = None
     """The version's hash, recomputed from its content at `released`."""
+    released_by: str | None = None
+    """Who answered for it at `released`, where it was not the gate: the registry of then says it.
+
+    Each later move of the version, as out of production, puts another name into the registry.
+    """
     tag: str | None = None
     """The commit that the version's tag points to."""
 
@@ -156,6 +161,7 @@ class GitHistory:
             recorded=recorded,
             released=released[0] if released else None,
             released_as=released[1] if released else None,
+            released_by=self._person(released[0].sha, task, version) if released else None,
             tag=tagged.sha if tagged else None,
         )
 
@@ -192,12 +198,23 @@ class GitHistory:
         """Whether an execution made the tagged commit, and the history has it by content only."""
         if tagged.execution is None:
             return False
-        if self._git("merge-base", "--is-ancestor", tagged.sha, "HEAD") is not None:
+        if self._is_ancestor(tagged.sha, "HEAD"):
             return False
         try:
             return self.prompt_sha256(tagged.sha, task, version) == sha256
         except PromptHubError:
             return False
+
+    def _is_ancestor(self, commit: str, descendant: str) -> bool:
+        return self._git("merge-base", "--is-ancestor", commit, descendant) is not None
+
+    def _person(self, commit: str, task: str, version: str) -> str | None:
+        try:
+            entry = self.registry(commit).tasks.get(task)
+        except PromptHubError:
+            return None
+        registered = entry.versions.get(version) if entry else None
+        return registered.person if registered else None
 
     def _log(self, *words: str) -> Iterator[Commit]:
         """Yield commits that touched paths; options of `git log` stand before them."""
