@@ -5,16 +5,20 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from prompt_hub.gate.types import Status
+from prompt_hub.promotion.states import Decision
+from prompt_hub.promotion.transitions import downgrade
 from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog, in_words
 from prompt_hub.reporting.prompt_diff import Difference, Run, differences, word_runs
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.schema import FewShot, Shot
-from tests.unit.building import RepositoryFolder
+from prompt_hub.repository.transaction import apply
+from tests.unit.building import MADE_AT, RepositoryFolder
 from tests.unit.reporting.evaluations import Builder, Built, log, refused
 from tests.unit.reporting.history import TASK, prompt
 from tests.unit.reporting.html import Reader
@@ -116,6 +120,36 @@ def test_a_repository_of_the_products_own_making_is_listed(healthy: RepositoryFo
     assert "### 1.1.0, 3 November 2026: released" in message
     assert "PASS: score 1.000, threshold 0.700, champion 1.000" in message
     assert "Changes from 1.0.0:" in message
+
+
+def test_after_a_downgrade_scores_and_changes_go_by_time_and_not_by_number(
+    healthy: RepositoryFolder,
+) -> None:
+    def release(version: str) -> None:
+        healthy.bump("part-class", healthy.repository.metadata("part-class").version, version)
+        template = "prompts/00-templates/part-class.yaml"
+        text = re.sub(r"Part [^:]*: {{", f"Part {version}: {{{{", healthy.read(template))
+        healthy.write(template, text)
+        healthy.promote("part-class")
+
+    release("2.0.0")
+    by = Decision("ada", "want the old one again")
+    changes = downgrade(healthy.repository, "part-class", "1.1.0", by, MADE_AT + timedelta(days=1))
+    apply(healthy.root, changes)
+    release("1.1.1")
+    release("2.1.0")
+    _, task = read_catalogue(evaluations_in(healthy.root))
+    assert [one.version for _, one in task.scores] == ["1.0.0", "1.1.0", "2.0.0", "1.1.1", "2.1.0"]
+    before = {version.version: version.before for version in task.versions}
+    assert before == {
+        "1.0.0": None,
+        "1.1.0": "1.0.0",
+        "2.0.0": "1.1.0",
+        "1.1.1": "1.1.0",
+        "2.1.0": "1.1.1",
+    }
+    told = changelog([task]).partition("### 2.1.0")[2]
+    assert "Changes from 1.1.1:" in told.partition("###")[0]
 
 
 def test_the_page_says_it_all_without_a_script_and_asks_for_nothing(evaluated: Builder) -> None:
