@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.types import Status
@@ -17,7 +18,7 @@ from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask
-from prompt_hub.repository.schema import Prompt, version_key
+from prompt_hub.repository.schema import Metadata, Prompt, version_key
 
 OpenState = Literal[State.CANDIDATE, "left open"]
 """What a version is that was evaluated, and neither released nor blocked."""
@@ -178,10 +179,11 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
             )
         )
         lower = prompt or lower
+    people = _metadata(evaluations.repository, name) or entry
     return CatalogueTask(
         name=name,
-        owner=entry.owner,
-        description=entry.description,
+        owner=people.owner,
+        description=people.description,
         model=entry.model.identity if entry.model else None,
         baseline=entry.verdict.baseline if entry.verdict else None,
         released=next(
@@ -237,6 +239,17 @@ def _undecided(record: EvaluationRecord, released: str | None) -> CatalogueVersi
         judged=record.finished_at,
         evaluated=True,
     )
+
+
+def _metadata(repository: PromptRepository, task: str) -> Metadata | None:
+    """Return what people say of a task today; None where they say nothing that can be read.
+
+    The registry has their words as of the last move, which may be years ago.
+    """
+    try:
+        return repository.metadata(task)
+    except PromptHubError:
+        return None
 
 
 def _kept(repository: PromptRepository, task: str) -> dict[str, Prompt]:
