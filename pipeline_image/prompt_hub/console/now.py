@@ -131,10 +131,10 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
 def _owners(
     clone: Clone, names: Iterable[str], released: Mapping[str, RegisteredTask]
 ) -> dict[str, str]:
-    """Return who answers for tasks, by the registry or else by their metadata."""
+    """Return who answers for tasks, by their metadata or else by the registry."""
     owners = {name: task.owner for name, task in released.items()}
     for name in names:
-        if name not in owners and (metadata := clone.metadata(name).value):
+        if metadata := clone.metadata(name).value:
             owners[name] = metadata.owner
     return owners
 
@@ -165,10 +165,10 @@ def _row(
     usd: float | None,
     now: datetime,
 ) -> Row:
-    owner = registered.owner if registered else ""
+    people = metadata or registered
     return Row(
         task=task,
-        owner=owner or (metadata.owner if metadata else ""),
+        owner=people.owner if people else "",
         pointer=pointer,
         released=registered.released if registered else None,
         candidate=metadata.version if metadata else None,

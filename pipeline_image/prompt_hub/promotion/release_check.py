@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
+from prompt_hub.evaluation.store import logged_record
 from prompt_hub.promotion.overrides import used_override
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.states import (
@@ -105,6 +106,7 @@ def check_release(
             f"{task} {version} may not be released: {reason}.",
             hint="Replace what `prompt-hub new` wrote, and stamp the task.",
         )
+    check_number(repository, view, candidate)
     used = used_override(repository, record)
     if used is not None:
         raise NotAllowedError(f"{task} {version} may not be released: {used}.")
@@ -159,6 +161,25 @@ def _quarantined_as(
         ),
         None,
     )
+
+
+def check_number(repository: PromptRepository, view: TaskRegistryView, candidate: Prompt) -> None:
+    """Raise `NotAllowedError` where 04-evals alone knows the number, as that of other content.
+
+    The registry has lost its entry. A verdict on the candidate would be written over the record of
+    what was released, and stages would refuse the number much later.
+    """
+    task, version = view.task, candidate.version
+    record = None if view.version(version) else logged_record(repository, task, version)
+    if record is None or record.candidate is None or not record.verdict.promotes:
+        return
+    if record.candidate.sha256 != candidate.sha256:
+        raise NotAllowedError(
+            f"{task} {version} may not be released: 04-evals has it as released with other content,"
+            " and the registry has lost its entry.",
+            hint="Raise the version, and bring the entry back: `git log -p -- prompt_registry.yaml`"
+            " has it.",
+        )
 
 
 def context_of(

@@ -19,7 +19,7 @@ from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.registry_view import TaskRegistryView
 from prompt_hub.promotion.registry_writer import prompt_text
-from prompt_hub.promotion.release_check import check_release, context_of
+from prompt_hub.promotion.release_check import check_number, check_release, context_of
 from prompt_hub.promotion.states import (
     Decision,
     Event,
@@ -120,6 +120,7 @@ def refuse(
     candidate = repository.candidate(task).known_as(champion)
     arm = _measured(record, candidate)
     view = TaskRegistryView(repository.registry(), task)
+    check_number(repository, view, candidate)
     last, state = view.verdict, view.state(record.version)
     if (
         last is not None

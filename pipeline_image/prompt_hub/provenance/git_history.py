@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
@@ -20,6 +21,7 @@ from prompt_hub.evaluation.store import Evaluation
 from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.reader import (
     ARCHIVE,
+    METADATA,
     PRODUCTION,
     REGISTRY,
     PromptRepository,
@@ -27,6 +29,7 @@ from prompt_hub.repository.reader import (
     sealed,
 )
 from prompt_hub.repository.registry import RegisteredVersion, Registry
+from prompt_hub.repository.schema import Prompt
 from prompt_hub.repository.yaml import parse_yaml
 
 _FORMAT = "%H%x1f%an <%ae>%x1f%aI%x1f%s%x1f%(trailers:key=Execution,valueonly)%x1e"
@@ -75,8 +78,13 @@ class GitEvidence:
     """
     released_as: str | None = None
     """The version's hash, recomputed from its content at `released`."""
+    released_by: str | None = None
+    """Who answered for it at `released`, where it was not the gate: the registry of then says it.
+
+    Each later move of the version, as out of production, puts another name into the registry.
+    """
     tag: str | None = None
-    """The commit that the version's tag points to."""
+    """The commit that the version's tag points to, but for one of an earlier task of its name."""
 
 
 class GitHistory:
@@ -113,12 +121,16 @@ class GitHistory:
 
         None if the commit does not have it; raises `PromptHubError` where its lock is broken.
         """
+        prompt = self._released_prompt(commit, task, version)
+        return prompt.sha256 if prompt else None
+
+    def _released_prompt(self, commit: str, task: str, version: str) -> Prompt | None:
         for path in _released_paths(task, version):
             content = self.blob(commit, path)
             if content is not None:
                 prompt = sealed(parse_yaml(content.decode(), f"{path} at {commit[:12]}"))
                 if prompt.version == version:
-                    return prompt.sha256
+                    return prompt
         return None
 
     def registry(self, commit: str) -> Registry:
@@ -151,8 +163,11 @@ class GitHistory:
                 later = self._replayed(recorded.sha, evaluation)
                 if not any(change.what in FILES for change in later):
                     changes, inputs_at = later, recorded
-        released = self._first_release(task, version)
+        before = self._begun_after(task, version)
+        released = self._first_release(task, version, before)
         tagged = self.commit(f"refs/tags/{task}/v{version}")
+        if tagged and before and self._is_ancestor(tagged.sha, before):
+            tagged = None
         if tagged and released and self._merged_anew(tagged, released[1], task, version):
             released = (tagged, released[1])
             if self.blob(tagged.sha, record_path) == self.blob("HEAD", record_path):
@@ -171,6 +186,7 @@ class GitHistory:
             recorded=recorded,
             released=released[0] if released else None,
             released_as=released[1] if released else None,
+            released_by=self._person(released[0].sha, task, version) if released else None,
             tag=tagged.sha if tagged else None,
         )
 
@@ -193,8 +209,34 @@ class GitHistory:
         except PromptHubError as error:
             return [Change("task", error.message)]
 
-    def _first_release(self, task: str, version: str) -> tuple[Commit, str] | None:
-        for commit in self._log("--reverse", *_released_paths(task, version)):
+    def _begun_after(self, task: str, version: str) -> str | None:
+        """Return the commit that removed an earlier task of this name, None where none did.
+
+        It removed the metadata, as for `evidence-kept`. A version that it had, and that has the
+        same lock now, was brought back since: that is the same task.
+        """
+        kept = self._lock("HEAD", task, version)
+        if kept is None:
+            return None
+        metadata = f"prompts/{METADATA}/{task}.yaml"
+        for removal in self._log("--diff-filter=D", "--no-renames", metadata):
+            if self._lock(f"{removal.sha}^", task, version) != kept:
+                return removal.sha
+        return None
+
+    def _lock(self, commit: str, task: str, version: str) -> tuple[datetime, str] | None:
+        try:
+            prompt = self._released_prompt(commit, task, version)
+        except PromptHubError:
+            return None
+        lock = prompt.lock if prompt else None
+        return (lock.promoted_at, lock.commit) if lock else None
+
+    def _first_release(
+        self, task: str, version: str, before: str | None
+    ) -> tuple[Commit, str] | None:
+        since = [f"{before}..HEAD"] if before else []
+        for commit in self._log("--reverse", *_released_paths(task, version), revisions=since):
             try:
                 sha256 = self.prompt_sha256(commit.sha, task, version)
             except PromptHubError:
@@ -207,18 +249,29 @@ class GitHistory:
         """Whether an execution made the tagged commit, and the history has it by content only."""
         if tagged.execution is None:
             return False
-        if self._git("merge-base", "--is-ancestor", tagged.sha, "HEAD") is not None:
+        if self._is_ancestor(tagged.sha, "HEAD"):
             return False
         try:
             return self.prompt_sha256(tagged.sha, task, version) == sha256
         except PromptHubError:
             return False
 
-    def _log(self, *words: str) -> Iterator[Commit]:
+    def _is_ancestor(self, commit: str, descendant: str) -> bool:
+        return self._git("merge-base", "--is-ancestor", commit, descendant) is not None
+
+    def _person(self, commit: str, task: str, version: str) -> str | None:
+        try:
+            entry = self.registry(commit).tasks.get(task)
+        except PromptHubError:
+            return None
+        registered = entry.versions.get(version) if entry else None
+        return registered.person if registered else None
+
+    def _log(self, *words: str, revisions: Sequence[str] = ()) -> Iterator[Commit]:
         """Yield commits that touched paths; options of `git log` stand before them."""
         options = [word for word in words if word.startswith("-")]
         paths = [word for word in words if not word.startswith("-")]
-        text = self._git("log", *options, f"--format={_FORMAT}", "--", *paths) or b""
+        text = self._git("log", *options, f"--format={_FORMAT}", *revisions, "--", *paths) or b""
         yield from map(_parsed, text.decode().split("\x1e")[:-1])
 
     @contextmanager

@@ -31,7 +31,7 @@ def verify_promotion(evidence: Evidence) -> Hop:
         return Hop.missing("promotion", Fault("no commit that released it", expected, FETCH))
     facts = {
         "commit": released.sha,
-        "by": registered.person or released.author,
+        "by": git.released_by or released.author,
         "at": released.at,
         "execution": released.execution or "by hand",
         "tag": git.tag or "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.evaluation.record import EvaluationRecord
 from prompt_hub.evaluation.store import logged_record
 from prompt_hub.gate.types import Status
@@ -17,7 +18,7 @@ from prompt_hub.reporting.prompt_diff import Difference, differences
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.registry import RegisteredTask
-from prompt_hub.repository.schema import Prompt, version_key
+from prompt_hub.repository.schema import Metadata, Prompt, version_key
 
 OpenState = Literal[State.CANDIDATE, "left open"]
 """What a version is that was evaluated, and neither released nor blocked."""
@@ -27,7 +28,8 @@ OpenState = Literal[State.CANDIDATE, "left open"]
 class CatalogueVersion:
     """One version of a prompt.
 
-    `description` and `changes` (from the version `before`) are None where its text is not kept:
+    `description` and `changes` (from `before`, the version that it was judged beside, or else the
+    one that comes before it by number) are None where its text is not kept:
     a candidate that was refused or left open is logged, but not archived. `status` is the verdict
     that was given on it.
     """
@@ -45,6 +47,8 @@ class CatalogueVersion:
     description: str | None
     before: str | None
     changes: tuple[Difference, ...] | None
+    judged: datetime
+    """When it was measured; after a downgrade that is no order of numbers."""
     evaluated: bool = False
     """Whether its evaluation is kept."""
 
@@ -95,8 +99,9 @@ class CatalogueTask:
 
     @property
     def scores(self) -> list[tuple[float, CatalogueVersion]]:
-        """Every measured version with its score, the oldest first."""
-        return [(one.score, one) for one in reversed(self.versions) if one.score is not None]
+        """Every measured version with its score, the first that was judged first."""
+        versions = sorted(self.versions, key=lambda one: (one.judged, version_key(one.version)))
+        return [(one.score, one) for one in versions if one.score is not None]
 
     @property
     def searchable(self) -> str:
@@ -141,17 +146,20 @@ def read_catalogue(evaluations: Evaluations) -> tuple[CatalogueTask, ...]:
 
 
 def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> CatalogueTask:
-    kept = _kept(evaluations.repository, name)
+    kept = {
+        version: prompt
+        for version, prompt in _kept(evaluations.repository, name).items()
+        if version in entry.versions and prompt.sha256 == entry.versions[version].sha256
+    }
     versions: list[CatalogueVersion] = []
-    before: Prompt | None = None
+    lower: Prompt | None = None
     for version in sorted({*entry.versions, *evaluations.logged(name)}, key=version_key):
         known, prompt = entry.versions.get(version), kept.get(version)
         record = logged_record(evaluations.repository, name, version)
         if known is None:
             versions += [_undecided(record, entry.released)] if record else []
             continue
-        if prompt is not None and prompt.sha256 != known.sha256:
-            prompt = None
+        before = _judged_beside(record, kept) or lower
         versions.append(
             CatalogueVersion(
                 version=version,
@@ -166,14 +174,16 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
                 description=prompt.description if prompt else None,
                 before=before.version if prompt and before else None,
                 changes=differences(before, prompt) if prompt and before else None,
+                judged=record.finished_at if record else known.at,
                 evaluated=record is not None,
             )
         )
-        before = prompt or before
+        lower = prompt or lower
+    people = _metadata(evaluations.repository, name) or entry
     return CatalogueTask(
         name=name,
-        owner=entry.owner,
-        description=entry.description,
+        owner=people.owner,
+        description=people.description,
         model=entry.model.identity if entry.model else None,
         baseline=entry.verdict.baseline if entry.verdict else None,
         released=next(
@@ -186,6 +196,22 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
         ),
         versions=tuple(reversed(versions)),
     )
+
+
+def _judged_beside(record: EvaluationRecord | None, kept: Mapping[str, Prompt]) -> Prompt | None:
+    """Return the version that was released when another was judged; None where it is not known.
+
+    After a downgrade it is not the next lower one. A record of the champion itself, on another
+    model, says nothing of it.
+    """
+    if record is None:
+        return None
+    named = record.champion.version if record.champion else None
+    for version, prompt in kept.items():
+        beside = version == named or prompt.sha256 == record.champion_sha256
+        if beside and version != record.version:
+            return prompt
+    return None
 
 
 def open_state(version: str, released: str | None) -> OpenState:
@@ -210,8 +236,20 @@ def _undecided(record: EvaluationRecord, released: str | None) -> CatalogueVersi
         description=None,
         before=None,
         changes=None,
+        judged=record.finished_at,
         evaluated=True,
     )
+
+
+def _metadata(repository: PromptRepository, task: str) -> Metadata | None:
+    """Return what people say of a task today; None where they say nothing that can be read.
+
+    The registry has their words as of the last move, which may be years ago.
+    """
+    try:
+        return repository.metadata(task)
+    except PromptHubError:
+        return None
 
 
 def _kept(repository: PromptRepository, task: str) -> dict[str, Prompt]:

@@ -55,6 +55,8 @@ def test_what_goes_wrong_aside_is_raised_where_it_is_waited_for() -> None:
 def test_a_changed_registry_is_shown_as_it_was_until_it_is_read(
     lived: Console, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of a task that has metadata the owner stands there.
+    (lived.clone.root / "prompts" / "03-metadata" / f"{TASK}.yaml").unlink()
     client = browse(lived)
     assert "is being read" not in client.get("/").text
     go_on, read = threading.Event(), PromptRepository.registry
@@ -76,6 +78,20 @@ def test_a_changed_registry_is_shown_as_it_was_until_it_is_read(
     afterwards = client.get("/").text
     assert "is being read" not in afterwards
     assert "another-team" in afterwards
+
+
+def test_a_new_owner_is_shown_and_found_before_the_task_releases_again(
+    lived: Console, browse: Browse
+) -> None:
+    client = browse(lived)
+    assert "catalogue-team" in client.get("/").text
+    metadata = lived.clone.root / "prompts" / "03-metadata" / f"{TASK}.yaml"
+    metadata.write_text(
+        metadata.read_text("utf-8").replace("catalogue-team", "parts-team"), "utf-8"
+    )
+    assert "parts-team" in client.get(f"/task/{TASK}").text
+    assert "parts-team" in client.get("/?search=parts-team").text
+    assert "No task matches." in client.get("/?search=catalogue-team").text
 
 
 def test_what_an_execution_evaluated_again_is_read_again_where_it_can_be(

@@ -22,6 +22,7 @@ from prompt_hub.repository.transaction import apply
 from prompt_hub.validation.check import check
 from tests.unit.building import RepositoryFolder, catalogue_answer
 from tests.unit.promotion.checkouts import OTHER_MODEL, World, git
+from tests.unit.providers import Backend
 
 pytestmark = pytest.mark.processes
 
@@ -295,6 +296,29 @@ def test_a_champion_that_qualifies_on_another_model_makes_no_tag_and_stops_nobod
     assert old.lock is not None
     assert old.lock.commit == before.commit != known
     assert check(PromptRepository(clone))[1] == []
+
+
+@pytest.mark.parametrize("answer", [catalogue_answer, resistor])
+def test_a_number_that_only_its_record_knows_is_not_released_again(
+    world: World, answer: Backend
+) -> None:
+    folder = world.author
+    folder.promote("part-class")
+    kept = folder.read("prompts/04-evals/part-class/1.2.0.json")
+    registry = "prompt_registry.yaml"
+    # As a conflict may be resolved: the state before the release, but for the record.
+    for file in ("02-production/part-class.yaml", "99-archive/part-class/1.1.0.yaml"):
+        folder.path(f"prompts/{file}").unlink()
+    folder.write(registry, "schema: prompt-hub/registry@1\ntasks: {}\n")
+    template = "prompts/00-templates/part-class.yaml"
+    folder.edit(template, "Part number: {{", "Number: {{")
+    commit = world.push("other content under a number that was used")
+    world.evaluated("e1", commit, answer)
+    outcome = world.promote("e1").tasks["part-class"]
+    assert outcome.outcome == "not allowed"
+    assert "04-evals has it as released with other content" in outcome.reasons[0]
+    released = PromptRepository(world.folder / "e1")
+    assert (released.root / "prompts/04-evals/part-class/1.2.0.json").read_text("utf-8") == kept
 
 
 def test_a_tag_that_somebody_made_by_hand_stays_and_stops_no_promotion(world: World) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from prompt_hub.gate.types import Status
+from prompt_hub.promotion.states import Decision
+from prompt_hub.promotion.transitions import downgrade
 from prompt_hub.reporting.catalogue import CatalogueTask, read_catalogue
 from prompt_hub.reporting.catalogue_page import catalogue_page
 from prompt_hub.reporting.changelog import changelog, in_words
 from prompt_hub.reporting.prompt_diff import Difference, Run, differences, word_runs
 from prompt_hub.reporting.sources import Evaluations
 from prompt_hub.repository.schema import FewShot, Shot
-from tests.unit.building import RepositoryFolder
+from prompt_hub.repository.transaction import apply
+from tests.unit.building import MADE_AT, RepositoryFolder
 from tests.unit.reporting.evaluations import Builder, Built, log, refused
 from tests.unit.reporting.history import TASK, prompt
 from tests.unit.reporting.html import Reader
@@ -118,6 +124,50 @@ def test_a_repository_of_the_products_own_making_is_listed(healthy: RepositoryFo
     assert "Changes from 1.0.0:" in message
 
 
+def test_after_a_downgrade_scores_and_changes_go_by_time_and_not_by_number(
+    healthy: RepositoryFolder,
+) -> None:
+    def release(version: str) -> None:
+        healthy.bump("part-class", healthy.repository.metadata("part-class").version, version)
+        template = "prompts/00-templates/part-class.yaml"
+        text = re.sub(r"Part [^:]*: {{", f"Part {version}: {{{{", healthy.read(template))
+        healthy.write(template, text)
+        healthy.promote("part-class")
+
+    release("2.0.0")
+    by = Decision("ada", "want the old one again")
+    changes = downgrade(healthy.repository, "part-class", "1.1.0", by, MADE_AT + timedelta(days=1))
+    apply(healthy.root, changes)
+    release("1.1.1")
+    release("2.1.0")
+    _, task = read_catalogue(evaluations_in(healthy.root))
+    assert [one.version for _, one in task.scores] == ["1.0.0", "1.1.0", "2.0.0", "1.1.1", "2.1.0"]
+    before = {version.version: version.before for version in task.versions}
+    assert before == {
+        "1.0.0": None,
+        "1.1.0": "1.0.0",
+        "2.0.0": "1.1.0",
+        "1.1.1": "1.1.0",
+        "2.1.0": "1.1.1",
+    }
+    told = changelog([task]).partition("### 2.1.0")[2]
+    assert "Changes from 1.1.1:" in told.partition("###")[0]
+
+
+def test_a_new_owner_is_told_before_the_task_releases_again(healthy: RepositoryFolder) -> None:
+    metadata = "prompts/03-metadata/brand.yaml"
+    healthy.edit(metadata, "owner: catalogue-team", "owner: parts-team")
+    brand, other = read_catalogue(evaluations_in(healthy.root))
+    assert (brand.owner, other.owner) == ("parts-team", "catalogue-team")
+    assert "parts-team" in brand.searchable
+    assert "Owner: parts-team" in changelog([brand])
+    # What cannot be read, or is gone, holds nothing up: the registry still has its words.
+    for damage in (lambda: healthy.write(metadata, "owner: ["), healthy.path(metadata).unlink):
+        damage()
+        brand, _ = read_catalogue(evaluations_in(healthy.root))
+        assert brand.owner == "catalogue-team"
+
+
 def test_the_page_says_it_all_without_a_script_and_asks_for_nothing(evaluated: Builder) -> None:
     page = catalogue_page(tasks_of(evaluated()))
     reader = Reader(page)
@@ -169,8 +219,12 @@ def test_versions_link_to_their_evaluations_where_those_have_pages(copied: Built
     assert "part-fields-1.0.0.html" not in catalogue_page(tasks)
 
 
-def test_poison_in_the_registry_stays_text(copied: Built) -> None:
-    path = copied.root / "prompt_registry.yaml"
+@pytest.mark.parametrize("file", ["prompt_registry.yaml", f"prompts/03-metadata/{TASK}.yaml"])
+def test_poison_in_an_owner_stays_text(copied: Built, file: str) -> None:
+    path = copied.root / file
+    if file == "prompt_registry.yaml":
+        # The registry's words count where there are no others.
+        (copied.root / f"prompts/03-metadata/{TASK}.yaml").unlink()
     poison = "'<script>alert(1)</script>\"><img src=x> | `x`'"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("owner: catalogue-team", f"owner: {poison}"), encoding="utf-8")

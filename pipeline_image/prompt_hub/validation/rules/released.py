@@ -8,6 +8,7 @@ from re import fullmatch
 
 from pydantic import JsonValue
 
+from prompt_hub.gate.types import Status
 from prompt_hub.repository.documents import InvalidDocumentsError, Problem, to_model
 from prompt_hub.repository.json import parse_jsonl
 from prompt_hub.repository.reader import ARCHIVE, PRODUCTION
@@ -224,6 +225,27 @@ def _records_are_records(files: TaskFiles) -> Iterator[Problem]:
             yield from (replace(problem, rule="evaluation-record") for problem in error.problems)
 
 
+@task_rule("registry-record", "warning")
+def _decisions_are_registered(files: TaskFiles) -> Iterator[Problem]:
+    """A version that was released or blocked by its evaluation record is in the registry.
+
+    Bring the entry back that the registry has lost: `git log -p -- prompt_registry.yaml` has it. A
+    record that promotion never wrote, as one that was copied here by hand, may stay as it is.
+    """
+    if files.registry is None:
+        return
+    versions = files.registered.versions if files.registered else {}
+    for version, source in _records(files):
+        # Who has such a record can neither take it out nor make up an entry: it is told, no more.
+        verdict = source.content.get("verdict") if isinstance(source.content, dict) else None
+        if version in versions or not isinstance(verdict, dict):
+            continue
+        status = verdict.get("status")
+        if status in (Status.PASS, Status.BLOCK) or verdict.get("overridden_by") is not None:
+            found = f"{status} of {version}, which the registry does not know"
+            yield source.problem(("verdict", "status"), found, "a registered version")
+
+
 @task_rule("registry-evidence")
 def _evidence_is_sealed(files: TaskFiles) -> Iterator[Problem]:
     """The record and the details of a registered version are byte for byte what promotion wrote.
@@ -363,7 +385,8 @@ def _has_file(files: TaskFiles, version: str, entry: RegisteredTask | None) -> b
 def _archive_is_registered(files: TaskFiles) -> Iterator[Problem]:
     """Every archived prompt is in the registry, with its hash.
 
-    Undo the hand edit of the registry, or take the stray file out of 99-archive.
+    Undo the hand edit of the registry. A stray file may be taken out of 99-archive only where
+    neither 04-evals nor git has ever had an evaluation of its version.
     """
     if files.registry is None:
         return
@@ -389,6 +412,7 @@ TASK_RULES: tuple[Rule[TaskFiles], ...] = (
     _locks_agree_with_the_registry,
     _records_are_in_place,
     _records_are_records,
+    _decisions_are_registered,
     _evidence_is_sealed,
     _registry_says_what_was_measured,
     _last_verdict_is_recorded,

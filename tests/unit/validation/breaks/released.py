@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.unit.building import COMMIT
+from collections.abc import Callable
+
+from tests.unit.building import COMMIT, RepositoryFolder
 from tests.unit.validation.breaking import (
     ARCHIVED,
     CANDIDATE,
@@ -17,6 +19,29 @@ from tests.unit.validation.breaking import (
     released_as,
     write,
 )
+
+
+def _forget_the_archived(folder: RepositoryFolder) -> None:
+    """Drop a version's entry and its file, as somebody does who resolves a conflict in haste."""
+    text = folder.read(REGISTRY)
+    start = text.index("      1.0.0:\n        state: superseded")
+    folder.write(REGISTRY, text[:start] + text[text.index("      1.1.0:\n", start) :])
+    folder.path(ARCHIVED).unlink()
+
+
+def _log_without_an_entry(status: str) -> Callable[[RepositoryFolder], None]:
+    def change(folder: RepositoryFolder) -> None:
+        record = folder.read("prompts/04-evals/brand/1.0.0.json")
+        for old, new in (
+            ('"version": "1.0.0"', '"version": "0.9.0"'),
+            ('"status": "PASS"', f'"status": "{status}"'),
+        ):
+            assert old in record
+            record = record.replace(old, new)
+        folder.write("prompts/04-evals/brand/0.9.0.json", record)
+
+    return change
+
 
 CASES = [
     Case(
@@ -58,7 +83,7 @@ CASES = [
         delete(REGISTRY),
         REGISTRY,
         "tasks.brand.released: found nothing; expected 1.0.0",
-        also=frozenset({"registry-archive"}),
+        also=frozenset({"registry-archive", "registry-record"}),
     ),
     Case(
         "registry-task",
@@ -115,6 +140,7 @@ CASES = [
         ),
         "prompts/04-evals/brand/0.9.0.json",
         "the key 'treshold' (did you mean 'threshold'?)",
+        also=frozenset({"registry-record"}),
     ),
     Case(
         "registry-evidence",
@@ -161,6 +187,19 @@ CASES = [
         ),
         ARCHIVED,
         "1.0.0, which the registry does not know",
+        also=frozenset({"registry-record"}),
+    ),
+    Case(
+        "registry-record",
+        _forget_the_archived,
+        "prompts/04-evals/part-class/1.0.0.json",
+        "verdict.status: found PASS of 1.0.0, which the registry does not know",
+    ),
+    Case(
+        "registry-record",
+        _log_without_an_entry("BLOCK"),
+        "prompts/04-evals/brand/0.9.0.json",
+        "found BLOCK of 0.9.0, which the registry does not know",
     ),
 ]
 
@@ -175,18 +214,11 @@ FINE = [
     Fine("registry-state"),
     Fine("registry-files"),
     Fine("registry-archive"),
+    Fine("registry-record", _log_without_an_entry("INCONCLUSIVE")),
     Fine("registry-verdict"),
     Fine("registry-evidence"),
     Fine("registry-evaluation"),
     Fine("evaluation-name", write("prompts/04-evals/brand/notes.json", '{"by": "a person"}\n')),
-    Fine(
-        "evaluation-record",
-        lambda folder: folder.write(
-            "prompts/04-evals/brand/0.9.0.json",
-            folder.read("prompts/04-evals/brand/1.0.0.json").replace(
-                '"version": "1.0.0"', '"version": "0.9.0"'
-            ),
-        ),
-    ),
+    Fine("evaluation-record", _log_without_an_entry("INCONCLUSIVE")),
 ]
 """What comes close to a rule, and breaks none."""
