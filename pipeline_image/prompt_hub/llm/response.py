@@ -29,7 +29,11 @@ from prompt_hub.repository.schema import JsonObject, Prompt
 
 @dataclass(kw_only=True, slots=True)
 class Usage:
-    """What one answer took. A provider counts the tokens; `ModelClient` adds the rest."""
+    """What one answer took. A provider counts the tokens; `ModelClient` adds the rest.
+
+    Tokens are also those of the attempts before it that the provider broke off, as far as it has
+    counted them: they are paid for.
+    """
 
     input_tokens: int
     output_tokens: int

@@ -75,7 +75,9 @@ class ChatCompletions:
         except ReportedError as error:
             if error.refusal.filtered:
                 return filtered_response(model)
-            raise await run_off_loop(size, self._error, client, messages, error.refusal) from None
+            failure = await run_off_loop(size, self._error, client, messages, error.refusal)
+            failure.tokens = error.tokens
+            raise failure from None
 
     async def close(self) -> None:
         """Close every client and every connection."""
