@@ -176,6 +176,10 @@ def test_an_error_inside_http_200_that_stays_is_not_tried_again(
         assert len(server.asked) == 1
 
 
+CUT_OFF_THINKING = (
+    "the answer was cut off after 6 tokens, in the model's thinking:"
+    " reasoning.tokens of its alias make room for that"
+)
 PROBLEMS: dict[str, tuple[Reply, str]] = {
     "refusal": (
         reply(None, refusal="I can't help with that."),
@@ -221,7 +225,7 @@ PROBLEMS: dict[str, tuple[Reply, str]] = {
     "empty that took tokens": (reply("", usage=SPENT), "no content (finish_reason stop)"),
     "thinking alone": (
         reply([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}], usage=SPENT),
-        "no content (finish_reason stop)",
+        "no content (finish_reason stop, thinking alone)",
     ),
     "thinking alone, DeepSeek": (
         reply(None, reasoning_content="A diode?", usage=SPENT),
@@ -236,8 +240,32 @@ PROBLEMS: dict[str, tuple[Reply, str]] = {
         reply('{"part_cl', "model_length", usage=SPENT),
         "the answer was cut off after 6 tokens",
     ),
-    "cut off while it thought": (
+    "cut off before it wrote": (
         reply(None, "length", usage=SPENT),
+        "the answer was cut off after 6 tokens",
+    ),
+    "cut off after white space": (
+        reply(" \n", "length", usage=SPENT),
+        "the answer was cut off after 6 tokens",
+    ),
+    "cut off while it thought, DeepSeek": (
+        reply(None, "length", reasoning_content="A diode?", usage=SPENT),
+        CUT_OFF_THINKING,
+    ),
+    "cut off while it thought, vLLM": (
+        reply("", "length", reasoning="A diode?", usage=SPENT),
+        CUT_OFF_THINKING,
+    ),
+    "cut off while it thought, Mistral": (
+        reply(
+            [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}],
+            "length",
+            usage=SPENT,
+        ),
+        CUT_OFF_THINKING,
+    ),
+    "cut off after it thought": (
+        reply('{"part_cl', "length", reasoning="A diode?", usage=SPENT),
         "the answer was cut off after 6 tokens",
     ),
 }

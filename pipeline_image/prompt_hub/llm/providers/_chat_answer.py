@@ -18,6 +18,8 @@ from prompt_hub.llm.response import (
     FILTERED,
     ModelResponse,
     Usage,
+    Withheld,
+    cut_off,
     no_content,
     refused,
     repair_surrogates,
@@ -106,9 +108,12 @@ def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> Mo
         withheld = FILTERED
     elif refusal or kind == "refusal":
         withheld = refused(str(refusal or text))
-    elif not text.strip() and kind not in CUT_OFF:
+    elif not text.strip() and kind in CUT_OFF:
+        if _holds_thinking(message):
+            withheld = Withheld(cut_off(output_tokens, thinking=True))
+    elif not text.strip():
         reason = f"finish_reason {finish or 'missing'}"
-        reason += ", thinking alone" if any(map(message.get, _THINKING)) else ""
+        reason += ", thinking alone" if _holds_thinking(message) else ""
         # Without counts, null still says that the message is whole and has no text.
         whole = output_tokens if usage else content is None and finish
         if not whole and not (message.get("tool_calls") or message.get("function_call")):
@@ -121,6 +126,13 @@ def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> Mo
         withheld=withheld,
         usage=Usage(input_tokens=int(usage.get("prompt_tokens") or 0), output_tokens=output_tokens),
     )
+
+
+def _holds_thinking(message: Mapping[str, Any]) -> bool:
+    """Whether a message holds a model's thinking: beside its text, or as a part of it."""
+    content = message.get("content")
+    parts = [part for part in content or () if isinstance(part, dict)]
+    return any(map(message.get, _THINKING)) or any(part.get("type") == "thinking" for part in parts)
 
 
 def _text_of(content: str | list[Any] | None) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from prompt_hub.llm.response import (
     ModelResponse,
     Usage,
     Withheld,
+    cut_off,
     no_content,
     repair_surrogates,
 )
@@ -242,22 +243,28 @@ def _read(model: ModelConfig, answer: Mapping[str, Any]) -> ModelResponse:
             # Converse does not say which model has answered.
             model=model.model,
             truncated=stop in TRUNCATED,
-            withheld=_withheld(stop, text, (input_tokens, output_tokens)),
+            withheld=_withheld(stop, text, content, (input_tokens, output_tokens)),
             usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens),
         )
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         raise TransientError("its answer was not readable") from None
 
 
-def _withheld(stop: str, text: str, tokens: Tokens) -> Withheld | None:
+def _withheld(
+    stop: str, text: str, content: list[Mapping[str, Any]], tokens: Tokens
+) -> Withheld | None:
     """Say why an answer holds none; raises `TransientError` where nothing was answered at all."""
     if stop in STOPPED:
         # The text is the guardrail's own, not the model's answer.
         return FILTERED
     if stop in MALFORMED:
         return Withheld(f"the model wrote what Bedrock cannot read (stopReason {stop})")
-    if text.strip() or stop in TRUNCATED:
+    if text.strip():
         return None
+    if stop in TRUNCATED:
+        # More room to think helps against the limit asked for, not against the model's own.
+        thinking = stop == "max_tokens" and any("reasoningContent" in block for block in content)
+        return Withheld(cut_off(tokens[1], thinking=True)) if thinking else None
     withheld = no_content(f"stopReason {stop}")
     if not tokens[1]:
         failure = TransientError(f"its answer was empty: {withheld.reason}")
