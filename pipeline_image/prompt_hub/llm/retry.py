@@ -54,6 +54,9 @@ class CallError(Exception):
 class PermanentError(CallError):
     """There is no answer, and asking again now would not help."""
 
+    of_key = False
+    """The provider is there and refuses the key that was sent."""
+
     def __init__(
         self, reason: str, *, detail: str = "", busy: bool = False, of_request: bool = False
     ) -> None:
@@ -73,6 +76,8 @@ class TransientError(CallError):
         """Seconds that the provider asked to wait."""
 
 
+DENIED = frozenset({401, 403})
+"""What a provider says to a key that is wrong, was rotated or taken away."""
 RETRYABLE = frozenset({408, 409, 425, 429})
 """Refusals that the next attempt need not meet, as every status from 500 on."""
 OF_REQUEST = frozenset({400, 413, 422})
@@ -97,7 +102,9 @@ def call_error(
     """
     reason, busy = reason or f"HTTP {status}", status in THROTTLED
     if final or (status not in RETRYABLE and status < 500):
-        return PermanentError(reason, detail=detail, busy=busy, of_request=status in OF_REQUEST)
+        error = PermanentError(reason, detail=detail, busy=busy, of_request=status in OF_REQUEST)
+        error.of_key = status in DENIED
+        return error
     return TransientError(reason, detail=detail, busy=busy, after=after)
 
 
