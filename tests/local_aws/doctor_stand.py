@@ -156,7 +156,7 @@ FAULTS = [
         "models",
         _no_model,
         "The model alias catalogue-pinned (openai:small) gave no answer: HTTP 403",
-        "curl --silent --show-error http://127.0.0.1:",
+        f"aws secretsmanager put-secret-value --secret-id {SECRET_NAME}",
     ),
     Fault(
         "push",

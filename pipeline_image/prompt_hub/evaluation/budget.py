@@ -178,7 +178,7 @@ class BudgetTracker:
         return most
 
     def commit(self, most: Cost, usage: Usage | None) -> None:
-        """Pay for what was reserved as `most`; None for a call that was not answered."""
+        """Pay for what was reserved as `most`; None for a call that took nothing."""
         if usage is not None:
             self.pay(usage)
         self._give_back(most, 1)

@@ -271,16 +271,18 @@ class BudgetedClient:
             raise ModelUnavailableError(session.last_failure)
         most = await self._reserve(session, request.characters)
         logger.debug("%s %s: %.12s is asked for", prompt.task, prompt.version, key or "it")
-        response = None
+        response = usage = None
         try:
             with log_context(task=prompt.task, version=prompt.version):
                 response = await self.client.send(
                     request, timeout=self._seconds_per_call, until=self.tracker.until
                 )
+            usage = response.usage
             session.consecutive_failures = 0
             if cache_file is not None and self.counts(response):
                 cache_file.put(key, response)
         except ModelUnavailableError as error:
+            usage = error.usage
             if self.tracker.time_exceeded is not None:
                 raise self.tracker.time_exceeded from None
             session.consecutive_failures += 1
@@ -289,7 +291,7 @@ class BudgetedClient:
                 logger.info("%s %s: its model is given up", prompt.task, prompt.version)
             raise
         finally:
-            self.tracker.commit(most, response.usage if response is not None else None)
+            self.tracker.commit(most, usage)
         session.learn(request, response)
         if not self.counts(response):
             raise ModelUnavailableError(FILTERED_OUT)

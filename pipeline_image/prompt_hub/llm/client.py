@@ -180,6 +180,10 @@ class ModelClient:
         response = answer_alone(attempt.result, model)
         usage = response.usage
         limiter.correct(usage.tokens - expected)
+        if attempt.failure is not None:
+            sent, received = attempt.failure.tokens
+            usage.input_tokens += sent
+            usage.output_tokens += received
         # Completed and not copied: the adapter has made it for this call.
         usage.usd = model.cost(usage.input_tokens, usage.output_tokens)
         usage.seconds, usage.attempts = round(attempt.seconds, 4), attempt.attempts
@@ -268,9 +272,16 @@ def _unavailable(model: ModelConfig, error: PermanentError) -> ModelUnavailableE
     hint = f"Check that {where} answers, then run again."
     if error.detail:
         hint = "The provider says why: mend that, then run again."
+    usage = None
+    if any(error.tokens):
+        sent, received = error.tokens
+        usage = Usage(
+            input_tokens=sent, output_tokens=received, usd=model.cost(sent, received), seconds=None
+        )
     return ModelUnavailableError(
         f"{outage}{error.in_words()}.",
         hint=hint,
         public_message=f"{outage}{error.reason}.",
         of_request=error.of_request,
+        usage=usage,
     )

@@ -29,7 +29,11 @@ from prompt_hub.repository.schema import JsonObject, Prompt
 
 @dataclass(kw_only=True, slots=True)
 class Usage:
-    """What one answer took. A provider counts the tokens; `ModelClient` adds the rest."""
+    """What one answer took. A provider counts the tokens; `ModelClient` adds the rest.
+
+    Tokens are also those of the attempts before it that the provider broke off, as far as it has
+    counted them: they are paid for.
+    """
 
     input_tokens: int
     output_tokens: int
@@ -96,6 +100,15 @@ def no_content(why: str) -> Withheld:
     return Withheld(f"no content ({why})")
 
 
+_STILL_THINKING = "in the model's thinking: reasoning.tokens of its alias make room for that"
+
+
+def cut_off(tokens: int, *, thinking: bool) -> str:
+    """Say that an answer was cut off after so many tokens; `thinking` if it had not begun."""
+    problem = f"the answer was cut off after {count(tokens, 'token')}"
+    return f"{problem}, {_STILL_THINKING}" if thinking else problem
+
+
 @dataclass(kw_only=True, slots=True)
 class ModelResponse:
     """What a provider sent back."""
@@ -129,8 +142,7 @@ class Answer:
         if response.truncated:
             output = None
             thinking = is_thinking_alone(response.text)
-            problem = f"the answer was cut off after {count(response.usage.output_tokens, 'token')}"
-            problem += f", {_STILL_THINKING}" if thinking else ""
+            problem = cut_off(response.usage.output_tokens, thinking=thinking)
         if response.withheld is not None:
             output, problem = None, response.withheld.reason
         return cls(response=response, output=output, problem=problem, cached=cached)
@@ -159,9 +171,6 @@ def output_in(text: str, prompt: Prompt) -> tuple[JsonObject | None, str | None]
     # What keeps the contract as it is stays as it is.
     problem = None if written is value else schema_problem(written, prompt.output)
     return (written, None) if problem is None else (None, problem)
-
-
-_STILL_THINKING = "in the model's thinking: reasoning.tokens of its alias make room for that"
 
 
 def _thinking_problem(text: str) -> str | None:

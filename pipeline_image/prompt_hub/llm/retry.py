@@ -19,11 +19,17 @@ from prompt_hub.core.wording import count
 from prompt_hub.llm.rate_limit import Limiter, Slot
 
 ResultT = TypeVar("ResultT")
+Tokens = tuple[int, int]
+"""Input and output tokens, as a provider has counted them."""
+NO_TOKENS: Tokens = (0, 0)
 logger = logging.getLogger(__name__)
 
 
 class CallError(Exception):
     """A call that brought no answer."""
+
+    tokens = NO_TOKENS
+    """What the provider says that it took all the same, with the attempts before it."""
 
     def __init__(self, reason: str, *, detail: str = "", busy: bool = False) -> None:
         super().__init__(reason)
@@ -38,9 +44,18 @@ class CallError(Exception):
         """Say what happened, and what the provider says about it."""
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
+    def add(self, earlier: CallError | None) -> None:
+        """Count what an earlier attempt took, too."""
+        if earlier is not None:
+            (sent, received), (sent_before, received_before) = self.tokens, earlier.tokens
+            self.tokens = (sent + sent_before, received + received_before)
+
 
 class PermanentError(CallError):
     """There is no answer, and asking again now would not help."""
+
+    of_key = False
+    """The provider is there and refuses the key that was sent."""
 
     def __init__(
         self, reason: str, *, detail: str = "", busy: bool = False, of_request: bool = False
@@ -61,6 +76,8 @@ class TransientError(CallError):
         """Seconds that the provider asked to wait."""
 
 
+DENIED = frozenset({401, 403})
+"""What a provider says to a key that is wrong, was rotated or taken away."""
 RETRYABLE = frozenset({408, 409, 425, 429})
 """Refusals that the next attempt need not meet, as every status from 500 on."""
 OF_REQUEST = frozenset({400, 413, 422})
@@ -85,7 +102,9 @@ def call_error(
     """
     reason, busy = reason or f"HTTP {status}", status in THROTTLED
     if final or (status not in RETRYABLE and status < 500):
-        return PermanentError(reason, detail=detail, busy=busy, of_request=status in OF_REQUEST)
+        error = PermanentError(reason, detail=detail, busy=busy, of_request=status in OF_REQUEST)
+        error.of_key = status in DENIED
+        return error
     return TransientError(reason, detail=detail, busy=busy, after=after)
 
 
@@ -109,6 +128,8 @@ class Attempt(Generic[ResultT]):
     result: ResultT
     attempts: int
     seconds: float
+    failure: CallError | None
+    """The last attempt that failed before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +186,7 @@ class Retries:
             try:
                 result = await (attempt() if timeout is None else _within(timeout, attempt))
             except TransientError as error:
+                error.add(failure)
                 pause = min(error.after or 0.0, self.longest_asked)
                 place.release(busy=error.busy, failed=not error.busy, pause=pause)
                 try:
@@ -175,6 +197,7 @@ class Retries:
                 logger.info("attempt %d: %s; next in %.2f s", number, _kind(error), wait)
                 # A copy: by its traceback the error leads here again, a ring that would be kept.
                 failure = TransientError(error.reason, detail=error.detail)
+                failure.tokens = error.tokens
                 # What was sent is paid for, whoever still waits for it.
                 queued = None
                 stats.trouble = error.in_words()
@@ -184,11 +207,13 @@ class Retries:
             except BaseException as error:
                 place.release(failed=True)
                 if isinstance(error, PermanentError):
+                    error.add(failure)
                     logger.info("refused at attempt %d: %s", number, _kind(error))
                 raise
             else:
                 place.release()
-                return Attempt(result=result, attempts=number, seconds=self.clock() - started)
+                seconds = self.clock() - started
+                return Attempt(result=result, attempts=number, seconds=seconds, failure=failure)
         raise AssertionError("the last attempt returns or raises")
 
     async def _acquire(
@@ -255,7 +280,9 @@ def _kind(error: CallError) -> str:
 
 
 def _given_up(error: TransientError, why: str) -> PermanentError:
-    return PermanentError(f"{error.reason}, {why}", detail=error.detail)
+    given_up = PermanentError(f"{error.reason}, {why}", detail=error.detail)
+    given_up.tokens = error.tokens
+    return given_up
 
 
 def parse_retry_after(

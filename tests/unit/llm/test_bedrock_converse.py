@@ -172,6 +172,19 @@ def test_an_answer_that_was_cut_off_says_so(server: Scripted, prompt: Prompt, st
     assert answer.problem == "the answer was cut off after 50 tokens"
 
 
+def test_a_model_that_was_cut_off_in_its_thinking_is_told_to_need_more_room_for_it(
+    server: Scripted, prompt: Prompt
+) -> None:
+    thinking = {"reasoningContent": {"reasoningText": {"text": "A Schottky"}}}
+    answer = call(server, prompt, answered(thinking, stop="max_tokens"))
+    assert answer.problem == (
+        "the answer was cut off after 50 tokens, in the model's thinking:"
+        " reasoning.tokens of its alias make room for that"
+    )
+    answer = call(server, prompt, answered(thinking, stop="model_context_window_exceeded"))
+    assert answer.problem == "the answer was cut off after 50 tokens"
+
+
 FILTER = "stopped by the provider's content filter"
 STOPPED: list[tuple[str, Reply, str]] = [
     ("guardrail", answered({"text": "Sorry."}, stop="guardrail_intervened", tokens=(9, 0)), FILTER),

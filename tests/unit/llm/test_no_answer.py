@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
 import pytest
 
 from prompt_hub.core.errors import ExitCode
+from prompt_hub.evaluation.budget import BudgetReachedError
+from prompt_hub.evaluation.budgeted_client import BudgetedClient
+from prompt_hub.llm.client import ModelClient
+from prompt_hub.llm.config import ModelAliases
 from prompt_hub.llm.errors import ModelUnavailableError
 from prompt_hub.llm.response import Answer
-from prompt_hub.repository.schema import Prompt
+from prompt_hub.repository.schema import Budget, Prompt
 from tests.unit.building import RepositoryFolder
-from tests.unit.llm.calling import AT_ONCE, call_once
+from tests.unit.llm.calling import AT_ONCE, FIELDS, call_once
 from tests.unit.llm.servers import Reply, Scripted, scripted
 
 TEXT = '{"part_class": "diode"}'
@@ -119,6 +126,46 @@ def test_an_outage_inside_http_200_is_tried_again_and_never_an_answer(
     assert caught.value.exit_code is ExitCode.NOT_MEASURED
 
 
+PRICED = {"price_per_million": {"input": 1.0, "output": 2.0}}
+SPENT_USD = (40 * 1.0 + 6 * 2.0) / 1e6
+PAID: dict[str, Reply] = {
+    "broken off": reply("{", "abort", usage=SPENT),
+    "an error beside it": reply(usage=SPENT, top={"error": BAD_GATEWAY}),
+    "an error in its choice": reply(usage=SPENT, choice={"error": BAD_GATEWAY}),
+}
+
+
+@pytest.mark.parametrize("outage", PAID.values(), ids=PAID)
+def test_what_a_failed_attempt_took_is_paid_for(prompt: Prompt, outage: Reply) -> None:
+    with scripted(outage, (502, {}, {}), outage, reply(usage=SPENT)) as server:
+        usage = ask(server, prompt, **PRICED).response.usage
+    assert (usage.input_tokens, usage.output_tokens, usage.attempts) == (120, 18, 4)
+    assert usage.usd == pytest.approx(3 * SPENT_USD)
+
+
+@pytest.mark.parametrize("last", [PAID["broken off"], (400, {}, {})], ids=["given up", "refused"])
+def test_a_call_that_has_failed_is_paid_for_out_of_the_budget(prompt: Prompt, last: Reply) -> None:
+    with scripted(*[PAID["broken off"]] * 5, last) as server:
+        alias = {"provider": "openai", "model": "m", "base_url": f"{server.url}/v1", **PRICED}
+        aliases = ModelAliases.parse(json.dumps({"catalogue-pinned": alias}))
+
+        async def twice() -> BudgetedClient:
+            async with ModelClient(aliases, retries=AT_ONCE) as client:
+                # Enough for one call, set aside at its most, and not for five that were paid.
+                asked = BudgetedClient(client, budget=Budget(usd=0.0005))
+                with pytest.raises(ModelUnavailableError):
+                    await asked.ask(prompt, FIELDS)
+                with pytest.raises(BudgetReachedError):
+                    await asked.ask(prompt, FIELDS)
+                return asked
+
+        tracker = asyncio.run(twice()).tracker
+        times = len(server.asked) - (last[0] == 400)
+    assert len(server.asked) == 6
+    assert (tracker.calls, tracker.tokens) == (1, times * 46)
+    assert tracker.usd == pytest.approx(times * SPENT_USD)
+
+
 @pytest.mark.parametrize("code", [400, 402, "insufficient_quota"])
 def test_an_error_inside_http_200_that_stays_is_not_tried_again(
     prompt: Prompt, code: int | str
@@ -129,6 +176,10 @@ def test_an_error_inside_http_200_that_stays_is_not_tried_again(
         assert len(server.asked) == 1
 
 
+CUT_OFF_THINKING = (
+    "the answer was cut off after 6 tokens, in the model's thinking:"
+    " reasoning.tokens of its alias make room for that"
+)
 PROBLEMS: dict[str, tuple[Reply, str]] = {
     "refusal": (
         reply(None, refusal="I can't help with that."),
@@ -174,7 +225,7 @@ PROBLEMS: dict[str, tuple[Reply, str]] = {
     "empty that took tokens": (reply("", usage=SPENT), "no content (finish_reason stop)"),
     "thinking alone": (
         reply([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}], usage=SPENT),
-        "no content (finish_reason stop)",
+        "no content (finish_reason stop, thinking alone)",
     ),
     "thinking alone, DeepSeek": (
         reply(None, reasoning_content="A diode?", usage=SPENT),
@@ -189,8 +240,32 @@ PROBLEMS: dict[str, tuple[Reply, str]] = {
         reply('{"part_cl', "model_length", usage=SPENT),
         "the answer was cut off after 6 tokens",
     ),
-    "cut off while it thought": (
+    "cut off before it wrote": (
         reply(None, "length", usage=SPENT),
+        "the answer was cut off after 6 tokens",
+    ),
+    "cut off after white space": (
+        reply(" \n", "length", usage=SPENT),
+        "the answer was cut off after 6 tokens",
+    ),
+    "cut off while it thought, DeepSeek": (
+        reply(None, "length", reasoning_content="A diode?", usage=SPENT),
+        CUT_OFF_THINKING,
+    ),
+    "cut off while it thought, vLLM": (
+        reply("", "length", reasoning="A diode?", usage=SPENT),
+        CUT_OFF_THINKING,
+    ),
+    "cut off while it thought, Mistral": (
+        reply(
+            [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}],
+            "length",
+            usage=SPENT,
+        ),
+        CUT_OFF_THINKING,
+    ),
+    "cut off after it thought": (
+        reply('{"part_cl', "length", reasoning="A diode?", usage=SPENT),
         "the answer was cut off after 6 tokens",
     ),
 }

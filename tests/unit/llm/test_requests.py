@@ -377,6 +377,23 @@ def test_a_redirect_that_leads_nowhere_is_no_connection(
         call_each(prompt, f"{server.url}/v1", "Schottky diode", retries=once)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_to_a_page_is_not_followed_and_says_what_to_correct(
+    server: Scripted, prompt: Prompt, status: int
+) -> None:
+    with scripted(GOOD) as other:
+        address = f"{other.url}/sk-abcdefghijkl12345/v1/chat/completions"
+        server.replies[:] = [(status, {"Location": f"{address}?token=word"}, {})]
+        with pytest.raises(ModelUnavailableError) as caught:
+            call_each(prompt, f"{server.url}/v1", "Schottky diode")
+        where = f"{other.url}/…/v1/chat/completions"
+        assert f"HTTP {status}, where a question cannot follow" in caught.value.message
+        assert f"it leads to {where}, so correct base_url." in caught.value.message
+        assert where not in caught.value.public_message
+        assert other.asked == []
+    assert len(server.asked) == 1
+
+
 def test_a_redirect_to_no_address_is_a_refusal(server: Scripted, prompt: Prompt) -> None:
     server.replies[:] = [(307, {}, {"error": {"message": "moved"}})]
     with pytest.raises(ModelUnavailableError, match="HTTP 307: moved"):

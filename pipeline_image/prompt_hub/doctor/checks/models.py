@@ -10,7 +10,7 @@ from prompt_hub.doctor.base import Check, Finding, NotCheckedError, start
 from prompt_hub.doctor.readers import Readers
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers.registry import provider_of
-from prompt_hub.llm.retry import CallError, TransientError
+from prompt_hub.llm.retry import CallError, PermanentError, TransientError
 from prompt_hub.repository.schema import JsonObject
 
 SECONDS = 60.0
@@ -72,6 +72,13 @@ def _mend(model: ModelConfig, error: CallError | PromptHubError) -> str:
             "Ask again in a minute: this may pass. Where it stays so, see whether the provider is"
             " well, and correct the alias if its address is wrong."
         )
+    if _refuses_key(error) and (place := _place_of_key(model)):
+        return (
+            f"The endpoint refuses the key in {place}, or {model.model} to it: put the right key"
+            f" there, or have {model.model} made available to it."
+        )
+    if _refuses_key(error) and not model.region:
+        return "The endpoint wants a key: name its secret in the alias."
     statements = provider_of(model.provider).iam_statements(model)
     # A profile and the model behind it take the same action.
     actions = dict.fromkeys(action for item in statements for action in item.actions)
@@ -83,10 +90,26 @@ def _mend(model: ModelConfig, error: CallError | PromptHubError) -> str:
     return f"{wanted}{allowed}"
 
 
+def _refuses_key(error: CallError | PromptHubError) -> bool:
+    return isinstance(error, PermanentError) and error.of_key
+
+
+def _place_of_key(model: ModelConfig) -> str:
+    """Name where the key of a model is; empty for one without a key."""
+    return f"the secret {model.secret!r}" if model.secret else model.api_key_env or ""
+
+
 def _command(model: ModelConfig, error: CallError | PromptHubError) -> str:
-    of_key = isinstance(error, PromptHubError) and model.secret is not None
-    if model.base_url and not of_key:
-        return f"curl --silent --show-error {model.base_url}/models"
+    if _place_of_key(model) and (_refuses_key(error) or isinstance(error, PromptHubError)):
+        return _key_command(model, error)
+    key = f"${model.api_key_env}" if model.api_key_env else ""
+    if model.secret:
+        key = (
+            f"$(aws secretsmanager get-secret-value --secret-id {model.secret}"
+            " --query SecretString --output text)"
+        )
+    if command := provider_of(model.provider).list_models_command(model, key):
+        return command
     statements = provider_of(model.provider).iam_statements(model)
     if any("inference-profile/" in name for item in statements for name in item.resources):
         return (
@@ -104,6 +127,18 @@ def _command(model: ModelConfig, error: CallError | PromptHubError) -> str:
             f" --model-id {model.model} --region {model.region}"
         )
     return f"aws secretsmanager describe-secret --secret-id {model.secret or 'SECRET'}"
+
+
+def _key_command(model: ModelConfig, error: CallError | PromptHubError) -> str:
+    """Say what puts a key where it is read from, or shows why it cannot be read."""
+    if model.secret is None:
+        return f"export {model.api_key_env}=KEY"
+    if isinstance(error, PromptHubError):
+        return f"aws secretsmanager describe-secret --secret-id {model.secret}"
+    return (
+        f"aws secretsmanager put-secret-value --secret-id {model.secret}"
+        " --secret-string file://KEY-FILE"
+    )
 
 
 CHECK = Check("models", _examine, start)

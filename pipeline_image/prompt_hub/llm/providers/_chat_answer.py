@@ -18,11 +18,13 @@ from prompt_hub.llm.response import (
     FILTERED,
     ModelResponse,
     Usage,
+    Withheld,
+    cut_off,
     no_content,
     refused,
     repair_surrogates,
 )
-from prompt_hub.llm.retry import TransientError
+from prompt_hub.llm.retry import NO_TOKENS, Tokens, TransientError
 
 BROKEN_OFF = frozenset({"error", "abort", "aborted", "cancelled", "insufficient_system_resource"})
 """Finish reasons of an answer that something other than the model has ended.
@@ -42,9 +44,10 @@ _THINKING = ("reasoning_content", "reasoning")
 class ReportedError(Exception):
     """A failure that an endpoint tells inside HTTP 200."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, tokens: Tokens = NO_TOKENS) -> None:
         super().__init__(refusal.message)
         self.refusal = refusal
+        self.tokens = tokens
 
 
 def read_completion(body: bytes) -> ModelResponse:
@@ -60,27 +63,40 @@ def read_completion(body: bytes) -> ModelResponse:
         except ValueError:
             # Half a character, another encoding: what is odd and can be read is read.
             completion = json.loads(body)
-        _raise_reported(completion)
+        _raise_reported(completion, completion)
         if "choices" not in completion and (refusal := read_refusal(200, body)).message:
-            raise ReportedError(refusal)
+            raise ReportedError(refusal, _tokens_of(completion))
         choice = completion["choices"][0]
-        _raise_reported(choice)
+        _raise_reported(choice, completion)
         return _read_choice(completion, choice)
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError):
         raise TransientError("its answer was not readable") from None
 
 
-def _raise_reported(part: Mapping[str, Any]) -> None:
+def _raise_reported(part: Mapping[str, Any], completion: Mapping[str, Any]) -> None:
     if error := part.get("error"):
         # Sent with status 200, so that status says nothing: the error's own code may be one.
-        raise ReportedError(read_refusal(200, json.dumps({"error": error}).encode("utf-8")))
+        refusal = read_refusal(200, json.dumps({"error": error}).encode("utf-8"))
+        raise ReportedError(refusal, _tokens_of(completion))
+
+
+def _tokens_of(completion: Mapping[str, Any]) -> Tokens:
+    usage = completion.get("usage") or {}
+    return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
+
+
+def _failed(reason: str, completion: Mapping[str, Any]) -> TransientError:
+    """Say that an attempt brought no answer, though it may have to be paid for."""
+    error = TransientError(reason)
+    error.tokens = _tokens_of(completion)
+    return error
 
 
 def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> ModelResponse:
     finish = str(choice.get("finish_reason") or "")
     kind = finish.partition(":")[0].strip().lower()
     if kind in BROKEN_OFF:
-        raise TransientError(f"its answer was broken off (finish_reason {finish})")
+        raise _failed(f"its answer was broken off (finish_reason {finish})", completion)
     message = choice["message"]
     content = message.get("content")
     text, refusal = _text_of(content)
@@ -92,13 +108,16 @@ def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> Mo
         withheld = FILTERED
     elif refusal or kind == "refusal":
         withheld = refused(str(refusal or text))
-    elif not text.strip() and kind not in CUT_OFF:
+    elif not text.strip() and kind in CUT_OFF:
+        if _holds_thinking(message):
+            withheld = Withheld(cut_off(output_tokens, thinking=True))
+    elif not text.strip():
         reason = f"finish_reason {finish or 'missing'}"
-        reason += ", thinking alone" if any(map(message.get, _THINKING)) else ""
+        reason += ", thinking alone" if _holds_thinking(message) else ""
         # Without counts, null still says that the message is whole and has no text.
         whole = output_tokens if usage else content is None and finish
         if not whole and not (message.get("tool_calls") or message.get("function_call")):
-            raise TransientError(f"its answer was empty: {no_content(reason).reason}")
+            raise _failed(f"its answer was empty: {no_content(reason).reason}", completion)
         withheld = no_content(reason)
     return ModelResponse(
         text=repair_surrogates(text),
@@ -107,6 +126,13 @@ def _read_choice(completion: Mapping[str, Any], choice: Mapping[str, Any]) -> Mo
         withheld=withheld,
         usage=Usage(input_tokens=int(usage.get("prompt_tokens") or 0), output_tokens=output_tokens),
     )
+
+
+def _holds_thinking(message: Mapping[str, Any]) -> bool:
+    """Whether a message holds a model's thinking: beside its text, or as a part of it."""
+    content = message.get("content")
+    parts = [part for part in content or () if isinstance(part, dict)]
+    return any(map(message.get, _THINKING)) or any(part.get("type") == "thinking" for part in parts)
 
 
 def _text_of(content: str | list[Any] | None) -> tuple[str, str]:

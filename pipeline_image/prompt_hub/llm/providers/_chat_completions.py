@@ -18,6 +18,7 @@ from prompt_hub.llm.providers._requests import Connect, Connections, Reply, SdkC
 from prompt_hub.llm.refusal import Refusal, read_refusal
 from prompt_hub.llm.response import FILTERED, ModelResponse, Usage
 from prompt_hub.llm.retry import (
+    DENIED,
     TOO_LARGE,
     PermanentError,
     TransientError,
@@ -28,8 +29,6 @@ from prompt_hub.llm.secrets import SecretApiKey
 from prompt_hub.llm.sent_schema import SentSchema, sent_schema
 from prompt_hub.repository.schema import JsonObject
 
-DENIED = frozenset({401, 403})
-"""What a provider says to a key that was rotated or taken away."""
 OK = 200
 NEVER_TRIED_AGAIN = frozenset({"insufficient_quota", "billing_not_active"})
 """Errors that come as "too many requests", though only a person with a credit card can end them."""
@@ -75,7 +74,9 @@ class ChatCompletions:
         except ReportedError as error:
             if error.refusal.filtered:
                 return filtered_response(model)
-            raise await run_off_loop(size, self._error, client, messages, error.refusal) from None
+            failure = await run_off_loop(size, self._error, client, messages, error.refusal)
+            failure.tokens = error.tokens
+            raise failure from None
 
     async def close(self) -> None:
         """Close every client and every connection."""

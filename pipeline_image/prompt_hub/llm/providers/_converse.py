@@ -26,11 +26,13 @@ from prompt_hub.llm.response import (
     ModelResponse,
     Usage,
     Withheld,
+    cut_off,
     no_content,
     repair_surrogates,
 )
 from prompt_hub.llm.retry import (
     PermanentError,
+    Tokens,
     TransientError,
     call_error,
     parse_retry_after,
@@ -235,31 +237,39 @@ def _read(model: ModelConfig, answer: Mapping[str, Any]) -> ModelResponse:
             text = json.dumps(filled_in[0], ensure_ascii=False)
         else:
             text = "".join(block["text"] for block in content if "text" in block)
-        output_tokens = int(usage["outputTokens"])
+        input_tokens, output_tokens = int(usage["inputTokens"]), int(usage["outputTokens"])
         return ModelResponse(
             text=repair_surrogates(text),
             # Converse does not say which model has answered.
             model=model.model,
             truncated=stop in TRUNCATED,
-            withheld=_withheld(stop, text, output_tokens),
-            usage=Usage(input_tokens=int(usage["inputTokens"]), output_tokens=output_tokens),
+            withheld=_withheld(stop, text, content, (input_tokens, output_tokens)),
+            usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens),
         )
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
         raise TransientError("its answer was not readable") from None
 
 
-def _withheld(stop: str, text: str, output_tokens: int) -> Withheld | None:
+def _withheld(
+    stop: str, text: str, content: list[Mapping[str, Any]], tokens: Tokens
+) -> Withheld | None:
     """Say why an answer holds none; raises `TransientError` where nothing was answered at all."""
     if stop in STOPPED:
         # The text is the guardrail's own, not the model's answer.
         return FILTERED
     if stop in MALFORMED:
         return Withheld(f"the model wrote what Bedrock cannot read (stopReason {stop})")
-    if text.strip() or stop in TRUNCATED:
+    if text.strip():
         return None
+    if stop in TRUNCATED:
+        # More room to think helps against the limit asked for, not against the model's own.
+        thinking = stop == "max_tokens" and any("reasoningContent" in block for block in content)
+        return Withheld(cut_off(tokens[1], thinking=True)) if thinking else None
     withheld = no_content(f"stopReason {stop}")
-    if not output_tokens:
-        raise TransientError(f"its answer was empty: {withheld.reason}")
+    if not tokens[1]:
+        failure = TransientError(f"its answer was empty: {withheld.reason}")
+        failure.tokens = tokens
+        raise failure
     return withheld
 
 

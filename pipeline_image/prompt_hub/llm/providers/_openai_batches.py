@@ -22,7 +22,6 @@ from prompt_hub.llm.batches import BatchAnswer, BatchState, Phase
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers._chat_answer import ReportedError, read_completion
 from prompt_hub.llm.providers._chat_completions import (
-    DENIED,
     NEVER_TRIED_AGAIN,
     encode,
     filtered_response,
@@ -33,6 +32,7 @@ from prompt_hub.llm.providers._requests import Connect, tls_context
 from prompt_hub.llm.refusal import Refusal, read_refusal, redact
 from prompt_hub.llm.response import ModelResponse
 from prompt_hub.llm.retry import (
+    DENIED,
     CallError,
     PermanentError,
     TransientError,

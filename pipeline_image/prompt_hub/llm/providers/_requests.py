@@ -21,6 +21,7 @@ from prompt_hub.core.imports import bodies_deferred, roots_read_aside
 from prompt_hub.llm.config import ModelConfig
 from prompt_hub.llm.providers._no_connection import no_connection
 from prompt_hub.llm.providers._proxy import check_proxy, proxies_understood
+from prompt_hub.llm.refusal import redact
 from prompt_hub.llm.retry import PermanentError
 from prompt_hub.llm.secrets import SecretApiKey, api_key
 
@@ -222,6 +223,7 @@ class Connections:
 
         Raises:
             TransientError: no whole answer came.
+            PermanentError: an answer asks for a page instead, as an address that has moved does.
         """
         try:
             for _ in range(MOST_REDIRECTS + 1):
@@ -235,7 +237,7 @@ class Connections:
                 if instead is None:
                     return reply
                 if instead.method != formed.method:
-                    content = b""
+                    raise _no_way_to_follow(reply, instead)
                 formed = instead
         # Every kind of it, "timeout" included: a lost connection is called one, and the time that
         # an attempt may take is the retry layer's business.
@@ -270,16 +272,16 @@ class Connections:
             request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
         ) -> aiohttp.ClientResponse:
             response = await handler(request)
-            # Through a proxy a request is another one, and one without a body is a redirect's.
+            # Through a proxy a request is another one.
             # Cookies of its own are sent together with those that a server wants kept.
-            if content and formed.proxy is None and not formed.has_cookies:
+            if formed.proxy is None and not formed.has_cookies:
                 formed.sent = _SentRequest.of(request, session)
             return response
 
         async with session.request(
             formed.method,
             formed.url,
-            data=content or None,
+            data=content,
             headers=formed.headers,
             allow_redirects=False,
             proxy=formed.proxy,
@@ -291,6 +293,15 @@ class Connections:
                 headers=response.headers,
                 content=await response.read(),
             )
+
+
+def _no_way_to_follow(reply: Reply, instead: FormedRequest) -> PermanentError:
+    """Say that a question would become a request for a page, which no model answers."""
+    address = redact(instead.url.partition("?")[0], ())  # A query may hold a key.
+    return PermanentError(
+        f"HTTP {reply.status}, where a question cannot follow",
+        detail=f"it leads to {address}, so correct base_url",
+    )
 
 
 async def _send_again(session: aiohttp.ClientSession, sent: _SentRequest, content: bytes) -> Reply:

@@ -59,6 +59,13 @@ class AzureOpenAIProvider(Provider):
             return f"a model of {self.name} needs a secret, or on your own machine an api_key_env"
         return ""
 
+    def list_models_command(self, model: ModelConfig, key: str) -> str:
+        """Say what lists the deployments of the resource, which its key alone cannot."""
+        return (
+            "az cognitiveservices account deployment list"
+            " --name RESOURCE --resource-group RESOURCE-GROUP"
+        )
+
     def request_parameters(
         self, model: ModelConfig, parameters: Mapping[Parameter, float | int]
     ) -> dict[str, float | int | str]:

@@ -96,6 +96,15 @@ class Provider(ABC):
         """Name what a role needs to call `model`; nothing by default."""
         return ()
 
+    def list_models_command(self, model: ModelConfig, key: str) -> str:
+        """Say what lists the models that its endpoint has; empty where nothing does.
+
+        Args:
+            model: an alias.
+            key: what stands for its key in a shell; empty for one without a key.
+        """
+        return ""
+
     def own_problem(self, model: ModelConfig) -> str:
         """Say what is wrong with an alias by a rule of this provider alone; empty if nothing is."""
         return ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from prompt_hub.llm.batches import BatchAdapter, BatchLimits, BatchSupport, batch_support
 from prompt_hub.llm.providers.base import Adapter, IamStatement, Provider, read_key_statements
+from prompt_hub.llm.refusal import redact
 from prompt_hub.llm.schema_support import OPENAI, OPENAI_COMPATIBLE, SchemaSupport
 from prompt_hub.repository.schema import Parameter
 
@@ -51,6 +52,12 @@ class OpenAIProvider(Provider):
     def iam_statements(self, model: ModelConfig) -> tuple[IamStatement, ...]:
         """Allow to read the key."""
         return read_key_statements(model)
+
+    def list_models_command(self, model: ModelConfig, key: str) -> str:
+        """Say what lists the models that its endpoint has."""
+        address = redact((model.base_url or BASE_URL).rstrip("/"), ())
+        header = f' -H "Authorization: Bearer {key}"' if key else ""
+        return f"curl --silent --show-error{header} {address}/models"
 
     def request_parameters(
         self, model: ModelConfig, parameters: Mapping[Parameter, float | int]
