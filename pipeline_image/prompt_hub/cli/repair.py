@@ -252,8 +252,7 @@ class _Repairer:
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             made = made_before(folder / ANSWERS)
             before = f"{wording.count(made, 'call')} made before, " if made else ""
-            left = in_words(left_of(expected, made))
-            say(f"{what}: {counts} by {self.bad}, {before}about {left}")
+            say(f"{what}: {counts} by {self.bad}, {before}about {in_words(left_of(expected, made))}")
             try:
                 require_fields(found, bad, prompt, self.bad)
                 require_budget(expected, budget, f"the repair of {what}", settings_file(task))
