@@ -239,20 +239,15 @@ class _Repairer:
                 self._leave_out(error)
                 continue
             found = survey_repair(old.path, self.bad)
-            expected = foresee(
-                found,
-                manifest,
-                bad,
-                prompt,
-                on=model,
-                by_evaluation=partial(Forecast, self.repository, prompt, model),
-            )
-            started = wording.minute(manifest.started)
-            what = f"run {manifest.run[:12]} of {started}, {old.output.uri}"
+            guess = partial(Forecast, self.repository, prompt, model)
+            expected = foresee(found, manifest, bad, prompt, on=model, by_evaluation=guess)
+            at = wording.minute(manifest.started)
+            what = f"run {manifest.run[:12]} of {at}, {old.output.uri}"
             counts = f"{found.again:,} of {wording.count(found.lines, 'record')}"
             made = made_before(folder / ANSWERS)
             before = f"{wording.count(made, 'call')} made before, " if made else ""
-            say(f"{what}: {counts} by {self.bad}, {before}about {in_words(left_of(expected, made))}")
+            left = in_words(left_of(expected, made))
+            say(f"{what}: {counts} by {self.bad}, {before}about {left}")
             try:
                 require_fields(found, bad, prompt, self.bad)
                 require_budget(expected, budget, f"the repair of {what}", settings_file(task))
