@@ -119,6 +119,20 @@ def test_a_row_shows_input_expected_and_both_answers(open_page: Open, report: Re
     ]  # fmt: skip
 
 
+def test_what_its_scorer_counts_as_the_same_is_not_marked(open_page: Open, report: Report) -> None:
+    page = open_page(report(spelled=True)).page
+    marked = page.locator("#list .candidate .wrong")
+    assert 0 < marked.filter(has_text="value: ").count() < marked.count()
+    right = page.locator("#list > li").filter(has=page.locator(".outcome.right"))
+    assert right.count() > 0
+    expect(right.locator(".candidate .wrong")).to_have_count(0)
+    right.first.locator("summary").first.click()
+    table = right.first.locator(".answers")
+    expect(table).to_be_visible()
+    expect(table.locator("tr.differs")).to_have_count(0)
+    expect(table.locator("[data-label=candidate] :is(ins, del)")).to_have_count(0)
+
+
 def test_without_a_champion_scores_stand_at_the_edge(open_page: Open, report: Report) -> None:
     page = open_page(report(champion=False)).page
     edges = page.evaluate(

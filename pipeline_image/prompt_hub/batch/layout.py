@@ -46,6 +46,11 @@ _NOT_TEXT = {
 }
 _MARKUP = re.compile(rb"\s*<(!doctype|html|table|\?xml)", re.IGNORECASE)
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\w\s"]|\t| )"?\1*')
+_CODECS = {"shift_jis": "cp932", "euc-kr": "cp949", "big5": "cp950"}
+"""Encodings that spreadsheets write with characters of Windows, which Python's own tables lack.
+
+Some punctuation is read otherwise than by Python's: as the same table has it in UTF-8.
+"""
 _UNREADABLE = "\udcff"
 """Replaces bytes that are not text in the file's encoding, so that only their record is refused."""
 
@@ -64,6 +69,7 @@ class Layout:
     """How one file is read. Lines are counted from 1, as an editor shows them."""
 
     encoding: str
+    """As it is declared, or as the byte order mark says."""
     separator: str = ""
     """Empty for JSON lines."""
     header_line: int = 1
@@ -100,7 +106,7 @@ def find_layout(
         return Layout(encoding, comment=settings.comment, found=found)
     with open_text(path, encoding) as stream:
         lines = list(islice(lines_of(stream, path), HEAD_LINES))
-    head = _Head(path, lines, settings, check or (lambda header: ()), settings_file)
+    head = _Head(path, lines, encoding, settings, check or (lambda header: ()), settings_file)
     candidates = head.separators(SEPARATORS[kind])[: None if check else 1]
     fitting = [mark for mark in candidates if head.problem(mark) is None]
     separator = head.proved(candidates, fitting)
@@ -125,7 +131,8 @@ def name_of(separator: str) -> str:
 def open_text(path: Path, encoding: str, newline: str = "") -> Iterator[io.TextIOWrapper]:
     """Open a file of records; bytes that are no text in its encoding come through as surrogates."""
     with opened(path) as stream:
-        yield io.TextIOWrapper(stream, encoding, errors="prompt_hub_unreadable", newline=newline)
+        codec = _CODECS.get(encoding, encoding)
+        yield io.TextIOWrapper(stream, codec, errors="prompt_hub_unreadable", newline=newline)
 
 
 def lines_of(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
@@ -185,7 +192,7 @@ def _unpacked(path: Path, packed: IO[bytes]) -> BinaryIO:
 
 
 def _encoding(path: Path, settings: Records) -> tuple[str, tuple[str, ...]]:
-    """Return the codec of a file, and in words what its byte order mark says against the task."""
+    """Return a file's encoding, and in words what its byte order mark says against the task."""
     with opened(path) as stream:
         start = stream.read(64)
     for magic, what in _NOT_TEXT.items():
@@ -215,12 +222,14 @@ class _Head:
         self,
         path: Path,
         lines: Sequence[str],
+        encoding: str,
         settings: Records,
         check: Check,
         settings_file: str,
     ) -> None:
         self._path = path
         self._lines = lines
+        self._encoding = encoding
         self._settings = settings
         self._check = check
         self._settings_file = settings_file
@@ -354,15 +363,15 @@ class _Head:
         try:
             for row in reader:
                 if not all(map(is_blank, row)):
-                    return numbers[before], _names(row)
+                    return numbers[before], _names(row, self._encoding)
                 before = reader.line_num
         except csv.Error as error:
             raise UnreadableHeaderError(str(error)) from None
         raise UnreadableHeaderError("no line has text" if self._lines else "the file is empty")
 
 
-def _names(row: Sequence[str]) -> tuple[str, ...]:
-    if odd := not_text("".join(row)):
+def _names(row: Sequence[str], encoding: str) -> tuple[str, ...]:
+    if odd := not_text("".join(row), encoding):
         raise UnreadableHeaderError(odd)
     return tuple(name.strip() for name in row)
 

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from prompt_hub.batch.cells import is_blank, trimmed
 from prompt_hub.batch.numbers import NumberReader
 from prompt_hub.core.json_strict import strict_json
+from prompt_hub.core.unicode_forms import compatible
 from prompt_hub.repository.contracts import properties, required
 from prompt_hub.repository.schema import JsonObject
 
@@ -24,8 +25,11 @@ class RecordError(ValueError):
 
 
 def normalise(column: str) -> str:
-    """Return a column's name without case and white space: `Part  No` and `partno` are the same."""
-    return "".join(column.casefold().split())
+    """Return a column's name without case and white space: `Part  No` and `partno` are the same.
+
+    Nor does its Unicode form count: letters may be composed or not, and of any width.
+    """
+    return "".join(compatible(column).casefold().split())
 
 
 def names_of(field: str, columns: Mapping[str, Sequence[str]]) -> set[str]:

@@ -72,7 +72,8 @@ class Answers:
     @property
     def wrong_fields(self) -> tuple[str, ...]:
         """Output fields that were not fully matched in some repeat."""
-        return tuple(dict.fromkeys(name for call in self.calls for name in _wrong_fields(call)))
+        counted = (field for call in self.calls for field in counted_fields(call))
+        return tuple(dict.fromkeys(name for name, right in counted if not right))
 
 
 def losses(call: ExampleResult) -> tuple[str, ...]:
@@ -95,14 +96,14 @@ def object_in(call: ExampleResult) -> JsonObject | None:
     return value if isinstance(value, dict) else None
 
 
-def _wrong_fields(call: ExampleResult) -> Iterator[str]:
+def counted_fields(call: ExampleResult) -> Iterator[tuple[str, bool]]:
+    """Yield the output fields that scorers looked at, and whether each was fully matched."""
     for part in call.parts:
         for name, (matched, given, wanted) in part.fields.items():
-            if matched < max(given, wanted):
-                yield name
+            yield name, matched >= max(given, wanted)
         _, _, single = part.scorer.partition(":")
-        if single and not part.fields and part.score < 1 - ALMOST:
-            yield single
+        if single and not part.fields:
+            yield single, part.score >= 1 - ALMOST
 
 
 def by_example(calls: Iterable[ExampleResult]) -> dict[str, Answers]:

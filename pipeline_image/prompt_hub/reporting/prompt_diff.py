@@ -17,8 +17,13 @@ Kind = Literal["same", "removed", "added"]
 SHOTS = "few_shot.examples"
 """Where the worked examples differ: one line each."""
 
-_TOKEN = re.compile(r"\s+|\w+(?:[.,]\d+)*|[^\w\s]")
-_WORD = re.compile(r"\w+")
+# Japanese and Chinese have no spaces. Katakana writes words; of Han and Hiragana each character is
+# compared as one.
+_KATAKANA = r"\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+_SINGLE = r"\u3041-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORDS = rf"[{_KATAKANA}]+|[{_SINGLE}]|[^\W{_KATAKANA}{_SINGLE}]+"
+_TOKEN = re.compile(rf"\s+|(?:{_WORDS})(?:[.,]\d+)*|[^\w\s]")
+_WORD = re.compile(_WORDS)
 _MOST_COMPARISONS = 25_000_000
 """Texts with more pairs of tokens than this are shown as replaced: nobody waits for a diff."""
 _LEAST_IN_COMMON = 0.5

@@ -1,18 +1,20 @@
 """One example as a row: what was asked, what was expected, and what each version answered.
 
 Of outputs with several fields only those are said in which some version differs: they are what a
-reader looks for.
+reader looks for. What scorers counted as the same is no difference, however it is spelled.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from prompt_hub.reporting.answers import Answers, object_in
+from prompt_hub.evaluation.example_results import ExampleResult
+from prompt_hub.reporting.answers import Answers, counted_fields, object_in
 from prompt_hub.repository.schema import Example
 
 UNKNOWN = "no longer in the repository, or unreadable"
@@ -33,22 +35,50 @@ def row_of(example: Example | None, *versions: Answers | None) -> Row:
     expected = dict(_leaves(example.expected)) if example else {}
     given = [_fields(answers) for answers in versions]
     every = dict.fromkeys(name for fields in (expected, *given) if fields for name in fields)
-    differing = [
-        name
-        for name in every
-        if any(fields is not None and fields.get(name) != expected.get(name) for fields in given)
-    ]
+    wrong = [_wrong(example, answers) for answers in versions]
+    differing = [name for name in every if any(name in names for names in wrong)]
     names, alone = differing or [*expected], len(every) == 1
     return Row(
         input=" · ".join(text for _, text in _leaves(example.input)) if example else UNKNOWN,
         expected=_said(expected, names, alone=alone) if example else UNKNOWN,
         answers=tuple(
             _said(fields, names, alone=alone)
-            if fields is not None and fields != expected
+            if fields is not None and different
             else _otherwise(answers, as_expected=fields is not None)
-            for answers, fields in zip(versions, given, strict=True)
+            for answers, fields, different in zip(versions, given, wrong, strict=True)
         ),
     )
+
+
+def same_in_other_words(call: ExampleResult, example: Example | None) -> tuple[str, ...]:
+    """Return the leaves that differ from what was expected, and that scorers counted as right."""
+    given = object_in(call)
+    if example is None or given is None:
+        return ()
+    expected, fields = dict(_leaves(example.expected)), dict(_leaves(given))
+    return tuple(name for name in _differing(expected, fields) if _is_counted_right(call, name))
+
+
+def _differing(expected: dict[str, str], fields: dict[str, str]) -> list[str]:
+    names = dict.fromkeys((*expected, *fields))
+    return [name for name in names if fields.get(name) != expected.get(name)]
+
+
+def _wrong(example: Example | None, answers: Answers | None) -> frozenset[str]:
+    """Return the leaves of a version's worst answer that differ, and are not right all the same."""
+    fields = _fields(answers)
+    if fields is None or answers is None or answers.worst is None:
+        return frozenset()
+    expected = dict(_leaves(example.expected)) if example else {}
+    same = same_in_other_words(answers.worst, example)
+    return frozenset(_differing(expected, fields)).difference(same)
+
+
+def _is_counted_right(call: ExampleResult, leaf: str) -> bool:
+    """Whether scorers looked at a leaf, or at what holds it, and all found it fully matched."""
+    holders = {leaf[: end.start()] for end in re.finditer(r"[.\[]|$", leaf)}
+    counted = [right for name, right in counted_fields(call) if name in holders]
+    return bool(counted) and all(counted)
 
 
 def _otherwise(answers: Answers | None, *, as_expected: bool) -> str:

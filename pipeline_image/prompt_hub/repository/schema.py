@@ -375,7 +375,7 @@ class Records(Strict):
     """How raw records are read, and the names under which their columns hide the input fields."""
 
     columns: dict[str, tuple[str, ...]] = {}
-    """Input field → its names in raw records; case and spaces do not count."""
+    """Input field → its names in raw records; case, spaces and Unicode form do not count."""
     separator: Literal[",", ";", "|", "tab"] | None = None
     """What separates the cells of a table; by default the header decides."""
     encoding: Literal[

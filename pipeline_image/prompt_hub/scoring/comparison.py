@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Annotated, Literal, Self, assert_never
@@ -9,6 +10,8 @@ from typing import Annotated, Literal, Self, assert_never
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from prompt_hub.core.exact import stated
+from prompt_hub.core.hidden_characters import HIDDEN
+from prompt_hub.core.unicode_forms import compatible
 from prompt_hub.repository.schema import Number, Strict
 from prompt_hub.scoring.part_number import part_number
 from prompt_hub.scoring.text_forms import Case, normalise, spelled
@@ -23,6 +26,9 @@ Canonical = Callable[[Leaf], Hashable]
 
 SHOWN = 80
 """Characters of a value that a loss shows."""
+
+_OF_OTHER_WIDTH = ("<wide>", "<narrow>")
+"""Tags of characters that differ from others by their width: people see it."""
 
 Way = Literal["text", "exact", "number", "quantity", "part_number"]
 
@@ -279,13 +285,40 @@ def shown(value: JsonValue) -> str:
 
 def difference(wanted: JsonValue, given: JsonValue, tolerance: str = "") -> str:
     """Return what was expected and what came, told so that they do not look alike."""
-    expected, got = shown(wanted), shown(given)
-    if expected == got:
-        expected, got = repr(wanted), repr(given)
-        pairs = enumerate(zip(expected, got, strict=False))
-        alike = next((index for index, (text, other) in pairs if text != other), 0)
-        expected, got = _cut(expected, alike), _cut(got, alike)
+    expected, got = shown_apart(wanted, given)
     return f"expected {expected}{tolerance}, got {got}"
+
+
+def shown_apart(first: JsonValue, second: JsonValue) -> tuple[str, str]:
+    """Return two values as `shown`, but by escapes where these would look alike."""
+    one, other = shown(first), shown(second)
+    if _visible(one) != _visible(other):
+        return one, other
+    one, other = _escaped(repr(first)), _escaped(repr(second))
+    pairs = enumerate(zip(one, other, strict=False))
+    alike = next((index for index, (text, against) in pairs if text != against), 0)
+    return _cut(one, alike), _cut(other, alike)
+
+
+def _visible(text: str) -> str:
+    return compatible(HIDDEN.sub("", text))
+
+
+def _escaped(text: str) -> str:
+    """Return a text with escapes for the characters that do not show what they are."""
+    return "".join(
+        ascii(character)[1:-1] if _looks_like_another(character) else character
+        for character in text
+    )
+
+
+def _looks_like_another(character: str) -> bool:
+    """Whether a character is hidden, goes with the one before, or looks like another one."""
+    if HIDDEN.match(character) or unicodedata.combining(character):
+        return True
+    if unicodedata.decomposition(character).startswith(_OF_OTHER_WIDTH):
+        return False
+    return compatible(character) != character
 
 
 def _cut(text: str, around: int = 0) -> str:

@@ -20,7 +20,7 @@ from prompt_hub.scoring.comparison import (
     comparing,
     difference,
     identity,
-    shown,
+    shown_apart,
     unread,
 )
 from prompt_hub.scoring.tally import Tally
@@ -125,8 +125,9 @@ class Field:
             pairs = self._pairs(given, wanted)
             missing = [item for i, item in enumerate(wanted) if i not in pairs]
             extra = [value for i, value in enumerate(given) if i not in pairs.values()]
-            lines = [f"missing {shown(missing)}"] if missing else []
-            lines += [f"not expected {shown(extra)}"] if extra else []
+            lacking, beyond = shown_apart(missing, extra)
+            lines = [f"missing {lacking}"] if missing else []
+            lines += [f"not expected {beyond}"] if extra else []
             return f"{self.name}: {', '.join(lines)}"
         lines = [f"{self.name}: {difference(wanted, given, self.tolerance)}"]
         if isinstance(given, str) and matched:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from prompt_hub.scoring.text_forms import Case, compatible
+from prompt_hub.core.unicode_forms import compatible
+from prompt_hub.scoring.text_forms import Case
 
 _HYPHENS = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
 

@@ -9,9 +9,10 @@ from fractions import Fraction
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from prompt_hub.core.unicode_forms import compatible
 from prompt_hub.scoring.comparison import Comparison, comparing
 from prompt_hub.scoring.quantity import NoQuantityError, Quantity, QuantityReader
-from prompt_hub.scoring.text_forms import compatible, normalise
+from prompt_hub.scoring.text_forms import normalise
 
 PREFIXES = {
     **{"p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0},

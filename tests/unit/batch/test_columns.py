@@ -35,6 +35,21 @@ def test_columns_are_found_by_alias_whatever_their_case_and_spaces() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("declared", "column"),
+    [("Größe", "Gro\u0308ße"), ("メーカー", "ﾒｰｶｰ"), ("type", "ｔｙｐｅ"), ("µF", "μF")],
+)
+def test_columns_are_found_whatever_their_unicode_form(declared: str, column: str) -> None:
+    assert column != declared
+    assert assign(["mpn", "title", column], COLUMNS | {"stock": [declared]}, SCHEMA)["stock"] == 2
+    assert assign(["mpn", "title", declared], COLUMNS | {"stock": [column]}, SCHEMA)["stock"] == 2
+
+
+def test_raised_digits_of_a_column_count() -> None:
+    header = ["mpn", "title", "mm2", "mm²"]
+    assert assign(header, COLUMNS | {"stock": ["mm²"]}, SCHEMA)["stock"] == 3
+
+
 def test_a_field_answers_to_its_own_name() -> None:
     assert assign(["title", "Part_Number"], COLUMNS, SCHEMA) == {"part_number": 1, "title": 0}
 

@@ -146,6 +146,33 @@ def test_other_encodings_are_read_where_they_are_declared(
     )
 
 
+@pytest.mark.parametrize(
+    ("encoding", "written", "text"),
+    [
+        ("shift_jis", "cp932", "㈱髙橋 ① －55～＋155℃"),
+        ("euc-kr", "cp949", "똠전자"),
+        ("big5", "cp950", "恒裏 3V～20V € ‧"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_what_spreadsheets_write_in_east_asia_is_read_as_it_was_typed(
+    tmp_path: Path, encoding: str, written: str, text: str, name: str
+) -> None:
+    content = f'{{"MPN": "{text}"}}\n' if name == "a.jsonl" else f"MPN,Description\n{text},x\n"
+    [record] = read(tmp_path / name, content.encode(written), encoding=encoding)
+    assert (record.problem, record.values[0]) == (None, text)
+
+
+@pytest.mark.parametrize(("encoding", "byte"), [("euc-kr", b"\xff"), ("cp1252", b"\x81")])
+def test_a_header_that_is_no_text_is_refused_by_the_declared_encoding(
+    tmp_path: Path, encoding: str, byte: bytes
+) -> None:
+    with pytest.raises(PromptHubError, match=f"not text in {encoding}"):
+        layout(tmp_path / "a.csv", b"MPN,Description" + byte + b"\nA1,x\n", encoding=encoding)
+    with pytest.raises(PromptHubError, match="not UTF-8 text: save the file as UTF-8"):
+        layout(tmp_path / "a.csv", b"MPN,Description" + byte + b"\nA1,x\n")
+
+
 def test_utf_8_is_not_taken_for_the_declared_encoding(tmp_path: Path) -> None:
     content = "MPN,Description\nWürth,x\nA2,y\n"
     bad, good = read(tmp_path / "a.csv", content, encoding="cp1252")

@@ -58,7 +58,8 @@ class Spec:
     """What to build.
 
     `examples` are scored; `repeats` is how often each is asked; `judged` adds a judge with three
-    votes; `failing` examples of the candidate got no answer; `text` stands in free texts.
+    votes; `failing` examples of the candidate got no answer; `text` stands in free texts; `spelled`
+    writes values without their space, which their scorer counts as the same.
     """
 
     examples: int = 48
@@ -68,6 +69,7 @@ class Spec:
     priced: bool = True
     champion: bool = True
     text: str = ""
+    spelled: bool = False
     padding: int = 0
     status: Status = Status.PASS
     seed: int = 7
@@ -213,6 +215,8 @@ def _answered(
             if spec.text and slips:
                 output["brand"] = f"{output['brand']}{spec.text}"
             parts = _parts(chance, example, output, spec)
+            if spec.spelled and "value" not in slips:
+                output["value"] = str(output["value"]).replace(" ", "")
             tokens_in = 96 + len(str(example.input)) // 4
             tokens_out = 18 + len(str(output)) // 5
             line |= {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prompt_hub.reporting import prompt_diff
-from prompt_hub.reporting.prompt_diff import Run, differences, word_runs
+from prompt_hub.reporting.prompt_diff import Difference, Run, differences, word_runs
 from prompt_hub.repository.schema import Prompt
 from tests.unit.reporting.history import prompt
 
@@ -27,6 +27,25 @@ def test_words_are_compared_whole_and_numbers_too() -> None:
         Run("same", " its class"),
     )
     assert word_runs("0.7", "0") == (Run("removed", "0.7"), Run("added", "0"))
+
+
+def test_texts_without_spaces_are_compared_word_by_word_too() -> None:
+    before = "部品の型番と品名から抵抗器またはコンデンサを判定し、値をJSONで答えてください。"
+    changed_word = Difference("", word_runs(before, before.replace("コンデンサ", "コイル")))
+    assert changed_word.runs == (
+        Run("same", "部品の型番と品名から抵抗器または"),
+        Run("removed", "コンデンサ"),
+        Run("added", "コイル"),
+        Run("same", "を判定し、値をJSONで答えてください。"),
+    )
+    assert (changed_word.words("removed"), changed_word.words("added")) == (1, 1)
+    chinese = "请根据零件编号和品名判断零件类别并给出数值和品牌"
+    assert [run.text for run in word_runs(chinese, chinese.replace("类别", "类型"))] == [
+        "请根据零件编号和品名判断零件类",
+        "别",
+        "型",
+        "并给出数值和品牌",
+    ]
 
 
 def test_neighbouring_changes_are_one() -> None:

@@ -85,6 +85,58 @@ def test_a_fence_is_no_difference_and_where_it_is_refused_the_loss_says_so() -> 
     assert row_of(EXAMPLE, answers(fenced, loss=loss)).answers == (loss,)
 
 
+def counted(answer: JsonObject, *parts: ScorerResult) -> Answers:
+    result = ExampleResult(id="a", score=0.5, answer=json.dumps(answer), parts=parts)
+    return Answers((result,))
+
+
+def test_what_scorers_count_as_the_same_is_no_difference() -> None:
+    answer: JsonObject = {"part_class": "diode", "value": "10000 ohm", "tags": ["SMD"]}
+    by_fields = ScorerResult(
+        "json_fields", 0.5, 1.0, fields={"part_class": (0.0, 1, 1), "tags": (1.0, 1, 1)}
+    )
+    quantity = ScorerResult("quantity:value", 1.0, 1.0, fields={"value": (1.0, 1, 1)})
+    row = row_of(EXAMPLE, counted(answer, by_fields, quantity))
+    assert (row.expected, row.answers) == ("part_class: resistor", ("part_class: diode",))
+    spelled = RIGHT | {"value": "10k"}
+    assert row_of(EXAMPLE, counted(spelled, quantity)).answers == ("as expected",)
+    assert row_of(None, counted({"value": "10k"}, quantity)).answers == ("10k",)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param((), id="nobody looked"),
+        pytest.param((ScorerResult("regex:value", 0.0, 1.0),), id="looked and lost"),
+        pytest.param(
+            (
+                ScorerResult("quantity:value", 1.0, 1.0, fields={"value": (1.0, 1, 1)}),
+                ScorerResult("exact:value", 0.0, 1.0, fields={"value": (0.0, 1, 1)}),
+            ),
+            id="one of two lost",
+        ),
+        pytest.param(
+            (ScorerResult("json_fields", 1.0, 1.0, fields={"val": (1.0, 1, 1)}),),
+            id="another field",
+        ),
+    ],
+)
+def test_what_not_every_scorer_found_right_stays_a_difference(
+    parts: tuple[ScorerResult, ...],
+) -> None:
+    row = row_of(EXAMPLE, counted(RIGHT | {"value": "10k"}, *parts))
+    assert row.answers == ("value: 10k",)
+
+
+def test_an_object_that_is_right_is_right_in_all_that_it_holds() -> None:
+    example = EXAMPLE.model_copy(
+        update={"expected": {"size": {"unit": "mm", "all": [1, 2]}, "a": 1}}
+    )
+    part = ScorerResult("json_fields", 1.0, 1.0, fields={"size": (1.0, 1, 1)})
+    answer: JsonObject = {"size": {"unit": "MM", "all": [2, 1]}, "a": 2}
+    assert row_of(example, counted(answer, part)).answers == ("a: 2",)
+
+
 def test_of_repeated_answers_the_worst_is_shown() -> None:
     row = row_of(EXAMPLE, answers(RIGHT, RIGHT | {"value": "1 kΩ"}))
     assert row.answers == ("value: 1 kΩ",)

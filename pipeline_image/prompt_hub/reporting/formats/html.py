@@ -24,8 +24,9 @@ from prompt_hub.reporting import charts, pages, words
 from prompt_hub.reporting.answers import Answers, Change, Outcome, losses, object_in
 from prompt_hub.reporting.evaluation import ArmView, EvaluationView, ExampleView, Messages
 from prompt_hub.reporting.plain_words import lead
+from prompt_hub.reporting.rows import same_in_other_words
 from prompt_hub.reporting.score_history import score_history
-from prompt_hub.repository.schema import JsonObject
+from prompt_hub.repository.schema import Example, JsonObject
 
 HELP = "the report page"
 LARGEST_PAGE = 1_000_000
@@ -267,7 +268,7 @@ def payload(view: EvaluationView, examples: Iterable[ExampleView], cut: _Cut) ->
             answers = arm.answers.get(example.id)
             if answers is not None:
                 messages = _varying(rendered[arm.name][index], common[arm.name])
-                line[arm.name] = _answers(answers, messages, cut)
+                line[arm.name] = _answers(answers, example.example, messages, cut)
         shown.append(line)
     return {
         "prompts": {
@@ -306,21 +307,25 @@ def _varying(messages: Messages | None, common: _Common) -> list[str] | None:
     return [message["content"] for message, (_, shared) in pairs if shared is None]
 
 
-def _answers(answers: Answers, messages: list[str] | None, cut: _Cut) -> JsonObject:
+def _answers(
+    answers: Answers, example: Example | None, messages: list[str] | None, cut: _Cut
+) -> JsonObject:
     line: JsonObject = {
         "score": _rounded(answers.score),
-        "calls": [_call(call, cut) for call in answers.calls],
+        "calls": [_call(call, example, cut) for call in answers.calls],
     }
     if messages is not None:
         line["messages"] = [cut.text(text) for text in messages]
     return line
 
 
-def _call(call: ExampleResult, cut: _Cut) -> JsonObject:
+def _call(call: ExampleResult, example: Example | None, cut: _Cut) -> JsonObject:
     line: JsonObject = {"score": _rounded(call.score)}
     usage = call.usage
     if call.answer is not None and usage is not None:
         line["answer"] = cut.answer(call)
+        if same := same_in_other_words(call, example):
+            line["same"] = [*same]
         line["tokens"] = [usage.input_tokens, usage.output_tokens]
     if call.error:
         line["error"] = cut.text(call.error)

@@ -114,7 +114,7 @@
     if (!answered.length) return null;
     const call = answered.reduce((one, other) => (other.score < one.score ? other : one));
     const which = calls.length > 1 ? `, call ${calls.indexOf(call) + 1}` : "";
-    return { text: call.answer, value: parsed(call.answer), which };
+    return { text: call.answer, value: parsed(call.answer), same: call.same || [], which };
   }
 
   const CLIP = 240;
@@ -125,6 +125,16 @@
     const answer = arm && worstAnswer(arm.calls);
     const usable = answer && answer.value !== null && typeof answer.value === "object";
     return usable ? leaves(answer.value) : new Map();
+  }
+
+  /** What was expected, in the answer's own words where the scorers counted these as the same. */
+  function accepted(wanted, got, answer) {
+    const words = new Map(wanted);
+    for (const name of answer ? answer.same : []) {
+      if (got.has(name)) words.set(name, got.get(name));
+      else words.delete(name);
+    }
+    return words;
   }
 
   const same = (one, other, name) =>
@@ -160,8 +170,9 @@
     const arms = SHOWN.map((arm) => example[arm]);
     const wanted = example.expected ? leaves(example.expected) : new Map();
     const got = arms.map(answered);
+    const right = arms.map((arm, index) => accepted(wanted, got[index], arm && worstAnswer(arm.calls)));
     const every = [...new Set([wanted, ...got].flatMap((map) => [...map.keys()]))];
-    const differing = every.filter((name) => got.some((map) => map.size && !same(map, wanted, name)));
+    const differing = every.filter((name) => got.some((map, index) => map.size && !same(map, right[index], name)));
     const names = differing.length ? differing : [...wanted.keys()];
     const alone = every.length === 1;
     const cell = (label, kind, children) =>
@@ -169,7 +180,7 @@
     const expected = example.expected ? lines(names, wanted, alone) : [make("span", { class: "soft" }, "not known")];
     return [
       cell("expected", "wanted", expected),
-      ...arms.map((arm, index) => cell(SHOWN[index], SHOWN[index], answerCell(arm, got[index], wanted, names, alone))),
+      ...arms.map((arm, index) => cell(SHOWN[index], SHOWN[index], answerCell(arm, got[index], right[index], names, alone))),
     ];
   }
 
@@ -208,11 +219,12 @@
     const got = given.map((one) =>
       one && one.value !== null && typeof one.value === "object" ? leaves(one.value) : new Map(),
     );
+    const words = got.map((map, index) => accepted(wanted, map, given[index]));
     const rows = [...new Set([...wanted.keys(), ...got.flatMap((map) => [...map.keys()])])];
     const row = (name) => {
-      const right = got.map((map) => map.has(name) && plain(map.get(name)) === plain(wanted.get(name)));
+      const right = got.map((map, index) => same(map, words[index], name));
       const cells = got.map((map, index) =>
-        make("td", { label: arms[index] }, beside(wanted.get(name), map.get(name), map.has(name))),
+        make("td", { label: arms[index] }, beside(words[index].get(name), map.get(name), map.has(name))),
       );
       return make(
         "tr",
