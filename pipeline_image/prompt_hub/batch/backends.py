@@ -184,8 +184,8 @@ class ServiceBackend:
         served = await asyncio.to_thread(self._served, task)
         if served.sha256 != self._begun.sha256:
             raise PromptHubError(
-                f"the service at {self._url} has moved to {task} {served.version}, which takes other"
-                f" fields than {self._begun.version}.",
+                f"the service at {self._url} has moved to {task} {served.version}, which takes"
+                f" other fields than {self._begun.version}.",
                 hint="Run the same command again: it reads the records for that version.",
                 exit_code=ExitCode.NOT_MEASURED,
             )
