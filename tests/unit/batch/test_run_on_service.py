@@ -113,7 +113,7 @@ def test_a_version_that_takes_other_fields_ends_the_run_and_none_of_its_records(
     with serving(respond) as url:
         options = ("--service", url, "--concurrency", "1")
         assert run(*ROWS[::2], options=options) == (ExitCode.NOT_MEASURED, [])
-        assert "part-class 9.9.10 now, which takes other fields than 9.9.9" in (
+        assert "has moved to part-class 9.9.10, which takes other fields than 9.9.9" in (
             capsys.readouterr().err
         )
         assert '"error":null' in (tmp_path / "out.jsonl.part").read_text("utf-8").replace(" ", "")
