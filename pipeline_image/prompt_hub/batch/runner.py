@@ -21,6 +21,7 @@ from prompt_hub.core.bounded import Bounded
 from prompt_hub.core.concurrency import map_concurrently
 from prompt_hub.core.errors import PromptHubError
 from prompt_hub.llm.errors import ModelUnavailableError
+from prompt_hub.llm.response import Usage
 from prompt_hub.repository.contracts import properties, schema_problem
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.schema import JsonObject
@@ -180,7 +181,7 @@ class Runner:
             try:
                 answer = await self.backend.answer(fields, record.number)
             except ModelUnavailableError as error:
-                answer = self._without_output(error.message)
+                answer = self._without_output(error.message, error.usage)
                 # An outage may have begun again between the example and the record.
                 if not await self._answers_example(with_output=True):
                     return
@@ -234,7 +235,8 @@ class Runner:
         except ModelUnavailableError as error:
             self.stats.reason = error.public_message if self.logged else error.message
             if error.of_request:
-                self._refused.append((record, fields, self._without_output(error.message)))
+                answer = self._without_output(error.message, error.usage)
+                self._refused.append((record, fields, answer))
                 if len(self._refused) == REFUSED_IN_A_ROW:
                     self._refuses_all = not await self._answers_example()
                     if not self._refuses_all:
@@ -250,8 +252,9 @@ class Runner:
         self._write_refused()
         self._write(record, fields, reply)
 
-    def _without_output(self, error: str) -> RecordAnswer:
-        return RecordAnswer(output=None, error=error, answered_by=self.backend.answered_by)
+    def _without_output(self, error: str, usage: Usage | None = None) -> RecordAnswer:
+        answered_by = self.backend.answered_by
+        return RecordAnswer(output=None, error=error, answered_by=answered_by, usage=usage)
 
     def _write_refused(self) -> None:
         """Give every record that was refused its line."""

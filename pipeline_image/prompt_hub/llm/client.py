@@ -180,7 +180,8 @@ class ModelClient:
         response = answer_alone(attempt.result, model)
         usage = response.usage
         limiter.correct(usage.tokens - expected)
-        if attempt.failure is not None:
+        if attempt.failure is not None and any(attempt.failure.tokens):
+            response.name_cut_off()
             sent, received = attempt.failure.tokens
             usage.input_tokens += sent
             usage.output_tokens += received

@@ -122,6 +122,16 @@ class ModelResponse:
     """Why there is no answer in it; None where the text is one."""
     usage: Usage
 
+    @property
+    def cut_off(self) -> str:
+        """What to say of an answer that was cut off."""
+        return cut_off(self.usage.output_tokens, thinking=is_thinking_alone(self.text))
+
+    def name_cut_off(self) -> None:
+        """Keep how long a cut-off answer is, before its usage is that of other attempts, too."""
+        if self.truncated and self.withheld is None:
+            self.withheld = Withheld(self.cut_off)
+
 
 @dataclass(kw_only=True, slots=True)
 class Answer:
@@ -140,9 +150,7 @@ class Answer:
         """Check a response against the output contract of its prompt."""
         output, problem = output_in(response.text, prompt)
         if response.truncated:
-            output = None
-            thinking = is_thinking_alone(response.text)
-            problem = cut_off(response.usage.output_tokens, thinking=thinking)
+            output, problem = None, response.cut_off
         if response.withheld is not None:
             output, problem = None, response.withheld.reason
         return cls(response=response, output=output, problem=problem, cached=cached)

@@ -13,6 +13,7 @@ from prompt_hub.repository.input_check import MOST_PROBLEMS, list_problems
 from prompt_hub.repository.json_positions import Location
 from prompt_hub.repository.schema import JsonObject
 
+_PLAIN = {str, int, bool, type(None)}
 _NOT_JSON = "must be a JSON value, is something else"
 
 
@@ -21,7 +22,7 @@ def plain_fields(fields: JsonObject) -> tuple[JsonObject, list[dict[str, str]]]:
 
     An enum becomes its value, a subclass of a string or a number what it holds, a tuple a list.
     """
-    if _is_all_text(fields):
+    if _is_plain(fields):
         return fields, []
     found: list[tuple[str, str]] = []
     # What is no object stays none: the contract says so.
@@ -29,12 +30,14 @@ def plain_fields(fields: JsonObject) -> tuple[JsonObject, list[dict[str, str]]]:
     return plain, list_problems(found)
 
 
-def _is_all_text(fields: JsonObject) -> bool:
+def _is_plain(fields: JsonObject) -> bool:
     """Whether nothing is to be done, as for most records: each rendering waits for this."""
-    if type(fields) is not dict:
+    if type(fields) is not dict or not {*map(type, fields)} <= {str}:
         return False
-    texts = [*fields, *fields.values()]
-    return {*map(type, texts)} == {str} and is_text("".join(map(str, texts)))
+    values = fields.values()
+    if not {*map(type, values)} <= _PLAIN:
+        return False
+    return is_text("".join([*fields, *(value for value in values if isinstance(value, str))]))
 
 
 def _plain(value: object, place: Location, found: list[tuple[str, str]]) -> JsonValue:

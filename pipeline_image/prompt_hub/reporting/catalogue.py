@@ -159,7 +159,7 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
         if known is None:
             versions += [_undecided(record, entry.released)] if record else []
             continue
-        before = _judged_beside(record, kept) or lower
+        before = _judged_beside(record, kept, entry) or lower
         versions.append(
             CatalogueVersion(
                 version=version,
@@ -198,7 +198,9 @@ def _registered(evaluations: Evaluations, name: str, entry: RegisteredTask) -> C
     )
 
 
-def _judged_beside(record: EvaluationRecord | None, kept: Mapping[str, Prompt]) -> Prompt | None:
+def _judged_beside(
+    record: EvaluationRecord | None, kept: Mapping[str, Prompt], entry: RegisteredTask
+) -> Prompt | None:
     """Return the version that was released when another was judged; None where it is not known.
 
     After a downgrade it is not the next lower one. A record of the champion itself, on another
@@ -208,7 +210,7 @@ def _judged_beside(record: EvaluationRecord | None, kept: Mapping[str, Prompt]) 
         return None
     named = record.champion.version if record.champion else None
     for version, prompt in kept.items():
-        beside = version == named or prompt.sha256 == record.champion_sha256
+        beside = version == named or entry.versions[version].sha256 == record.champion_sha256
         if beside and version != record.version:
             return prompt
     return None

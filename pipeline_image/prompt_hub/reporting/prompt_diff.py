@@ -23,6 +23,8 @@ _KATAKANA = r"\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f"
 _SINGLE = r"\u3041-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORDS = rf"[{_KATAKANA}]+|[{_SINGLE}]|[^\W{_KATAKANA}{_SINGLE}]+"
 _TOKEN = re.compile(rf"\s+|(?:{_WORDS})(?:[.,]\d+)*|[^\w\s]")
+_CLAUSE = re.compile(r"\s+|\w+(?:[.,]\d+)*|[^\w\s]")
+"""For texts that are too long to be compared by character."""
 _WORD = re.compile(_WORDS)
 _MOST_COMPARISONS = 25_000_000
 """Texts with more pairs of tokens than this are shown as replaced: nobody waits for a diff."""
@@ -83,10 +85,13 @@ def word_runs(before: str, after: str) -> tuple[Run, ...]:
 
     Without the added runs it is `before`, without the removed ones `after`.
     """
-    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
-    start = _common(old, new)
-    end = _common(old[start:][::-1], new[start:][::-1])
-    middle_old, middle_new = old[start : len(old) - end], new[start : len(new) - end]
+    for token in (_TOKEN, _CLAUSE):
+        old, new = token.findall(before), token.findall(after)
+        start = _common(old, new)
+        end = _common(old[start:][::-1], new[start:][::-1])
+        middle_old, middle_new = old[start : len(old) - end], new[start : len(new) - end]
+        if len(middle_old) * len(middle_new) <= _MOST_COMPARISONS:
+            break
     return _tidy(
         [
             Run("same", "".join(old[:start])),

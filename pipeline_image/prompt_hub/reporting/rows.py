@@ -53,7 +53,7 @@ def row_of(example: Example | None, *versions: Answers | None) -> Row:
 def same_in_other_words(call: ExampleResult, example: Example | None) -> tuple[str, ...]:
     """Return the leaves that differ from what was expected, and that scorers counted as right."""
     given = object_in(call)
-    if example is None or given is None:
+    if example is None or given is None or given == example.expected:
         return ()
     expected, fields = dict(_leaves(example.expected)), dict(_leaves(given))
     return tuple(name for name in _differing(expected, fields) if _is_counted_right(call, name))

@@ -294,10 +294,10 @@ def shown_apart(first: JsonValue, second: JsonValue) -> tuple[str, str]:
     one, other = shown(first), shown(second)
     if _visible(one) != _visible(other):
         return one, other
-    one, other = _escaped(repr(first)), _escaped(repr(second))
+    one, other = repr(first), repr(second)
     pairs = enumerate(zip(one, other, strict=False))
     alike = next((index for index, (text, against) in pairs if text != against), 0)
-    return _cut(one, alike), _cut(other, alike)
+    return _escaped(_cut(one, alike)), _escaped(_cut(other, alike))
 
 
 def _visible(text: str) -> str:

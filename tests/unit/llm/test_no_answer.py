@@ -143,6 +143,15 @@ def test_what_a_failed_attempt_took_is_paid_for(prompt: Prompt, outage: Reply) -
     assert usage.usd == pytest.approx(3 * SPENT_USD)
 
 
+def test_a_cut_off_answer_is_as_long_as_it_is_whatever_attempts_before_it_took(
+    prompt: Prompt,
+) -> None:
+    with scripted(PAID["broken off"], reply("{", "length", usage=SPENT)) as server:
+        answer = ask(server, prompt)
+    assert answer.problem == "the answer was cut off after 6 tokens"
+    assert answer.response.usage.output_tokens == 12
+
+
 @pytest.mark.parametrize("last", [PAID["broken off"], (400, {}, {})], ids=["given up", "refused"])
 def test_a_call_that_has_failed_is_paid_for_out_of_the_budget(prompt: Prompt, last: Reply) -> None:
     with scripted(*[PAID["broken off"]] * 5, last) as server:

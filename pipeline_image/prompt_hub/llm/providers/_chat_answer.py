@@ -81,7 +81,9 @@ def _raise_reported(part: Mapping[str, Any], completion: Mapping[str, Any]) -> N
 
 
 def _tokens_of(completion: Mapping[str, Any]) -> Tokens:
-    usage = completion.get("usage") or {}
+    usage = completion.get("usage")
+    if not isinstance(usage, dict):
+        return NO_TOKENS
     return int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
 
 
