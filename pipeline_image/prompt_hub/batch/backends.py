@@ -186,7 +186,8 @@ class ServiceBackend:
             raise PromptHubError(
                 f"the service at {self._url} has moved to {task} {served.version}, which takes"
                 f" other fields than {self._begun.version}.",
-                hint="Run the same command again: it reads the records for that version.",
+                hint="Pull the repository, so that records are read for that version, and run the"
+                " same command again: it begins anew, and keeps what was answered beside it.",
                 exit_code=ExitCode.NOT_MEASURED,
             )
 

@@ -110,7 +110,9 @@ _NUMBER_LIKE = re.compile(
     rf"{_SPACES}*(?P<after>[^\w\s.,'+-]|[A-Z]{{3}})?"
 )
 _BRACKETED = re.compile(r"\([^()]*[0-9][^()]*\)")
-_SIGN_APART = re.compile(r"[^\s+-]*[0-9]\s*[+-]|[+-]\s+[0-9].*|[\u2010-\u2013\u2212]\s*[0-9].*")
+_SIGN_APART = re.compile(
+    r"[^\s+-]*[0-9]\s*[+-]|[+-]\s+[0-9].*|[\u2010-\u2013\u2212\uff0d]\s*[0-9].*"
+)
 """`5-` and `- 5`, and a dash or the minus of typesetters for the sign."""
 
 

@@ -10,9 +10,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, TextIO, cast
 
 from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.imports import gc_paused
@@ -78,22 +79,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read has seen enough, as `head` has.
         return 128 + signal.SIGPIPE
     except PromptHubError as error:
-        print(f"{called}: {error}", file=sys.stderr)
+        _tell(f"{called}: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"{called}: interrupted; nothing was left half written.", file=sys.stderr)
+        _tell(f"{called}: interrupted; nothing was left half written.")
         return 130
     except Exception as error:
         if denied := _denied(error):
-            print(f"{called}: {denied}", file=sys.stderr)
+            _tell(f"{called}: {denied}")
             return ExitCode.USAGE
-        traceback.print_exc()
-        print(f"{called}: unexpected error; please report the above.", file=sys.stderr)
+        _tell(f"{traceback.format_exc()}{called}: unexpected error; please report the above.")
         return ExitCode.UNEXPECTED
     finally:
-        if not _flush():
-            # Python must not complain again at its end, nor end with a code of its own.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            if not _flush(stream):
+                # Python must not complain again at its end, nor end with a code of its own.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(words: Sequence[str]) -> int:
@@ -138,17 +139,25 @@ def _open_streams() -> None:
 
 def _denied(error: Exception) -> str:
     """Say what the machine denies a command; nothing where the error may be the product's."""
-    if not isinstance(error, OSError) or error.errno not in _DENIALS:
+    if not isinstance(error, OSError):
+        return ""
+    if error.errno not in _DENIALS and type(error) is not PermissionError:
         return ""
     if error.filename is None:
         return f"its output cannot be written: {error.strerror}."
     return f"{error.filename} cannot be read or written: {error.strerror}."
 
 
-def _flush() -> bool:
+def _tell(text: str) -> None:
+    """Print on stderr, if it takes anything: the exit code says the same."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
+
+
+def _flush(stream: TextIO) -> bool:
     """Whether what was printed could be written."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
         return False
     return True

@@ -17,7 +17,7 @@ def compatible(text: str) -> str:
     enclosed digits stay what they are; width, ligatures, the signs ™, Ω (U+2126) and µ (U+00B5)
     are folded as ever.
     """
-    if text.isascii():
+    if text.isascii() or unicodedata.is_normalized("NFKC", text):
         return text
     return unicodedata.normalize("NFC", "".join(map(_folded, unicodedata.normalize("NFD", text))))
 

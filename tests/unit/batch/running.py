@@ -33,6 +33,7 @@ class Model:
         self.nonsense_about = ""
         self.refused: frozenset[str] = frozenset()
         """Parts about which no request is taken, as if it were too long."""
+        self.refusal: tuple[int, object] = (400, {"error": {"message": "too long"}})
         self.silent_about = ""
         """A part about which nothing is answered, as if the model thought for ever."""
         self.silences = 10**9
@@ -49,7 +50,7 @@ class Model:
         time.sleep(self.seconds)
         question = messages[-1]["content"]
         if any(part in question for part in self.refused):
-            return 400, {"error": {"message": "too long"}}
+            return self.refusal
         if self.silent_about and self.silent_about in question and self.silences:
             self.silences -= 1
             return 401, {"error": {"message": "still thinking"}}

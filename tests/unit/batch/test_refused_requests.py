@@ -91,3 +91,13 @@ def test_without_examples_the_records_before_tell_that_the_model_answers(
     code, lines = run(ROWS[0], *many, *ROWS[1:], options=("--concurrency", "1"))
     assert code == ExitCode.BLOCKED
     assert [bool(line["error"]) for line in lines] == [False] + [True] * 150 + [False] * 2
+
+
+def test_what_a_refused_request_took_stands_in_its_line(run: Run, model: Model) -> None:
+    model.refused = frozenset({"BAT54"})
+    usage = {"prompt_tokens": 40, "completion_tokens": 6}
+    model.refusal = (200, {"error": {"message": "too long", "code": 400}, "usage": usage})
+    code, lines = run(*ROWS, options=("--concurrency", "1"))
+    assert code == ExitCode.BLOCKED
+    (refused,) = (line for line in lines if line["error"])
+    assert refused["usage"] == {"input_tokens": 40, "output_tokens": 6, "usd": None}

@@ -48,6 +48,14 @@ def test_texts_without_spaces_are_compared_word_by_word_too() -> None:
     ]
 
 
+def test_long_texts_without_spaces_are_compared_by_clauses() -> None:
+    clauses = [f"第{number}条请根据零件编号和品名判断。" for number in range(500)]
+    before = "".join(clauses)
+    after = before.replace("第0条请", "第0条").replace("第499条请", "第499条")
+    changed = [run.text for run in word_runs(before, after) if run.kind == "removed"]
+    assert changed == [clauses[0][:-1], clauses[499][:-1]]
+
+
 def test_neighbouring_changes_are_one() -> None:
     runs = word_runs("one two three four five six", "one zwei drei four five six")
     assert [run.text for run in runs if run.kind != "same"] == ["two three", "zwei drei"]

@@ -108,6 +108,7 @@ def test_what_scorers_count_as_the_same_is_no_difference() -> None:
     [
         pytest.param((), id="nobody looked"),
         pytest.param((ScorerResult("regex:value", 0.0, 1.0),), id="looked and lost"),
+        pytest.param((ScorerResult("regex:value", 1.0, 1.0),), id="not held to what was expected"),
         pytest.param(
             (
                 ScorerResult("quantity:value", 1.0, 1.0, fields={"value": (1.0, 1, 1)}),
