@@ -143,7 +143,7 @@ class Inputs:
             return None
         rejections = (rejection_reason(champion, example.input) for example in self.scored)
         problem = next(filter(None, rejections), None) or unscorable_reason(
-            champion, self.metadata.scorers, self.scored
+            champion, self.metadata.scorers, self.scored, self.candidate.output
         )
         if problem is None:
             return None

@@ -121,6 +121,8 @@ class Evaluator:
         endpoints = found.record.endpoints
         if endpoints is not None and endpoints != inputs.endpoints(self._client.resolve):
             return "its answers came from another endpoint"
+        if found.record.champion is not None and inputs.comparison_blocker:
+            return "today the champion is not compared on these examples"
         arm = found.record.candidate
         if arm is None or found.large is not None:
             return None

@@ -289,7 +289,8 @@ class ScoreMonitor:
                     f"{self._task} {version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
-        if problem := unscorable_reason(prompt, self._metadata.scorers, examples):
+        written_for = self._repository.draft(self._task).output
+        if problem := unscorable_reason(prompt, self._metadata.scorers, examples, written_for):
             raise NotMeasuredError(
                 f"{self._task} {version} cannot be scored by today's examples: {problem}."
             )

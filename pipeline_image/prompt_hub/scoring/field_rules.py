@@ -118,6 +118,60 @@ def _schema_at(schema: JsonObject, path: Sequence[str]) -> JsonValue:
     return _resolved(here, schema)
 
 
+_COMBINING = frozenset(("$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"))
+
+
+def undeclared(value: JsonObject, output: JsonObject) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of values that a schema does not name, though it need not forbid them.
+
+    Who says which other names there may be, or puts a schema together of parts, is not judged.
+    """
+    return _undeclared(value, output, output, ())
+
+
+def _undeclared(
+    value: JsonValue, schema: JsonValue, root: JsonObject, path: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    here = _object(schema, root)
+    if isinstance(value, list):
+        for item in value:
+            yield from _undeclared(item, here.get("items"), root, path)
+    declared = properties(here)
+    if not isinstance(value, dict) or not declared:
+        return
+    others = here.get("additionalProperties", False) is not False or "patternProperties" in here
+    for name, item in value.items():
+        if name in declared:
+            yield from _undeclared(item, declared[name], root, (*path, name))
+        elif item is not None and item != [] and not others and not _COMBINING & here.keys():
+            yield (*path, name)
+
+
+def object_at(output: JsonObject, location: Location) -> JsonObject:
+    """Return the schema of the object at a location of an answer; empty where that is in doubt."""
+    here: JsonValue = output
+    for step in location:
+        found = _object(here, output)
+        here = properties(found).get(step) if isinstance(step, str) else found.get("items")
+    return _object(here, output)
+
+
+def _object(schema: JsonValue, root: JsonObject) -> JsonObject:
+    """Return a schema, or the one choice that it leaves beside null; empty where there are more."""
+    for _ in range(MAX_DEPTH):
+        if not isinstance(schema, dict):
+            break
+        choices = schema.get("anyOf", schema.get("oneOf"))
+        if "properties" in schema or not ("$ref" in schema or isinstance(choices, list)):
+            return schema
+        if "$ref" in schema:
+            schema = resolve(schema, root)
+        elif isinstance(choices, list):
+            others = [choice for choice in choices if choice != {"type": "null"}]
+            schema = others[0] if len(others) == 1 else None
+    return {}
+
+
 def _items(schema: JsonValue, whole: JsonObject) -> JsonValue:
     for _ in range(MAX_DEPTH):
         if not (isinstance(schema, dict) and may_be(schema, "array") and "items" in schema):

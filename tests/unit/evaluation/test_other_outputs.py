@@ -86,6 +86,26 @@ def test_a_field_that_is_added_to_the_output_is_compared_until_a_scorer_looks_at
     assert (record.verdict.status, record.champion) == (Status.INCONCLUSIVE, None)
 
 
+def test_a_verdict_from_before_the_rule_is_not_remembered(
+    healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else who upgrades with an open change promotes what is held back today."""
+    healthy.rename_field("part_class", "kind")
+    healthy.stamp(TASK)
+
+    def right(messages: list[dict[str, str]]) -> JsonObject:
+        return {"kind": catalogue_answer(messages)["part_class"]}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inputs, "unscorable_reason", lambda *_: None)
+        assert evaluate(healthy, FunctionProvider(right)).verdict.status is Status.PASS
+    now = evaluate(healthy, FunctionProvider(right))
+    assert (now.verdict.status, now.champion) == (Status.INCONCLUSIVE, None)
+    # What is made of it today is remembered like any other.
+    assert evaluate(healthy, provider := FunctionProvider(right)).verdict == now.verdict
+    assert provider.calls == 0
+
+
 @pytest.mark.parametrize("as_before", [True, False])
 def test_a_record_of_other_outputs_is_made_again_as_it_was_measured(
     healthy: RepositoryFolder, monkeypatch: pytest.MonkeyPatch, *, as_before: bool

@@ -9,7 +9,12 @@ from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.scoring.scorable import unscorable_reason
 
 
-def reason(output: JsonObject, expected: JsonObject, *scorers: JsonObject) -> str | None:
+def reason(
+    output: JsonObject,
+    expected: JsonObject,
+    *scorers: JsonObject,
+    written_for: JsonObject | None = None,
+) -> str | None:
     prompt = Prompt.model_validate(
         {
             "schema": "prompt-hub/prompt@1",
@@ -36,7 +41,7 @@ def reason(output: JsonObject, expected: JsonObject, *scorers: JsonObject) -> st
         }
     )
     example = Example.model_validate({"id": "BAT54", "input": {}, "expected": expected})
-    return unscorable_reason(prompt, metadata.scorers, [example])
+    return unscorable_reason(prompt, metadata.scorers, [example], written_for or {"type": "object"})
 
 
 def closed(**properties: JsonObject) -> JsonObject:
@@ -46,6 +51,18 @@ def closed(**properties: JsonObject) -> JsonObject:
         "required": list(properties),
         "properties": {**properties},
     }
+
+
+def opened(**properties: JsonObject) -> JsonObject:
+    return {"type": "object", "properties": {**properties}}
+
+
+def optional(schema: JsonObject) -> JsonObject:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def rows(schema: JsonObject) -> JsonObject:
+    return {"type": "array", "items": schema}
 
 
 TEXT: JsonObject = {"type": "string"}
@@ -120,3 +137,81 @@ def test_a_narrower_output_is_scored_and_so_is_a_field_that_no_scorer_looks_at(
 ) -> None:
     attacks: JsonObject = {"type": "injection", "fields": ["a_new_field"]}
     assert reason(before, now, scorer, attacks) is None
+
+
+PARTS: JsonObject = {"parts": [{"mpn": "a"}]}
+SPEC: JsonObject = {"spec": {"mpn": "a"}}
+IN_SPEC: JsonObject = {**FIELDS, "fields": {"spec": 1}}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "scorer"),
+    [
+        (opened(kind=TEXT), {"kind": "a", "pins": 2}, FIELDS),
+        (opened(part_class=TEXT), {"kind": "a"}, EXACT),
+        (opened(kind=TEXT), {"kind": "a", "pins": 2}, {**FIELDS, "partial": True}),
+        (opened(parts=rows(opened(name=TEXT))), PARTS, FIELDS),
+        (
+            closed(parts=rows(closed(name=TEXT))),
+            PARTS,
+            {**FIELDS, "fields": {"parts": {"list": "set"}}},
+        ),
+        (closed(spec=closed(name=TEXT)), SPEC, IN_SPEC),
+        (closed(spec=opened(name=TEXT)), SPEC, {"type": "exact", "field": "spec"}),
+        (closed(spec=optional(closed(name=TEXT))), SPEC, FIELDS),
+        (closed(spec=optional(closed(name=TEXT))), SPEC, IN_SPEC),
+        (closed(spec=optional(closed(name=TEXT))), SPEC, {**FIELDS, "fields": {"spec.mpn": 1}}),
+        (closed(spec=closed(name=TEXT, mpn=TEXT)), SPEC, IN_SPEC),
+        (closed(spec=closed(mpn={"type": "integer"})), SPEC, IN_SPEC),
+    ],
+)
+def test_a_name_that_changed_is_seen_wherever_a_scorer_looks(
+    before: JsonObject, now: JsonObject, scorer: JsonObject
+) -> None:
+    """Else a champion that is right in its own form loses what nobody asked it for."""
+    assert reason(before, now, scorer) is not None
+
+
+SELF: JsonObject = {"$ref": "#/$defs/part"}
+TREE: JsonObject = {**opened(part=SELF), "$defs": {"part": opened(name=TEXT, parts=rows(SELF))}}
+LOOP: JsonObject = {**opened(spec=SELF), "$defs": {"part": optional(SELF)}}
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "scorer"),
+    [
+        (opened(kind=TEXT, note=TEXT), {"kind": "a"}, FIELDS),
+        (opened(kind=TEXT), {"kind": "a", "note": None, "tags": []}, FIELDS),
+        (closed(kind=TEXT), {"kind": "a", "note": None, "tags": []}, FIELDS),
+        ({"type": "object"}, {"kind": "a"}, FIELDS),
+        ({**opened(kind=TEXT), "additionalProperties": TEXT}, {"kind": "a", "0402": "b"}, FIELDS),
+        ({**opened(kind=TEXT), "allOf": [opened(note=TEXT)]}, {"kind": "a", "note": "b"}, FIELDS),
+        (opened(kind=TEXT), {"kind": "a", "pins": 2}, KIND),
+        (opened(spec={"type": "object"}), SPEC, IN_SPEC),
+        (opened(spec={"anyOf": [opened(name=TEXT), opened(mpn=TEXT)]}), SPEC, FIELDS),
+        (TREE, {"part": {"name": "a", "parts": [{"name": "b"}]}}, FIELDS),
+        (LOOP, SPEC, FIELDS),
+        (closed(spec=closed(name=TEXT), kind=TEXT), {"kind": "a", **SPEC}, KIND),
+        (closed(kind=TEXT, note={"type": ["string", "null"]}), {"kind": "a"}, FIELDS),
+        (closed(kind=TEXT, note={"type": ["string", "null"]}), {"kind": "a"}, EXACT),
+        (closed(kind=TEXT, note=optional(TEXT)), {"kind": "a"}, FIELDS),
+        (closed(kind=TEXT, tags=rows(TEXT)), {"kind": "a"}, FIELDS),
+        (closed(kind=TEXT), {"kind": []}, FIELDS),
+    ],
+)
+def test_what_is_scored_as_the_same_is_compared_and_so_is_what_is_in_doubt(
+    before: JsonObject, now: JsonObject, scorer: JsonObject
+) -> None:
+    assert reason(before, now, scorer) is None
+
+
+def test_an_empty_list_is_not_as_good_as_none_to_who_compares_values_as_a_whole() -> None:
+    tags = closed(kind=TEXT, tags=rows(TEXT))
+    assert reason(tags, {"kind": "a"}, EXACT) is not None
+    assert reason(closed(parts=rows(tags)), {"parts": [{"kind": "a"}]}, FIELDS) is not None
+
+
+def test_a_name_that_the_candidate_does_not_declare_either_has_not_changed() -> None:
+    kinds, expected = opened(kind=TEXT), {"kind": "a", "note": "b"}
+    assert reason(kinds, expected, FIELDS, written_for=kinds) is None
+    assert reason(kinds, expected, FIELDS, written_for=opened(kind=TEXT, note=TEXT)) is not None
