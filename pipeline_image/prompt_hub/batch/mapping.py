@@ -29,7 +29,9 @@ def normalise(column: str) -> str:
 
     Nor does its Unicode form count: letters may be composed or not, and of any width.
     """
-    return "".join(compatible(column).casefold().split())
+    joined = "".join(compatible(column).casefold().split())
+    # An accent behind a space goes with the letter before it now.
+    return compatible(joined)
 
 
 def names_of(field: str, columns: Mapping[str, Sequence[str]]) -> set[str]:
