@@ -32,15 +32,17 @@ class Row:
 
 def row_of(example: Example | None, *versions: Answers | None) -> Row:
     """Return an example with the answers of some versions, of repeated ones the worst."""
-    expected = dict(_leaves(example.expected)) if example else {}
+    expected = dict(_leaves(example.expected)) if example else None
     given = [_fields(answers) for answers in versions]
     every = dict.fromkeys(name for fields in (expected, *given) if fields for name in fields)
-    wrong = [_wrong(example, answers) for answers in versions]
+    wrong = [
+        _wrong(expected, fields, answers) for fields, answers in zip(given, versions, strict=True)
+    ]
     differing = [name for name in every if any(name in names for names in wrong)]
-    names, alone = differing or [*expected], len(every) == 1
+    names, alone = differing or [*(expected or ())], len(every) == 1
     return Row(
         input=" · ".join(text for _, text in _leaves(example.input)) if example else UNKNOWN,
-        expected=_said(expected, names, alone=alone) if example else UNKNOWN,
+        expected=UNKNOWN if expected is None else _said(expected, names, alone=alone),
         answers=tuple(
             _said(fields, names, alone=alone)
             if fields is not None and different
@@ -64,14 +66,18 @@ def _differing(expected: dict[str, str], fields: dict[str, str]) -> list[str]:
     return [name for name in names if fields.get(name) != expected.get(name)]
 
 
-def _wrong(example: Example | None, answers: Answers | None) -> frozenset[str]:
+def _wrong(
+    expected: dict[str, str] | None, fields: dict[str, str] | None, answers: Answers | None
+) -> frozenset[str]:
     """Return the leaves of a version's worst answer that differ, and are not right all the same."""
-    fields = _fields(answers)
-    if fields is None or answers is None or answers.worst is None:
+    worst = None if answers is None else answers.worst
+    if fields is None or worst is None:
         return frozenset()
-    expected = dict(_leaves(example.expected)) if example else {}
-    same = same_in_other_words(answers.worst, example)
-    return frozenset(_differing(expected, fields)).difference(same)
+    return frozenset(
+        name
+        for name in _differing(expected or {}, fields)
+        if expected is None or not _is_counted_right(worst, name)
+    )
 
 
 def _is_counted_right(call: ExampleResult, leaf: str) -> bool:
