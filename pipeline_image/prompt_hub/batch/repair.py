@@ -31,6 +31,7 @@ from prompt_hub.core.errors import ExitCode, PromptHubError
 from prompt_hub.core.hashing import sha256_of
 from prompt_hub.core.json_log import json_line
 from prompt_hub.llm.config import ModelConfig
+from prompt_hub.llm.schema_support import types_of
 from prompt_hub.repository.contracts import properties, resolve, schema_problem, worst_violation
 from prompt_hub.repository.rendering import Renderer, RenderError
 from prompt_hub.repository.schema import JsonObject, Prompt
@@ -352,8 +353,7 @@ def _are_other_types(wanted: JsonValue, by: Prompt, given: JsonValue, bad: Promp
 def _types(schema: JsonValue, prompt: Prompt) -> set[str]:
     """Return the types as which a value is read; a number may be an integer."""
     found = resolve(schema, prompt.input)
-    named = found.get("type", []) if isinstance(found, dict) else []
-    types = {str(each) for each in (named if isinstance(named, list) else [named])}
+    types = {*types_of(found)} if isinstance(found, dict) else set()
     return {"number" if each == "integer" else each for each in types - {"null"}}
 
 

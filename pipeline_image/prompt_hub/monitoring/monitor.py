@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random, SystemRandom
 
 from prompt_hub.core import wording
@@ -41,7 +42,7 @@ from prompt_hub.monitoring.samples import RoundSamples, examples_of_round
 from prompt_hub.release.manifest import CarriedVersion, Release
 from prompt_hub.repository.reader import PromptRepository
 from prompt_hub.repository.rendering import rejection_reason
-from prompt_hub.repository.schema import Example, Prompt
+from prompt_hub.repository.schema import Example, JsonObject, Prompt
 from prompt_hub.scoring.metadata import read_metadata
 from prompt_hub.scoring.scorable import unscorable_reason
 
@@ -289,8 +290,8 @@ class ScoreMonitor:
                     f"{self._task} {version} cannot be asked today's examples:"
                     f" {example.id}: {problem}."
                 )
-        written_for = self._repository.draft(self._task).output
-        if problem := unscorable_reason(prompt, self._metadata.scorers, examples, written_for):
+        scorers = self._metadata.scorers
+        if problem := unscorable_reason(prompt, scorers, examples, self._written_for):
             raise NotMeasuredError(
                 f"{self._task} {version} cannot be scored by today's examples: {problem}."
             )
@@ -321,6 +322,11 @@ class ScoreMonitor:
                 f"{missing or 'there are no examples'}."
             )
         return rounds.with_more(measured.details, measured.info)
+
+    @cached_property
+    def _written_for(self) -> JsonObject:
+        """The output of the candidate that the examples came with."""
+        return self._repository.draft(self._task).output
 
     def _require_calls(self, prompt: Prompt, examples: Sequence[Example]) -> int:
         """Return the most calls that a round may take.
