@@ -33,7 +33,8 @@ class LoopbackServer(ABC):
         server = self
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+            # Head and body of an answer are two packets, of which the second else waits 40 ms.
+            protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from prompt_hub.repository.schema import Example, JsonObject, Prompt
+from prompt_hub.repository.schema import Example, JsonObject
 from prompt_hub.scoring.metadata import ScoringMetadata
 from prompt_hub.scoring.scorable import unscorable_reason
+from tests.unit.repository.prompts import prompt
 
 
 def reason(
@@ -15,18 +16,7 @@ def reason(
     *scorers: JsonObject,
     written_for: JsonObject | None = None,
 ) -> str | None:
-    prompt = Prompt.model_validate(
-        {
-            "schema": "prompt-hub/prompt@1",
-            "task": "part",
-            "version": "1.0.0",
-            "description": "Kinds of parts.",
-            "model": {"alias": "catalogue-pinned"},
-            "input": {"type": "object"},
-            "output": output,
-            "messages": [{"role": "user", "content": "Which part?"}],
-        }
-    )
+    asked = prompt("Which part?", task="part", output=output)
     metadata = ScoringMetadata.model_validate(
         {
             "schema": "prompt-hub/metadata@1",
@@ -41,7 +31,7 @@ def reason(
         }
     )
     example = Example.model_validate({"id": "BAT54", "input": {}, "expected": expected})
-    return unscorable_reason(prompt, metadata.scorers, [example], written_for or {"type": "object"})
+    return unscorable_reason(asked, metadata.scorers, [example], written_for or {"type": "object"})
 
 
 def closed(**properties: JsonObject) -> JsonObject:
