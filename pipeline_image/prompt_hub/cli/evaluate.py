@@ -235,15 +235,15 @@ def _changed(
 ) -> list[str]:
     """Return those of `tasks` that the commits after `since` concern; say so if it is none."""
     from prompt_hub.evaluation.changes import has_changed
-    from prompt_hub.provenance.git_history import GitHistory
+    from prompt_hub.repository.commits import Commits
 
-    history = GitHistory(repository.root)
-    if history.commit(since) is None:
+    commits = Commits(repository.root)
+    if commits.find(since) is None:
         raise PromptHubError(
             f"this clone has no commit {since}.",
             hint="Fetch it (a shallow clone lacks what is older), or name another.",
         )
-    with history.tree(since) as before:
+    with commits.tree(since) as before:
         changed = [
             task for task in tasks if has_changed(task, repository, before, client, models_before)
         ]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from prompt_hub.gate.types import Status
 from prompt_hub.promotion.promoter import Promotion
 from prompt_hub.provenance.calls import Call
-from prompt_hub.provenance.git_history import Commit, GitEvidence
+from prompt_hub.provenance.git_history import GitEvidence
 from prompt_hub.provenance.stage_reader import LedgerEvidence, ReleaseEvidence
+from prompt_hub.repository.commits import Commit
 
 FETCH = "Fetch the branch and its history, or restore it from another clone."
 UNDO = "Undo the edit: git log -p names it, prompt-hub validate shows the rest."

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tarfile
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from prompt_hub.core.errors import ExitCode, PromptHubError
-from prompt_hub.core.git import run_git
+from prompt_hub.core.errors import PromptHubError
 from prompt_hub.core.hashing import evidence_sha256
 from prompt_hub.evaluation.replay import FILES, PROGRAM, Change, ReplayError, replay
 from prompt_hub.evaluation.results import LOCAL_EXECUTION
 from prompt_hub.evaluation.store import Evaluation
+from prompt_hub.repository.commits import Commit, Commits
 from prompt_hub.repository.documents import to_model
 from prompt_hub.repository.reader import (
     ARCHIVE,
@@ -31,21 +26,6 @@ from prompt_hub.repository.reader import (
 from prompt_hub.repository.registry import RegisteredVersion, Registry
 from prompt_hub.repository.schema import Prompt
 from prompt_hub.repository.yaml import parse_yaml
-
-_FORMAT = "%H%x1f%an <%ae>%x1f%aI%x1f%s%x1f%(trailers:key=Execution,valueonly)%x1e"
-_CARRIED = ("prompts", REGISTRY, "scorers")
-"""What a verdict depends on; code of the product is not run from an old commit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Commit:
-    """A commit; `execution` is that of the pipeline that made it, None where a person did."""
-
-    sha: str
-    author: str
-    at: str
-    subject: str
-    execution: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +73,8 @@ class GitHistory:
     def __init__(self, root: Path) -> None:
         """Look at `root`; raises `PromptHubError` where git knows nothing of it."""
         self._root = root
-        if self._git("rev-parse", "--verify", "--quiet", "HEAD") is None:
+        self.commits = Commits(root)
+        if self.commits.ask("rev-parse", "--verify", "--quiet", "HEAD") is None:
             raise PromptHubError(
                 f"{root} has no history: a trace is read from git, not from files.",
                 hint="Run it in a full clone of the prompt repository.",
@@ -101,20 +82,15 @@ class GitHistory:
 
     def require_all(self) -> None:
         """Refuse a shallow clone: its oldest commit seems to have written every file."""
-        if (self._git("rev-parse", "--is-shallow-repository") or b"").strip() == b"true":
+        if (self.commits.ask("rev-parse", "--is-shallow-repository") or b"").strip() == b"true":
             raise PromptHubError(
                 f"{self._root} lacks older commits: a trace is read from all of them.",
                 hint="Fetch them: git fetch --unshallow --tags",
             )
 
-    def commit(self, name: str) -> Commit | None:
-        """Return a commit by its hash or name; None if this clone does not have it."""
-        text = self._git("log", "-1", f"--format={_FORMAT}", name, "--")
-        return _parsed(text.decode()) if text else None
-
     def blob(self, commit: str, path: str) -> bytes | None:
         """Return a file's bytes at a commit; None if it was not there."""
-        return self._git("show", f"{commit}:./{path}")
+        return self.commits.ask("show", f"{commit}:./{path}")
 
     def prompt_sha256(self, commit: str, task: str, version: str) -> str | None:
         """Return the recomputed hash of a released or archived prompt as a commit has it.
@@ -151,8 +127,8 @@ class GitHistory:
             prompt_problem = error.message
         record_path = f"prompts/{evaluation_path(task, version)}"
         evaluation, evaluation_problem, seal = self._evaluation(record_path)
-        evaluated = self.commit(evaluation.record.commit) if evaluation else None
-        recorded = next(self._log("-1", record_path), None)
+        evaluated = self.commits.find(evaluation.record.commit) if evaluation else None
+        recorded = next(self.commits.log("-1", record_path), None)
         changes: Sequence[Change] = ()
         inputs_at = evaluated
         if evaluation is not None and evaluated is not None:
@@ -165,7 +141,7 @@ class GitHistory:
                     changes, inputs_at = later, recorded
         before = self._begun_after(task, version)
         released = self._first_release(task, version, before)
-        tagged = self.commit(f"refs/tags/{task}/v{version}")
+        tagged = self.commits.find(f"refs/tags/{task}/v{version}")
         if tagged and before and self._is_ancestor(tagged.sha, before):
             tagged = None
         if tagged and released and self._merged_anew(tagged, released[1], task, version):
@@ -204,7 +180,7 @@ class GitHistory:
 
     def _replayed(self, commit: str, stored: Evaluation) -> Sequence[Change]:
         try:
-            with self.tree(commit) as repository:
+            with self.commits.tree(commit) as repository:
                 return _changes(repository, stored)
         except PromptHubError as error:
             return [Change("task", error.message)]
@@ -219,7 +195,7 @@ class GitHistory:
         if kept is None:
             return None
         metadata = f"prompts/{METADATA}/{task}.yaml"
-        for removal in self._log("--diff-filter=D", "--no-renames", metadata):
+        for removal in self.commits.log("--diff-filter=D", "--no-renames", metadata):
             if self._lock(f"{removal.sha}^", task, version) != kept:
                 return removal.sha
         return None
@@ -236,7 +212,9 @@ class GitHistory:
         self, task: str, version: str, before: str | None
     ) -> tuple[Commit, str] | None:
         since = [f"{before}..HEAD"] if before else []
-        for commit in self._log("--reverse", *_released_paths(task, version), revisions=since):
+        for commit in self.commits.log(
+            "--reverse", *_released_paths(task, version), revisions=since
+        ):
             try:
                 sha256 = self.prompt_sha256(commit.sha, task, version)
             except PromptHubError:
@@ -257,7 +235,7 @@ class GitHistory:
             return False
 
     def _is_ancestor(self, commit: str, descendant: str) -> bool:
-        return self._git("merge-base", "--is-ancestor", commit, descendant) is not None
+        return self.commits.ask("merge-base", "--is-ancestor", commit, descendant) is not None
 
     def _person(self, commit: str, task: str, version: str) -> str | None:
         try:
@@ -266,53 +244,6 @@ class GitHistory:
             return None
         registered = entry.versions.get(version) if entry else None
         return registered.person if registered else None
-
-    def _log(self, *words: str, revisions: Sequence[str] = ()) -> Iterator[Commit]:
-        """Yield commits that touched paths; options of `git log` stand before them."""
-        options = [word for word in words if word.startswith("-")]
-        paths = [word for word in words if not word.startswith("-")]
-        text = self._git("log", *options, f"--format={_FORMAT}", *revisions, "--", *paths) or b""
-        yield from map(_parsed, text.decode().split("\x1e")[:-1])
-
-    @contextmanager
-    def tree(self, commit: str) -> Iterator[PromptRepository]:
-        """Lay the prompts of a commit out in a folder of their own, for as long as it is used."""
-        there = [
-            name
-            for name in _CARRIED
-            if self._git("cat-file", "-e", f"{commit}:./{name}") is not None
-        ]
-        packed = self._git("archive", "--format=tar", commit, *there)
-        if packed is None:
-            raise PromptHubError(f"git cannot lay out {commit}.", exit_code=ExitCode.UNEXPECTED)
-        with tempfile.TemporaryDirectory() as folder:
-            unpack(packed, Path(folder))
-            yield PromptRepository(Path(folder))
-
-    def _git(self, *arguments: str) -> bytes | None:
-        """Return what git prints; None where it refuses, for what is asked is not there."""
-        done = run_git(self._root, *arguments)
-        return done.stdout if done.returncode == 0 else None
-
-
-def unpack(packed: bytes, folder: Path) -> None:
-    """Lay out in `folder` what `git archive` packed.
-
-    Raises:
-        PromptHubError: something in it would land, or leads, outside `folder`.
-    """
-    root = folder.resolve()
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        # Python has such a filter only since 3.11.4: what leads out is refused here.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        for member in archive:
-            place = root / member.name
-            ends = [place, place.parent / member.linkname] if member.issym() else [place]
-            if not all(Path(os.path.realpath(end)).is_relative_to(root) for end in ends):
-                raise PromptHubError(
-                    f"{member.name} leads out of the tree as git has it; it is not laid out."
-                )
-            archive.extract(member, root)
 
 
 def _changes(repository: PromptRepository, stored: Evaluation) -> Sequence[Change]:
@@ -339,10 +270,3 @@ def _changes(repository: PromptRepository, stored: Evaluation) -> Sequence[Chang
 def _released_paths(task: str, version: str) -> tuple[str, str]:
     """Return where a version lies as long as it is the released one, and afterwards."""
     return f"prompts/{PRODUCTION}/{task}.yaml", f"prompts/{ARCHIVE}/{task}/{version}.yaml"
-
-
-def _parsed(text: str) -> Commit:
-    sha, author, at, subject, execution = text.strip("\n\x1e").split("\x1f", 4)
-    return Commit(
-        sha=sha, author=author, at=at, subject=subject, execution=execution.strip() or None
-    )

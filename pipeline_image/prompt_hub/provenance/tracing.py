@@ -119,7 +119,7 @@ class Tracer:
         git, stage = self._evidence(task, version), self._stage
         found = self._release(release) if release and stage else None
         manifest = found.manifest if found else None
-        commit = self._git.commit(manifest.commit) if manifest else None
+        commit = self._git.commits.find(manifest.commit) if manifest else None
         promotion, evaluation_text = None, None
         if stage is not None and git.released and git.released.execution:
             with _at_hop("promotion"):

@@ -8,8 +8,8 @@ from itertools import pairwise
 from prompt_hub.ledger.items import Event, EventKind, VersionState
 from prompt_hub.provenance.chain import Fault, Hop, HopState, differs
 from prompt_hub.provenance.evidence import FETCH, LEDGER, NEEDS_STAGE, RELEASE_ANEW, UNDO, Evidence
-from prompt_hub.provenance.git_history import Commit
 from prompt_hub.provenance.stage_reader import LedgerEvidence
+from prompt_hub.repository.commits import Commit
 from prompt_hub.repository.registry import VersionState as GitState
 
 _TAKEN_OUT = {

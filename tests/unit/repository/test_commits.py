@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prompt_hub.core.errors import PromptHubError
-from prompt_hub.provenance.git_history import unpack
+from prompt_hub.repository.commits import unpack
 
 SET = "prompts/01-examples/brand.jsonl"
 
