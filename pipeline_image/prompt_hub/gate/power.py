@@ -144,12 +144,13 @@ def _counts(n: int, probability: float, least: int = 0) -> Iterator[tuple[int, f
     spread = _SPREAD * math.sqrt(n * probability * (1 - probability)) + _SPREAD
     low = max(least, math.floor(n * probability - spread))
     high = min(n, math.ceil(n * probability + spread))
+    if probability in (0.0, 1.0):
+        yield from ((count, float(count == n * probability)) for count in range(low, high + 1))
+        return
+    orders, hit, miss = math.lgamma(n + 1), math.log(probability), math.log1p(-probability)
     for count in range(low, high + 1):
-        if probability in (0.0, 1.0):
-            yield count, float(count == n * probability)
-            continue
-        log = math.lgamma(n + 1) - math.lgamma(count + 1) - math.lgamma(n - count + 1)
-        log += count * math.log(probability) + (n - count) * math.log1p(-probability)
+        log = orders - math.lgamma(count + 1) - math.lgamma(n - count + 1)
+        log += count * hit + (n - count) * miss
         yield count, math.exp(log)
 
 
