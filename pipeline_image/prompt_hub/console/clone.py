@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -50,7 +50,7 @@ _State = tuple[int, int] | None
 class Clone:
     """Reads the repository in a folder; what was read is kept until its file changes."""
 
-    patience = 0.4
+    patience = 0.25
     """Seconds that a page waits for a long file; then it says that the file is being read."""
 
     def __init__(self, root: Path, asker: Asker) -> None:
@@ -116,6 +116,15 @@ class Clone:
             return Known(None)
         read = partial(self.repository.metadata, task)
         return self._ask(f"metadata of {task}", read, seconds=inf, state=state)
+
+    def metadata_may_say(self, task: str, words: Sequence[str]) -> bool:
+        """Whether the metadata could have words in lower case: most files need not be parsed."""
+        try:
+            text = self.repository.path(METADATA, f"{task}.yaml").read_text("utf-8").lower()
+        except (OSError, ValueError):
+            return False
+        # A backslash may write any letter by its number.
+        return "\\" in text or all(word in text for word in words)
 
     def evaluated(self, task: str, version: str) -> bool:
         """Whether `04-evals` has the evaluation of a version."""

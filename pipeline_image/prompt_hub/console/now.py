@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,12 +76,7 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
     by_task, others = _sorted_alarms(stage.stage, {*live, *released}, alarms.otherwise(()))
     wanted = search.lower().split()
     names = sorted({*live, *released, *clone.tasks()} - {aws_names.DRILL_TASK})
-    owners = _owners(clone, names if wanted else (), released)
-    chosen = [
-        name
-        for name in names
-        if all(word in f"{name} {owners.get(name, '')}".lower() for word in wanted)
-    ]
+    chosen = [name for name in names if _matches(clone, name, released.get(name), wanted)]
     # What the two cheap questions show already; scores are asked of the tasks shown alone.
     chosen.sort(key=lambda name: (name not in by_task, not _frozen(live.get(name)), name))
     pages = max(-(-len(chosen) // ROWS), 1)
@@ -128,15 +123,22 @@ def read_now(stage: StageReader, clone: Clone, asker: Asker, *, search: str, pag
     )
 
 
-def _owners(
-    clone: Clone, names: Iterable[str], released: Mapping[str, RegisteredTask]
-) -> dict[str, str]:
-    """Return who answers for tasks, by their metadata or else by the registry."""
-    owners = {name: task.owner for name, task in released.items()}
-    for name in names:
-        if metadata := clone.metadata(name).value:
-            owners[name] = metadata.owner
-    return owners
+def _matches(
+    clone: Clone, task: str, registered: RegisteredTask | None, words: Sequence[str]
+) -> bool:
+    """Whether each word stands in the task's name or owner, by metadata or else by the registry."""
+    left = [word for word in words if word not in task.lower()]
+    if not left:
+        return True
+    of_registry = registered.owner if registered else ""
+    if not (_all_in(left, of_registry) or clone.metadata_may_say(task, left)):
+        return False
+    metadata = clone.metadata(task).value
+    return _all_in(left, metadata.owner if metadata else of_registry)
+
+
+def _all_in(words: Sequence[str], text: str) -> bool:
+    return all(word in text.lower() for word in words)
 
 
 def _ask_recent(

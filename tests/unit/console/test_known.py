@@ -80,18 +80,26 @@ def test_a_changed_registry_is_shown_as_it_was_until_it_is_read(
     assert "another-team" in afterwards
 
 
+@pytest.mark.parametrize("written", ["parts-team", r'"\u0070arts-team"', "Parts-Team"])
 def test_a_new_owner_is_shown_and_found_before_the_task_releases_again(
-    lived: Console, browse: Browse
+    lived: Console, browse: Browse, written: str
 ) -> None:
     client = browse(lived)
     assert "catalogue-team" in client.get("/").text
     metadata = lived.clone.root / "prompts" / "03-metadata" / f"{TASK}.yaml"
-    metadata.write_text(
-        metadata.read_text("utf-8").replace("catalogue-team", "parts-team"), "utf-8"
-    )
-    assert "parts-team" in client.get(f"/task/{TASK}").text
-    assert "parts-team" in client.get("/?search=parts-team").text
+    metadata.write_text(metadata.read_text("utf-8").replace("catalogue-team", written), "utf-8")
+    assert "parts-team" in client.get(f"/task/{TASK}").text.lower()
+    assert "No task matches." not in client.get("/?search=parts-team").text
     assert "No task matches." in client.get("/?search=catalogue-team").text
+
+
+def test_a_task_is_found_by_the_owner_of_its_registry_where_its_metadata_cannot_be_read(
+    lived: Console, browse: Browse
+) -> None:
+    client = browse(lived)
+    metadata = lived.clone.root / "prompts" / "03-metadata" / f"{TASK}.yaml"
+    metadata.write_text("owner: [", "utf-8")
+    assert "No task matches." not in client.get("/?search=catalogue-team").text
 
 
 def test_what_an_execution_evaluated_again_is_read_again_where_it_can_be(
