@@ -36,20 +36,28 @@ _BLOCKED = "BLOCKED"
 """Variable of the Promote action: what this execution refused, in one line."""
 _APP = "python -m prompt_hub.release.checked_templates python app.py"
 OF_PEOPLES_TOOLS = (
-    *("authoring", "benchmarks", "console", "doctor", "loader"),
+    *("authoring", "benchmarks", "console", "doctor", "loader", "provenance"),
     *("test_completion.py", "test_dashboard_picture.py"),
+    "evaluation/test_replay.py",
+    "release/test_moves_by_hand.py",
+    *(f"reporting/test_{name}.py" for name in ("catalogue", "diff", "links", "pull_request")),
+    *("reporting/test_report_command.py", "reporting/test_run_page.py"),
 )
 """What of `tests/unit` is about code that no action, image or Lambda runs: decision 1013.
 
 tests/infrastructure/test_tested_by_a_pipeline.py derives the packages from what they do run.
 """
+OF_HOW_CODE_IS_WRITTEN = (
+    *("test_file_sizes.py", "test_imports.py", "test_plurals.py", "test_tiers.py"),
+)
+"""What of it reads our sources and runs none: whether a file is too long changes no release."""
 # A build has two cores at least, which two workers leave idle while tests wait. Two plugins that
 # came along do nothing for these tests, and take a second of each run (docs/testing.md).
 _TESTS = " ".join(
     (
         "python -m pytest --quiet -n 3 --dist worksteal -p no:anyio -p no:hypothesispytest",
         "-m 'not shipped' tests/unit tests/lambdas",
-        *(f"--ignore=tests/unit/{name}" for name in OF_PEOPLES_TOOLS),
+        *(f"--ignore=tests/unit/{name}" for name in OF_PEOPLES_TOOLS + OF_HOW_CODE_IS_WRITTEN),
     )
 )
 

@@ -11,7 +11,7 @@ import pytest
 
 from cdk_app.records_definition import RecordsNames, records_definition
 from prompt_hub.cli.main import COMMANDS
-from stacks.pipeline import OF_PEOPLES_TOOLS
+from stacks.pipeline import OF_HOW_CODE_IS_WRITTEN, OF_PEOPLES_TOOLS
 from tests.infrastructure.synthesised import Assembly
 from tests.unit.module_imports import modules_below, modules_of, reached
 
@@ -89,7 +89,13 @@ def test_nothing_deployed_is_tested_only_by_tests_that_are_left_out(
     def files(entry: str) -> list[Path]:
         return [*(UNIT / entry).rglob("test_*.py")] or [UNIT / entry]
 
-    left_out = {file for entry in OF_PEOPLES_TOOLS for file in files(entry)}
+    entries = OF_PEOPLES_TOOLS + OF_HOW_CODE_IS_WRITTEN
+    left_out = {file for entry in entries for file in files(entry)}
     kept = {*UNIT.rglob("test_*.py"), *(ROOT / "tests" / "lambdas").rglob("test_*.py")} - left_out
     assert all(file.is_file() for file in left_out)
     assert (modules_of(files(name)) & run) - modules_of(kept) == set()
+
+
+@pytest.mark.parametrize("name", OF_HOW_CODE_IS_WRITTEN)
+def test_who_reads_sources_runs_none_of_what_is_deployed(name: str, run: set[str]) -> None:
+    assert modules_of([UNIT / name]) & run <= {"prompt_hub"}

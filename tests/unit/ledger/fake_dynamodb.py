@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 Item = dict[str, dict[str, Any]]
+
+
+def _copied(item: Item) -> Item:
+    """Return a copy that shares nothing with `item`: `deepcopy` takes five times as long."""
+    return cast(Item, pickle.loads(pickle.dumps(item)))
 
 
 class TransactionCanceledException(Exception):  # noqa: N818 - the service names it
@@ -64,7 +69,7 @@ class FakeDynamoDB:
         self._answers()
         assert ConsistentRead
         found = self.items.get(_key(Key))
-        return {"Item": copy.deepcopy(found)} if found else {}
+        return {"Item": _copied(found)} if found else {}
 
     def query(self, **request: Any) -> dict[str, Any]:
         self._answers()
@@ -78,7 +83,7 @@ class FakeDynamoDB:
             reverse=not request["ScanIndexForward"],
         )
         return {
-            "Items": [copy.deepcopy(self.items[key]) for key in keys[: request.get("Limit")]],
+            "Items": [_copied(self.items[key]) for key in keys[: request.get("Limit")]],
         }
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
@@ -98,7 +103,7 @@ class FakeDynamoDB:
             raise TransactionCanceledException(codes)
         for action, key in zip(actions, keys, strict=True):
             if "Item" in action:
-                self.items[key] = copy.deepcopy(action["Item"])
+                self.items[key] = _copied(action["Item"])
         self.transactions += 1
         return {}
 
