@@ -48,7 +48,10 @@ OF_PEOPLES_TOOLS = (
 tests/infrastructure/test_tested_by_a_pipeline.py derives the packages from what they do run.
 """
 OF_HOW_CODE_IS_WRITTEN = (
-    *("test_file_sizes.py", "test_imports.py", "test_plurals.py", "test_tiers.py"),
+    "test_file_sizes.py",
+    "test_imports.py",
+    "test_plurals.py",
+    "test_tiers.py",
 )
 """What of it reads our sources and runs none: whether a file is too long changes no release."""
 # A build has two cores at least, which two workers leave idle while tests wait. Two plugins that
